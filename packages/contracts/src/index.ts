@@ -1,0 +1,9 @@
+/** The words that API and workers share: plans, events, results, error codes. */
+export * from './errors.ts';
+export * from './events.ts';
+export * from './ids.ts';
+export * from './parse.ts';
+export * from './plans.ts';
+export * from './results.ts';
+export * from './sealed.ts';
+export * from './targets.ts';

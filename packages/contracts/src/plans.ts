@@ -1,0 +1,188 @@
+/** What the API asks of a worker: one closed schema per kind of job, parsed on both ends. */
+import { type Static, Type } from 'typebox';
+import { PoolName, ProjectId, Timestamp, Uuid } from './ids.ts';
+import { SealedBox } from './sealed.ts';
+import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
+
+/** A worker refuses any other with PLAN_VERSION_UNKNOWN. */
+export const PLAN_VERSION = 1;
+
+export const JOB_KINDS = [
+  'backup',
+  'artifact',
+  'verify',
+  'restore',
+  'delete',
+  'sweep',
+  'server-test',
+  'destination-test',
+  'reseal',
+] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
+
+const closed = { additionalProperties: false } as const;
+
+const base = {
+  v: Type.Literal(PLAN_VERSION),
+  jobId: Uuid,
+  pool: PoolName,
+  projectId: ProjectId,
+  /** The request that caused it, for the logs. */
+  requestId: Type.String(),
+  issuedAt: Timestamp,
+};
+
+/** Where a backup's objects lie: `{keyPrefix}/manifest.json` and `{keyPrefix}/{artifact}/...`. */
+const KeyPrefix = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9]$' });
+
+const Compression = Type.Object(
+  { enabled: Type.Boolean(), level: Type.Integer({ minimum: 1, maximum: 9 }) },
+  closed,
+);
+
+export const ArtifactPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('artifact'),
+    backupId: Uuid,
+    server: ServerTarget,
+    service: ServiceTarget,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    compression: Compression,
+  },
+  closed,
+);
+export type ArtifactPlan = Static<typeof ArtifactPlan>;
+
+/** The parent: it runs when every artifact's job has ended, well or not, and closes the backup. Its job id is the backup's. */
+export const BackupPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('backup'),
+    backupType: Type.Literal('full'),
+    name: Type.Union([Type.String(), Type.Null()]),
+    createdAt: Timestamp,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    verify: Type.Boolean(),
+    artifacts: Type.Array(
+      Type.Object(
+        {
+          jobId: Uuid,
+          pool: PoolName,
+          serverId: Uuid,
+          serverName: Type.String(),
+          service: ServiceTarget,
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type BackupPlan = Static<typeof BackupPlan>;
+
+export const VerifyPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('verify'),
+    backupId: Uuid,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    /** Of the manifest as the API recorded it. */
+    manifestSha256: Type.String(),
+    level: Type.Literal('quick'),
+  },
+  closed,
+);
+export type VerifyPlan = Static<typeof VerifyPlan>;
+
+export const RestorePlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('restore'),
+    backupId: Uuid,
+    server: ServerTarget,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    manifestSha256: Type.String(),
+    /** Services of the backup, by id; each must be in the manifest. */
+    serviceIds: Type.Array(Uuid, { minItems: 1 }),
+    /** Where to: null means the paths that were backed up; a folder means below it, with the whole path kept. */
+    restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
+    overwrite: Type.Boolean(),
+    verifyIntegrity: Type.Boolean(),
+  },
+  closed,
+);
+export type RestorePlan = Static<typeof RestorePlan>;
+
+/** Removes every object of a backup, its manifest first, so that a half-deleted backup does not exist. */
+export const DeletePlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('delete'),
+    backupId: Uuid,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+  },
+  closed,
+);
+export type DeletePlan = Static<typeof DeletePlan>;
+
+/** Removes what dead attempts left below one final backup's prefix: whatever its manifest does not name. */
+export const SweepPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('sweep'),
+    backupId: Uuid,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    /** True when the backup ended without a manifest: nothing of it is kept. */
+    keepNothing: Type.Boolean(),
+  },
+  closed,
+);
+export type SweepPlan = Static<typeof SweepPlan>;
+
+export const ServerTestPlan = Type.Object(
+  { ...base, kind: Type.Literal('server-test'), server: ServerTarget },
+  closed,
+);
+export type ServerTestPlan = Static<typeof ServerTestPlan>;
+
+export const DestinationTestPlan = Type.Object(
+  { ...base, kind: Type.Literal('destination-test'), destination: DestinationTarget },
+  closed,
+);
+export type DestinationTestPlan = Static<typeof DestinationTestPlan>;
+
+/** Opens a server's credentials with an old key of the pool and seals them with its current one. */
+export const ResealPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('reseal'),
+    serverId: Uuid,
+    host: Type.String(),
+    port: Type.Integer(),
+    secrets: SealedBox,
+    to: Type.Object({ keyId: Type.String(), publicKey: Type.String() }, closed),
+  },
+  closed,
+);
+export type ResealPlan = Static<typeof ResealPlan>;
+
+export const Plan = Type.Union([
+  BackupPlan,
+  ArtifactPlan,
+  VerifyPlan,
+  RestorePlan,
+  DeletePlan,
+  SweepPlan,
+  ServerTestPlan,
+  DestinationTestPlan,
+  ResealPlan,
+]);
+export type Plan = Static<typeof Plan>;
+export type PlanOf<K extends JobKind> = Extract<Plan, { kind: K }>;

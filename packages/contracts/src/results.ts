@@ -1,0 +1,148 @@
+/** What each kind of job gives back when it ends. */
+import { type Static, Type } from 'typebox';
+import { Failure } from './errors.ts';
+import { Timestamp, Uuid } from './ids.ts';
+import { SealedBox } from './sealed.ts';
+
+const closed = { additionalProperties: false } as const;
+const Bytes = Type.Integer({ minimum: 0 });
+const Count = Type.Integer({ minimum: 0 });
+
+/** A finished archive. `storedBytes` is what lies in the destination, `tarBytes` the tar stream inside. */
+export const ArtifactResult = Type.Object(
+  {
+    kind: Type.Literal('artifact'),
+    artifactId: Uuid,
+    attempt: Type.Integer(),
+    key: Type.String(),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    storedBytes: Bytes,
+    tarBytes: Bytes,
+    /** Sum of the sizes of the regular files in it. */
+    contentBytes: Bytes,
+    files: Count,
+    directories: Count,
+    otherEntries: Count,
+    warnings: Count,
+    startedAt: Timestamp,
+    endedAt: Timestamp,
+  },
+  closed,
+);
+export type ArtifactResult = Static<typeof ArtifactResult>;
+
+export const BackupResult = Type.Object(
+  {
+    kind: Type.Literal('backup'),
+    manifestKey: Type.String(),
+    manifestSha256: Type.String(),
+    artifacts: Type.Array(ArtifactResult),
+    failed: Type.Array(
+      Type.Object(
+        { artifactId: Uuid, serviceId: Uuid, serviceName: Type.String(), failure: Failure },
+        closed,
+      ),
+    ),
+    verifiedAt: Type.Union([Timestamp, Type.Null()]),
+  },
+  closed,
+);
+export type BackupResult = Static<typeof BackupResult>;
+
+export const VerifyResult = Type.Object(
+  {
+    kind: Type.Literal('verify'),
+    level: Type.Literal('quick'),
+    valid: Type.Boolean(),
+    verifiedAt: Timestamp,
+    objects: Type.Array(
+      Type.Object(
+        {
+          artifactId: Uuid,
+          serviceId: Uuid,
+          component: Type.String(),
+          key: Type.String(),
+          bytes: Bytes,
+          status: Type.Enum(['passed', 'missing', 'size_mismatch', 'checksum_mismatch']),
+          message: Type.String(),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type VerifyResult = Static<typeof VerifyResult>;
+
+export const RestoreResult = Type.Object(
+  {
+    kind: Type.Literal('restore'),
+    restored: Type.Array(Type.String()),
+    failed: Type.Array(Type.Object({ service: Type.String(), failure: Failure }, closed)),
+    filesRestored: Count,
+    filesSkipped: Count,
+    bytesRestored: Bytes,
+  },
+  closed,
+);
+export type RestoreResult = Static<typeof RestoreResult>;
+
+export const DeleteResult = Type.Object(
+  { kind: Type.Literal('delete'), objects: Count, bytes: Bytes },
+  closed,
+);
+export type DeleteResult = Static<typeof DeleteResult>;
+
+export const SweepResult = Type.Object(
+  { kind: Type.Literal('sweep'), objects: Count, bytes: Bytes, uploads: Count },
+  closed,
+);
+export type SweepResult = Static<typeof SweepResult>;
+
+export const ServerTestResult = Type.Object(
+  {
+    kind: Type.Literal('server-test'),
+    reachable: Type.Boolean(),
+    fingerprint: Type.Union([Type.String(), Type.Null()]),
+    /** Tool name to version line, or null where it is missing. */
+    tools: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+    user: Type.Union([Type.String(), Type.Null()]),
+    isRoot: Type.Boolean(),
+    latencyMs: Type.Union([Type.Number(), Type.Null()]),
+    failure: Type.Union([Failure, Type.Null()]),
+  },
+  closed,
+);
+export type ServerTestResult = Static<typeof ServerTestResult>;
+
+export const DestinationTestResult = Type.Object(
+  {
+    kind: Type.Literal('destination-test'),
+    reachable: Type.Boolean(),
+    writable: Type.Boolean(),
+    latencyMs: Type.Union([Type.Number(), Type.Null()]),
+    failure: Type.Union([Failure, Type.Null()]),
+  },
+  closed,
+);
+export type DestinationTestResult = Static<typeof DestinationTestResult>;
+
+export const ResealResult = Type.Object(
+  { kind: Type.Literal('reseal'), serverId: Uuid, secrets: SealedBox },
+  closed,
+);
+export type ResealResult = Static<typeof ResealResult>;
+
+export const JobResult = Type.Union([
+  BackupResult,
+  ArtifactResult,
+  VerifyResult,
+  RestoreResult,
+  DeleteResult,
+  SweepResult,
+  ServerTestResult,
+  DestinationTestResult,
+  ResealResult,
+]);
+export type JobResult = Static<typeof JobResult>;
+export type ResultOf<K extends JobResult['kind']> = Extract<JobResult, { kind: K }>;

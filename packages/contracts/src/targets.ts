@@ -1,0 +1,87 @@
+/** What a plan says of the server, the services and the destination: names, places and sealed secrets. */
+import { type Static, Type } from 'typebox';
+import { PoolName, ProjectId, Uuid } from './ids.ts';
+import { SealedBox } from './sealed.ts';
+
+const closed = { additionalProperties: false } as const;
+
+const sshFields = {
+  id: Uuid,
+  projectId: ProjectId,
+  name: Type.String(),
+  kind: Type.Literal('ssh'),
+  pool: PoolName,
+  host: Type.String({ minLength: 1 }),
+  port: Type.Integer({ minimum: 1, maximum: 65535 }),
+  username: Type.String({ minLength: 1 }),
+  /** `SHA256:` and unpadded base64, as ssh-keygen prints it; null until the first test has pinned it. */
+  hostKey: Type.Union([Type.String(), Type.Null()]),
+  become: Type.Union([Type.Literal('sudo'), Type.Null()]),
+  secrets: SealedBox,
+};
+
+/** A jump host is an ssh server without a jump of its own. */
+export const JumpTarget = Type.Object(sshFields, closed);
+export type JumpTarget = Static<typeof JumpTarget>;
+
+export const SshTarget = Type.Object({ ...sshFields, jump: Type.Union([JumpTarget, Type.Null()]) }, closed);
+export type SshTarget = Static<typeof SshTarget>;
+
+export const LocalTarget = Type.Object(
+  { id: Uuid, projectId: ProjectId, name: Type.String(), kind: Type.Literal('local'), pool: PoolName },
+  closed,
+);
+export type LocalTarget = Static<typeof LocalTarget>;
+
+export const ServerTarget = Type.Union([SshTarget, LocalTarget]);
+export type ServerTarget = Static<typeof ServerTarget>;
+
+export const LocalDestinationConfig = Type.Object(
+  { path: Type.String({ pattern: '^/', description: 'Absolute folder on the worker and API hosts' }) },
+  closed,
+);
+export type LocalDestinationConfig = Static<typeof LocalDestinationConfig>;
+
+export const S3DestinationConfig = Type.Object(
+  {
+    bucket: Type.String({ minLength: 3, maxLength: 63 }),
+    region: Type.String({ minLength: 1 }),
+    /** Left out for Amazon. */
+    endpoint: Type.Optional(Type.String({ pattern: '^https?://' })),
+    prefix: Type.Optional(Type.String({ pattern: '^[^/].*[^/]$|^[^/]$' })),
+    forcePathStyle: Type.Optional(Type.Boolean()),
+  },
+  closed,
+);
+export type S3DestinationConfig = Static<typeof S3DestinationConfig>;
+
+const destinationFields = { id: Uuid, name: Type.String() };
+
+export const DestinationTarget = Type.Union([
+  Type.Object({ ...destinationFields, type: Type.Literal('local'), config: LocalDestinationConfig }, closed),
+  Type.Object(
+    {
+      ...destinationFields,
+      type: Type.Literal('s3'),
+      config: S3DestinationConfig,
+      secrets: SealedBox,
+    },
+    closed,
+  ),
+]);
+export type DestinationTarget = Static<typeof DestinationTarget>;
+
+/** A service as the worker sees it. Paths are absolute; excludes are described in `docs/services.md`. */
+export const ServiceTarget = Type.Object(
+  {
+    id: Uuid,
+    name: Type.String(),
+    type: Type.Literal('files'),
+    component: Type.String(),
+    configPaths: Type.Array(Type.String({ pattern: '^/' })),
+    dataPaths: Type.Array(Type.String({ pattern: '^/' })),
+    exclude: Type.Array(Type.String({ minLength: 1 })),
+  },
+  closed,
+);
+export type ServiceTarget = Static<typeof ServiceTarget>;

@@ -1,0 +1,70 @@
+/** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
+import type { Readable } from 'node:stream';
+import type { TarEntry } from '@tarfleet/archive';
+import type { ServiceTarget } from '@tarfleet/contracts';
+import type { Session } from '@tarfleet/transport';
+
+export interface SourceWarning {
+  /** FILE_VANISHED, FILE_CHANGED, FILE_SHRANK, FILE_UNREADABLE, SOCKET_SKIPPED, OWNER_NOT_RESTORED, ... */
+  code: string;
+  message: string;
+  /** As bytes, absolute. */
+  path?: Buffer;
+}
+
+export interface Totals {
+  files: number;
+  directories: number;
+  other: number;
+  /** Of the regular files, each hard-linked content once. */
+  bytes: number;
+}
+
+export interface CaptureOptions {
+  session: Session;
+  service: ServiceTarget;
+  signal: AbortSignal;
+  warn(warning: SourceWarning): void;
+  /** Each entry as its header passes by. */
+  onEntry(entry: TarEntry): void;
+}
+
+export interface Capture {
+  /** What the scan found, before anything was read. */
+  totals: Totals;
+  /**
+   * The tar stream, not compressed. The caller must read it to its end or destroy it. It ends cleanly only when
+   * the whole capture did; everything else (a broken connection, a short read, tar's own failure) is its error.
+   */
+  tar: Readable;
+}
+
+export interface RestoreOptions {
+  session: Session;
+  signal: AbortSignal;
+  service: ServiceTarget;
+  /** Names the working folders, so that another attempt finds and removes what this one left. */
+  jobId: string;
+  /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
+  openTar(): Promise<Readable>;
+  /** Null: the paths that were backed up. Else a folder below which they are put, with their whole path. */
+  restorePath: string | null;
+  /** False: what exists stays as it is and is counted as skipped. */
+  overwrite: boolean;
+  /** Right before the first change of the target. */
+  assertOwned(): Promise<void>;
+  warn(warning: SourceWarning): void;
+  onEntry(entry: TarEntry): void;
+}
+
+export interface RestoreSummary {
+  filesRestored: number;
+  filesSkipped: number;
+  bytesRestored: number;
+}
+
+export interface Source {
+  /** Errors: PATH_NOT_FOUND (every one of the service's paths is missing), TOOL_MISSING, and the session's. */
+  capture(options: CaptureOptions): Promise<Capture>;
+  restore(options: RestoreOptions): Promise<RestoreSummary>;
+}

@@ -1,0 +1,62 @@
+/** What the rest of Tarfleet knows of a destination. Every driver passes the same conformance suite. */
+import type { Readable } from 'node:stream';
+
+export interface StoredObject {
+  key: string;
+  bytes: number;
+}
+
+export interface PutOptions {
+  signal: AbortSignal;
+  /** A guess of the size in bytes, for the size of upload parts; the stream may be longer or shorter. */
+  sizeHint?: number;
+  /** Called when all bytes are there and before the object becomes visible; its rejection discards them. */
+  beforeCommit?: () => Promise<void>;
+}
+
+export interface PutResult {
+  bytes: number;
+  /** Hex, of the bytes as they were stored. */
+  sha256: string;
+}
+
+export interface GetOptions {
+  signal: AbortSignal;
+  /** From here, in bytes; default 0. */
+  start?: number;
+  /** How many bytes at most; default to the end. */
+  length?: number;
+}
+
+/**
+ * A place for objects, named by keys of `[A-Za-z0-9._/-]`. Errors are AppErrors: OBJECT_NOT_FOUND, OBJECT_EXISTS,
+ * STORAGE_FULL, DESTINATION_AUTH_FAILED, DESTINATION_NOT_FOUND, DESTINATION_READ_ONLY, DESTINATION_UNREACHABLE
+ * (retryable), STORAGE_FAILED; an abort rejects with the signal's reason.
+ */
+export interface Storage {
+  /**
+   * Stores a stream in bounded memory. The object appears whole or not at all; after a failure or an abort
+   * nothing of it is left (no part file, no multipart upload). An existing object under the key is replaced.
+   * The driver destroys `body` on failure; an error of `body` is the error of the call.
+   */
+  put(key: string, body: Readable, options: PutOptions): Promise<PutResult>;
+  /** Stores a small object only if the key is free (else OBJECT_EXISTS), atomically where the server can. */
+  create(key: string, body: Buffer, signal: AbortSignal): Promise<void>;
+  /**
+   * Opens an object. Resolves when its first bytes are on their way; the caller owns the stream and must end or
+   * destroy it. A connection that ends early is an error of the stream, never a clean end.
+   */
+  get(key: string, options: GetOptions): Promise<Readable>;
+  /** Null when there is no such object. */
+  stat(key: string, signal: AbortSignal): Promise<StoredObject | null>;
+  /** Whatever lies below the prefix (`prefix/...`), page by page, in no fixed order. */
+  list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
+  /** No error when there is no such object. */
+  delete(key: string, signal: AbortSignal): Promise<void>;
+  /** Ends unfinished uploads below the prefix (multipart uploads, part files). Returns how many. */
+  abortUploads(prefix: string, signal: AbortSignal): Promise<number>;
+  /** Writes, reads back and deletes a small object, so that every fault of the settings shows. */
+  check(signal: AbortSignal): Promise<void>;
+  /** Frees connections. The storage is not used after it. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,14 @@
+/** Sealed credentials, signed plans, and the keys of each process. */
+
+/** A pool's public key, as the API holds it. */
+export interface PoolPublicKey {
+  keyId: string;
+  /** base64url of the 32 raw bytes of an X25519 key. */
+  publicKey: string;
+}
+
+/** A pool's private key, as its workers hold it. */
+export interface PoolPrivateKey extends PoolPublicKey {
+  /** base64url of the 32 raw bytes. */
+  privateKey: string;
+}
