@@ -3,7 +3,15 @@
 /** What the walker saw of one tar entry. Names are bytes: they need not be UTF-8. */
 export interface TarEntry {
   path: Buffer;
-  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character-device' | 'block-device' | 'fifo' | 'other';
+  type:
+    | 'file'
+    | 'directory'
+    | 'symlink'
+    | 'hardlink'
+    | 'character-device'
+    | 'block-device'
+    | 'fifo'
+    | 'other';
   /** Of the content as the file has it (a sparse file's full length), in bytes. */
   size: number;
   mode: number;
