@@ -1,1 +1,8 @@
+export * from './generate-keys.ts';
+export * from './key-files.ts';
+export { createPlanReader, type PlanExpectation, type PlanReader } from './plan-reader.ts';
+export { createPlanSigner, type PlanSigner } from './plan-signer.ts';
+export * from './seal.ts';
+export * from './seal-info.ts';
+export * from './secret-box.ts';
 export * from './types.ts';

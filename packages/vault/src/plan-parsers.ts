@@ -1,0 +1,32 @@
+import {
+  ArtifactPlan,
+  BackupPlan,
+  createParser,
+  DeletePlan,
+  DestinationTestPlan,
+  type JobKind,
+  type Parsed,
+  type Plan,
+  ResealPlan,
+  RestorePlan,
+  ServerTestPlan,
+  SweepPlan,
+  VerifyPlan,
+} from '@tarfleet/contracts';
+
+/** One parser a kind, so that faults name the field, not "none of nine schemas". */
+const PARSERS: Record<JobKind, (value: unknown) => Parsed<Plan>> = {
+  backup: createParser(BackupPlan),
+  artifact: createParser(ArtifactPlan),
+  verify: createParser(VerifyPlan),
+  restore: createParser(RestorePlan),
+  delete: createParser(DeletePlan),
+  sweep: createParser(SweepPlan),
+  'server-test': createParser(ServerTestPlan),
+  'destination-test': createParser(DestinationTestPlan),
+  reseal: createParser(ResealPlan),
+};
+
+export function parsePlan(kind: JobKind, value: unknown): Parsed<Plan> {
+  return PARSERS[kind](value);
+}
