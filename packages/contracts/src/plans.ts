@@ -66,6 +66,7 @@ export const BackupPlan = Type.Object(
     destination: DestinationTarget,
     keyPrefix: KeyPrefix,
     verify: Type.Boolean(),
+    compression: Compression,
     artifacts: Type.Array(
       Type.Object(
         {

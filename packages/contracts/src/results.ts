@@ -55,6 +55,8 @@ export const VerifyResult = Type.Object(
     level: Type.Literal('quick'),
     valid: Type.Boolean(),
     verifiedAt: Timestamp,
+    /** What is wrong, one sentence each; empty when valid. */
+    issues: Type.Array(Type.String()),
     objects: Type.Array(
       Type.Object(
         {

@@ -1,0 +1,62 @@
+// The only place where drivers are chosen.
+import { availableParallelism } from 'node:os';
+import {
+  DestinationSecrets,
+  type DestinationTarget,
+  ServerSecrets,
+  type ServerTarget,
+} from '@tarfleet/contracts';
+import type { Logger } from '@tarfleet/kernel';
+import { createFilesSource } from '@tarfleet/sources';
+import { createStorage } from '@tarfleet/storage';
+import { assertWithinRoots, createTransport } from '@tarfleet/transport';
+import {
+  destinationSecretsInfo,
+  openSealedObject,
+  type PoolKeys,
+  sealFor,
+  serverSecretsInfo,
+} from '@tarfleet/vault';
+import type { WorkerDeps } from './worker-deps.ts';
+
+export interface DepsOptions {
+  logger: Logger;
+  keys: PoolKeys;
+  localRoots: string[];
+  tmpDir: string;
+}
+
+export function createDeps({ logger, keys, localRoots, tmpDir }: DepsOptions): WorkerDeps {
+  const localAllowed = localRoots.length > 0;
+  const transport = createTransport({ logger, localRoots, localAllowed });
+  const files = createFilesSource({ logger, tmpDir });
+
+  const openServerSecrets = async (server: ServerTarget): Promise<ServerSecrets> => {
+    if (server.kind === 'local') return { auth: { type: 'none' } };
+    return openSealedObject(keys.keys, serverSecretsInfo(server), server.secrets, ServerSecrets);
+  };
+
+  const openDestinationSecrets = async (target: DestinationTarget): Promise<DestinationSecrets | null> => {
+    if (target.type === 'local') return null;
+    const info = destinationSecretsInfo({ destinationId: target.id, pool: keys.pool });
+    return openSealedObject(keys.keys, info, target.secrets, DestinationSecrets);
+  };
+
+  return {
+    logger,
+    parallelBlocks: availableParallelism(),
+    connect: (target, options) => transport.connect({ target, openSecrets: openServerSecrets, ...options }),
+    openStorage: async (target) =>
+      createStorage(target, await openDestinationSecrets(target), { localRoots, localAllowed, logger }),
+    sourceOf: () => files,
+    async assertPathsAllowed(server, paths) {
+      if (server.kind === 'local') await assertWithinRoots(paths, localRoots);
+    },
+    openServerSecrets,
+    async reseal(plan) {
+      const info = serverSecretsInfo(plan);
+      const secrets = await openSealedObject(keys.keys, info, plan.secrets, ServerSecrets);
+      return sealFor(plan.to, info, secrets);
+    },
+  };
+}

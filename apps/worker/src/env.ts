@@ -1,0 +1,23 @@
+import { availableParallelism, tmpdir } from 'node:os';
+import { PoolName } from '@tarfleet/contracts';
+import { type Static, Type } from 'typebox';
+
+/** A worker's whole environment. `docs/configuration.md` describes each variable. */
+export const WorkerEnv = Type.Object({
+  QUEUE_URL: Type.String({ minLength: 1 }),
+  POOL: Type.Intersect([PoolName], { default: 'default' }),
+  POOL_KEYS: Type.String({ minLength: 2 }),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
+  /** Folders, separated by colons, inside which `local` servers and destinations may lie. None: local is refused. */
+  LOCAL_ROOTS: Type.String({ default: '' }),
+  TMP_DIR: Type.String({ default: tmpdir() }),
+  /** Services captured at once in this process. */
+  CONCURRENCY: Type.Integer({ minimum: 1, maximum: 64, default: Math.max(2, availableParallelism()) }),
+  /** How long a stopping worker lets its jobs run on before it hands them back, in milliseconds. */
+  GRACE_MS: Type.Integer({ minimum: 0, default: 20_000 }),
+  /** How long a job may go without a sign of life before another worker takes it, in milliseconds. */
+  LOCK_MS: Type.Integer({ minimum: 1000, default: 30_000 }),
+  STALLED_CHECK_MS: Type.Integer({ minimum: 500, default: 15_000 }),
+  HEARTBEAT_MS: Type.Integer({ minimum: 500, default: 5_000 }),
+});
+export type WorkerEnv = Static<typeof WorkerEnv>;

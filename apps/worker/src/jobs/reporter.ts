@@ -1,0 +1,113 @@
+import type { EventBatch, JobEvent, JobEventBody, JobKind } from '@tarfleet/contracts';
+
+/** How long events wait for company before they travel, in milliseconds. */
+const GATHER_MS = 150;
+const BATCH_EVENTS = 500;
+/** More warnings than this are counted, not sent: a million unreadable files must not flood the record. */
+const MAX_WARNINGS = 1000;
+
+export interface Warning {
+  code: string;
+  message: string;
+  /** A file's name as its bytes. */
+  path?: Buffer;
+}
+
+export interface JobReporter {
+  /** Runs one named step between its started and its completed or failed event. */
+  step<T>(name: string, message: string, action: () => Promise<T>): Promise<T>;
+  warn(warning: Warning): void;
+  /** How many warnings so far, those that were only counted too. */
+  warnings(): number;
+  emit(body: JobEventBody): void;
+  /** Resolves when everything emitted so far is in the queue. */
+  flush(): Promise<void>;
+}
+
+export interface ReporterOptions {
+  jobId: string;
+  kind: JobKind;
+  attempt: number;
+  token: string;
+  publish(batch: EventBatch): Promise<void>;
+}
+
+/**
+ * Numbers the events of one attempt and hands them to the queue in order, in batches. `emit` and `warn` return
+ * at once; a publish that fails for good shows in the next `flush`.
+ */
+export function createReporter(options: ReporterOptions): JobReporter {
+  let seq = 0;
+  let steps = 0;
+  let warnings = 0;
+  const waiting: JobEvent[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let chain: Promise<void> = Promise.resolve();
+
+  const send = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    while (waiting.length > 0) {
+      const events = waiting.splice(0, BATCH_EVENTS);
+      const { jobId, kind, attempt, token } = options;
+      chain = chain.then(() =>
+        options.publish({ v: 1, type: 'events', jobId, kind, attempt, token, events }),
+      );
+    }
+    // The fault stays in the chain for flush; it must not be an unhandled rejection meanwhile.
+    chain.catch(() => undefined);
+  };
+
+  const emit = (body: JobEventBody): void => {
+    seq += 1;
+    waiting.push({ ...body, seq, at: new Date().toISOString() } as JobEvent);
+    if (waiting.length >= BATCH_EVENTS) send();
+    else timer ??= setTimeout(send, GATHER_MS);
+  };
+
+  const flush = async (): Promise<void> => {
+    if (warnings > MAX_WARNINGS) {
+      const more = warnings - MAX_WARNINGS;
+      emit({ type: 'warning', code: 'MORE_WARNINGS', message: `${more} more warnings are not listed.` });
+      warnings = MAX_WARNINGS;
+    }
+    send();
+    await chain;
+  };
+
+  return {
+    async step(name, message, action) {
+      steps += 1;
+      const number = steps;
+      emit({ type: 'step', number, name, status: 'started', message });
+      try {
+        const value = await action();
+        emit({ type: 'step', number, name, status: 'completed', message });
+        return value;
+      } catch (error) {
+        const text = error instanceof Error && error.name === 'AppError' ? error.message : 'failed';
+        emit({ type: 'step', number, name, status: 'failed', message: text });
+        throw error;
+      }
+    },
+    warn(warning) {
+      warnings += 1;
+      if (warnings > MAX_WARNINGS) return;
+      emit({
+        type: 'warning',
+        code: warning.code,
+        message: warning.message,
+        ...(warning.path ? describePath(warning.path) : {}),
+      });
+    },
+    warnings: () => warnings,
+    emit,
+    flush,
+  };
+}
+
+/** A name as text, and as base64 beside it when the text does not say it all. */
+function describePath(bytes: Buffer): { path: string; pathBase64?: string } {
+  const path = bytes.toString('utf8').replaceAll('\0', '\uFFFD');
+  return Buffer.from(path, 'utf8').equals(bytes) ? { path } : { path, pathBase64: bytes.toString('base64') };
+}

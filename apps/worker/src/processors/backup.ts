@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import { MANIFEST_NAME, type Manifest, serializeManifest } from '@tarfleet/archive';
+import {
+  ArtifactResult,
+  type BackupPlan,
+  type BackupResult,
+  createParser,
+  Failure,
+} from '@tarfleet/contracts';
+import { AppError, toFailure } from '@tarfleet/kernel';
+import type { Storage } from '@tarfleet/storage';
+import type { JobContext, Outcome, Processor } from '../job-context.ts';
+import { checkObject } from '../jobs/check-object.ts';
+import { clearPrefix } from '../jobs/clear-prefix.ts';
+import { loadManifest } from '../jobs/load-manifest.ts';
+import { createPace } from '../jobs/pace.ts';
+import { withStorage } from '../jobs/with-storage.ts';
+import type { WorkerDeps } from '../worker-deps.ts';
+import { buildManifest } from './backup-manifest.ts';
+
+const CLEAN_UP_MS = 30_000;
+const parseArtifact = createParser(ArtifactResult);
+const parseFailure = createParser(Failure);
+
+type Failed = BackupResult['failed'][number];
+
+/**
+ * Closes a backup once every artifact's job has ended, well or not: commits the manifest when there is anything
+ * to keep (`partial` when something failed), else removes what there is and fails.
+ */
+export function createBackupProcessor(deps: WorkerDeps): Processor<BackupPlan> {
+  return (context) =>
+    withStorage(deps, context.plan.destination, async (storage) => {
+      try {
+        context.signal.throwIfAborted();
+        const existing = await adopt(storage, context);
+        if (existing) return existing;
+        const outcomes = await sortOutcomes(context);
+        if (outcomes.cancelled) throw new AppError('CANCELLED', 'The backup was cancelled.');
+        const verified = context.plan.verify ? await verify(storage, context, outcomes) : outcomes;
+        return await commit(storage, context, verified);
+      } catch (error) {
+        const reason = context.signal.aborted ? context.signal.reason : error;
+        if (isFinal(reason)) await cleanUp(storage, context);
+        throw reason;
+      }
+    });
+}
+
+interface Outcomes {
+  done: ArtifactResult[];
+  failed: Failed[];
+  cancelled: boolean;
+}
+
+async function sortOutcomes({ plan, delivery }: JobContext<BackupPlan>): Promise<Outcomes> {
+  const children = await delivery.childOutcomes();
+  const outcomes: Outcomes = { done: [], failed: [], cancelled: false };
+  for (const planned of plan.artifacts) {
+    const child = children.get(planned.jobId);
+    const parsed = child?.ok ? parseArtifact(child.result) : undefined;
+    if (parsed?.ok) {
+      outcomes.done.push(parsed.value);
+      continue;
+    }
+    const failure = child && !child.ok ? readFailure(child.reason) : lost();
+    if (failure.code === 'CANCELLED') outcomes.cancelled = true;
+    const { id, name } = planned.service;
+    outcomes.failed.push({ artifactId: planned.jobId, serviceId: id, serviceName: name, failure });
+  }
+  return outcomes;
+}
+
+function readFailure(reason: string): Failure {
+  try {
+    const parsed = parseFailure(JSON.parse(reason));
+    if (parsed.ok) return { ...parsed.value, retryable: false };
+  } catch {
+    // Not JSON: the queue's own words, such as those for a job that stalled too often.
+  }
+  return lost();
+}
+
+function lost(): Failure {
+  return {
+    code: 'WORKER_LOST',
+    message: 'The workers that captured this service died each time; see the worker logs under this job id.',
+    retryable: false,
+  };
+}
+
+/** Reads every new archive back; one that is not what was stored counts as failed. */
+async function verify(
+  storage: Storage,
+  { plan, report, progress, signal }: JobContext<BackupPlan>,
+  outcomes: Outcomes,
+): Promise<Outcomes> {
+  const total = outcomes.done.reduce((sum, artifact) => sum + artifact.storedBytes, 0);
+  const pace = createPace(total);
+  let bytesDone = 0;
+  const sound: ArtifactResult[] = [];
+  const failed = [...outcomes.failed];
+  if (outcomes.done.length === 0) return outcomes;
+  await report.step('verify', 'Reading the stored archives back', async () => {
+    for (const artifact of outcomes.done) {
+      const object = { key: artifact.key, bytes: artifact.storedBytes, sha256: artifact.sha256 };
+      const check = await checkObject(storage, object, signal, (bytes) => {
+        bytesDone += bytes;
+        progress({
+          phase: 'verification',
+          bytesDone,
+          bytesTotal: total,
+          filesDone: sound.length,
+          filesTotal: outcomes.done.length,
+          current: artifact.key,
+          ...pace.at(bytesDone),
+        });
+      });
+      if (check.status === 'passed') {
+        sound.push(artifact);
+        continue;
+      }
+      const planned = plan.artifacts.find((one) => one.jobId === artifact.artifactId);
+      failed.push({
+        artifactId: artifact.artifactId,
+        serviceId: planned?.service.id ?? artifact.artifactId,
+        serviceName: planned?.service.name ?? artifact.artifactId,
+        failure: { code: 'BACKUP_VERIFICATION_FAILED', message: check.message, retryable: false },
+      });
+    }
+  });
+  return { ...outcomes, done: sound, failed };
+}
+
+async function commit(
+  storage: Storage,
+  context: JobContext<BackupPlan>,
+  outcomes: Outcomes,
+): Promise<Outcome> {
+  const { plan, report, delivery, signal } = context;
+  const first = outcomes.failed[0];
+  if (outcomes.done.length === 0 && first) {
+    throw new AppError(first.failure.code, `${first.serviceName}: ${first.failure.message}`);
+  }
+  const verifiedAt = plan.verify ? new Date().toISOString() : null;
+  const bytes = serializeManifest(buildManifest(plan, outcomes.done, outcomes.failed, verifiedAt));
+  const key = `${plan.keyPrefix}/${MANIFEST_NAME}`;
+  await report.step('commit', 'Writing the manifest', async () => {
+    await delivery.assertOwned();
+    await storage.create(key, bytes, signal);
+  });
+  const manifestSha256 = createHash('sha256').update(bytes).digest('hex');
+  const { done: artifacts, failed } = outcomes;
+  return {
+    state: failed.length > 0 ? 'partial' : 'completed',
+    result: { kind: 'backup', manifestKey: key, manifestSha256, artifacts, failed, verifiedAt },
+  };
+}
+
+/** An earlier attempt wrote the manifest and died before it could say so: what it committed is the backup. */
+async function adopt(storage: Storage, { plan, signal }: JobContext<BackupPlan>): Promise<Outcome | null> {
+  const place = { keyPrefix: plan.keyPrefix, backupId: plan.jobId, sha256: null };
+  const found = await loadManifest(storage, place, signal);
+  if (!found) return null;
+  return {
+    state: found.manifest.failed.length > 0 ? 'partial' : 'completed',
+    result: fromManifest(plan, found),
+  };
+}
+
+function fromManifest(plan: BackupPlan, found: { manifest: Manifest; sha256: string }): BackupResult {
+  const { manifest } = found;
+  return {
+    kind: 'backup',
+    manifestKey: `${plan.keyPrefix}/${MANIFEST_NAME}`,
+    manifestSha256: found.sha256,
+    verifiedAt: manifest.verifiedAt,
+    artifacts: manifest.artifacts.map((artifact) => ({
+      kind: 'artifact',
+      artifactId: artifact.artifactId,
+      attempt: artifact.attempt,
+      key: `${plan.keyPrefix}/${artifact.object.name}`,
+      sha256: artifact.object.sha256,
+      storedBytes: artifact.object.bytes,
+      tarBytes: artifact.tarBytes,
+      contentBytes: artifact.contentBytes,
+      files: artifact.files,
+      directories: artifact.directories,
+      otherEntries: artifact.otherEntries,
+      warnings: artifact.warnings,
+      startedAt: artifact.startedAt,
+      endedAt: artifact.endedAt,
+    })),
+    failed: manifest.failed.map((failed) => ({
+      artifactId: failed.artifactId,
+      serviceId: failed.serviceId,
+      serviceName: failed.serviceName,
+      failure: { code: failed.code, message: failed.message, retryable: false } as Failure,
+    })),
+  };
+}
+
+/** Faults after which no further attempt follows: only then may the children's objects go. */
+function isFinal(error: unknown): boolean {
+  const failure = toFailure(error);
+  return failure.code !== 'WORKER_STOPPING' && failure.code !== 'ATTEMPT_SUPERSEDED' && !failure.retryable;
+}
+
+async function cleanUp(storage: Storage, { plan, log }: JobContext<BackupPlan>): Promise<void> {
+  const signal = AbortSignal.timeout(CLEAN_UP_MS);
+  try {
+    const place = { keyPrefix: plan.keyPrefix, backupId: plan.jobId, sha256: null };
+    if (await loadManifest(storage, place, signal)) return;
+    await clearPrefix(storage, plan.keyPrefix, new Set(), signal);
+  } catch (error) {
+    log.warn({ err: error }, 'clean-up left to the sweep');
+  }
+}

@@ -1,0 +1,87 @@
+import type { JobKind, Plan } from '@tarfleet/contracts';
+import { AppError, type Logger, toFailure } from '@tarfleet/kernel';
+import type { Delivery, DeliveryHandler } from '@tarfleet/queue';
+import type { JobContext, Outcome, Processor } from './job-context.ts';
+import { createReporter, type ReporterOptions } from './jobs/reporter.ts';
+
+export type Processors = { [K in JobKind]: Processor<Extract<Plan, { kind: K }>> };
+
+export interface RunJobDeps {
+  logger: Logger;
+  workerId: string;
+  processors: Processors;
+  /** Checks signature, expiry, version and schema of a plan, and that it is meant for this job. */
+  readPlan(token: string, expected: { jobId: string; pool: string; kind: JobKind }): Promise<Plan>;
+  publish: ReporterOptions['publish'];
+}
+
+/**
+ * What every job has in common: plan checked, log scope, started and ended events, and the one rule for how an
+ * attempt may end. A superseded attempt says nothing more; a stopping worker's job goes back to the queue;
+ * a retryable fault is tried again while tries are left; all else ends the job with an `ended` event that is in
+ * the queue before the job itself counts as finished.
+ */
+export function createRunJob(deps: RunJobDeps): DeliveryHandler {
+  return async (delivery) => {
+    const { jobId, kind, attempt, token } = delivery;
+    const log = deps.logger.child({ jobId, kind, attempt });
+    const report = createReporter({ jobId, kind, attempt, token, publish: deps.publish });
+    report.emit({ type: 'started', worker: deps.workerId });
+    const startedAt = process.hrtime.bigint();
+    const seconds = (): number => Number(process.hrtime.bigint() - startedAt) / 1e9;
+    try {
+      const outcome = await dispatch(deps, delivery, report, log);
+      await delivery.assertOwned();
+      report.emit({ type: 'ended', state: outcome.state, result: outcome.result });
+      await report.flush();
+      log.info({ state: outcome.state, seconds: seconds() }, 'job ended');
+      return outcome.result;
+    } catch (thrown) {
+      const error = delivery.signal.aborted ? delivery.signal.reason : thrown;
+      const failure = toFailure(error);
+      const facts = { code: failure.code, seconds: seconds() };
+      if (failure.code === 'ATTEMPT_SUPERSEDED') {
+        log.warn(facts, 'attempt superseded');
+        throw error;
+      }
+      const again = failure.code === 'WORKER_STOPPING' || (failure.retryable && !delivery.isLastTry);
+      if (again) {
+        log.warn({ ...facts, err: thrown }, 'attempt failed, the job will be tried again');
+        report.emit({ type: 'retrying', failure });
+        await report.flush();
+        throw error;
+      }
+      const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
+      log.warn({ ...facts, state, err: thrown }, 'job ended');
+      report.emit({ type: 'ended', state, failure: { ...failure, retryable: false } });
+      await report.flush();
+      throw new AppError(failure.code, failure.message, { cause: thrown });
+    }
+  };
+}
+
+async function dispatch(
+  deps: RunJobDeps,
+  delivery: Delivery,
+  report: JobContext['report'],
+  log: Logger,
+): Promise<Outcome> {
+  const { jobId, pool, kind, signal } = delivery;
+  const plan = await deps.readPlan(delivery.plan, { jobId, pool, kind });
+  const scoped = log.child({
+    requestId: plan.requestId,
+    ...('backupId' in plan ? { backupId: plan.backupId } : plan.kind === 'backup' ? { backupId: jobId } : {}),
+  });
+  scoped.info('job started');
+  // A parent whose backup was cancelled still has to clean up: it looks at the signal itself.
+  if (kind !== 'backup') signal.throwIfAborted();
+  const processor = deps.processors[plan.kind] as Processor<Plan>;
+  return processor({
+    plan,
+    delivery,
+    signal,
+    report,
+    progress: (value) => delivery.progress(value),
+    log: scoped,
+  });
+}

@@ -1,0 +1,31 @@
+import type {
+  DestinationTarget,
+  ResealPlan,
+  SealedBox,
+  ServerSecrets,
+  ServerTarget,
+  ServiceTarget,
+} from '@tarfleet/contracts';
+import type { Logger } from '@tarfleet/kernel';
+import type { Source } from '@tarfleet/sources';
+import type { Storage } from '@tarfleet/storage';
+import type { ConnectRequest, Session } from '@tarfleet/transport';
+
+/** What processors build on. `deps.ts` is the only place that knows which drivers stand behind it. */
+export interface WorkerDeps {
+  logger: Logger;
+  /** Opens a session on a server; the caller closes it. */
+  connect(
+    server: ServerTarget,
+    options: { signal: AbortSignal; pinning?: NonNullable<ConnectRequest['pinning']> },
+  ): Promise<Session>;
+  /** Opens a destination; the caller closes it. */
+  openStorage(destination: DestinationTarget): Promise<Storage>;
+  sourceOf(type: ServiceTarget['type']): Source;
+  /** Refuses paths of a `local` server that lie outside the allowed roots. */
+  assertPathsAllowed(server: ServerTarget, paths: string[]): Promise<void>;
+  openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;
+  reseal(plan: ResealPlan): Promise<SealedBox>;
+  /** Blocks compressed side by side in one job. */
+  parallelBlocks: number;
+}
