@@ -1,0 +1,43 @@
+/** One gzip member (RFC 1952) at a time, always the same bytes for the same content, level and zlib. */
+import { promisify } from 'node:util';
+import { crc32, gzip } from 'node:zlib';
+
+const deflate = promisify(gzip) as (data: Buffer, options: object) => Promise<Buffer>;
+
+/** ID, deflate, no flags, no time, no extra flags, "unknown" system: nothing that differs between machines. */
+const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+/** The longest stored block that deflate has (RFC 1951, 3.2.4). */
+const STORED_MAX = 0xffff;
+const OUTPUT_CHUNK = 1 << 20;
+
+/** Compresses on the thread pool; what does not shrink is stored. The block must not change before it resolves. */
+export async function compressMember(block: Buffer, level: number): Promise<Buffer> {
+  if (block.length === 0) return storeMember(block);
+  const member = await deflate(block, { level, chunkSize: OUTPUT_CHUNK });
+  if (member.length >= storedLength(block.length)) return storeMember(block);
+  HEADER.copy(member);
+  return member;
+}
+
+/** The block as stored deflate blocks: five bytes more for every 64 KiB, and no compression at all. */
+export function storeMember(block: Buffer): Buffer {
+  const member = Buffer.allocUnsafe(storedLength(block.length));
+  let at = HEADER.copy(member);
+  let from = 0;
+  do {
+    const length = Math.min(STORED_MAX, block.length - from);
+    member[at] = from + length === block.length ? 1 : 0;
+    member.writeUInt16LE(length, at + 1);
+    member.writeUInt16LE(length ^ 0xffff, at + 3);
+    block.copy(member, at + 5, from, from + length);
+    at += 5 + length;
+    from += length;
+  } while (from < block.length);
+  member.writeUInt32LE(crc32(block), at);
+  member.writeUInt32LE(block.length, at + 4);
+  return member;
+}
+
+function storedLength(length: number): number {
+  return HEADER.length + 5 * Math.max(1, Math.ceil(length / STORED_MAX)) + length + 8;
+}

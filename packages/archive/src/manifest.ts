@@ -1,0 +1,152 @@
+/** A backup's closing record, written last: without it the backup does not exist. */
+import { createHash } from 'node:crypto';
+import { createParser, ProjectId, Timestamp, Uuid } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import { type Static, Type } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+const Count = Type.Integer({ minimum: 0 });
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
+
+export const ManifestArtifact = Type.Object(
+  {
+    artifactId: Uuid,
+    attempt: Type.Integer({ minimum: 1 }),
+    service: Type.Object(
+      { id: Uuid, name: Type.String(), type: Type.String(), component: Type.String() },
+      closed,
+    ),
+    server: Type.Object({ id: Uuid, name: Type.String() }, closed),
+    /** Absolute paths, config paths first, as the service had them at the time. */
+    roots: Type.Array(Type.String({ pattern: '^/' })),
+    exclude: Type.Array(Type.String()),
+    object: Type.Object(
+      {
+        /** Relative to the manifest's own folder, so that a copied or downloaded backup is whole. */
+        name: Type.String({ pattern: '^[0-9a-f-]{36}/[1-9][0-9]*-[A-Za-z0-9_-]+\\.tar\\.gz$' }),
+        bytes: Count,
+        sha256: Sha256,
+      },
+      closed,
+    ),
+    /** The tar stream inside, in bytes. */
+    tarBytes: Count,
+    /** Sum of the sizes of its regular files, in bytes. */
+    contentBytes: Count,
+    files: Count,
+    directories: Count,
+    otherEntries: Count,
+    /** How many warnings its capture gave. */
+    warnings: Count,
+    startedAt: Timestamp,
+    endedAt: Timestamp,
+  },
+  closed,
+);
+export type ManifestArtifact = Static<typeof ManifestArtifact>;
+
+export const MANIFEST_VERSION = 1;
+
+export const Manifest = Type.Object(
+  {
+    format: Type.Literal('tarfleet-backup'),
+    version: Type.Literal(MANIFEST_VERSION),
+    backupId: Uuid,
+    projectId: ProjectId,
+    name: Type.Union([Type.String(), Type.Null()]),
+    type: Type.Literal('full'),
+    createdAt: Timestamp,
+    completedAt: Timestamp,
+    /** When every stored archive was read back and found right, before this was written; null when that was not asked for. */
+    verifiedAt: Type.Union([Timestamp, Type.Null()]),
+    software: Type.Object({ name: Type.Literal('tarfleet'), version: Type.String() }, closed),
+    encryption: Type.Null(),
+    compression: Type.Object(
+      {
+        enabled: Type.Boolean(),
+        level: Type.Integer({ minimum: 1, maximum: 9 }),
+        /** How much tar each gzip member holds, in bytes. */
+        blockBytes: Type.Integer({ minimum: 1 }),
+      },
+      closed,
+    ),
+    artifacts: Type.Array(ManifestArtifact),
+    /** Services that the backup does not hold, and why. */
+    failed: Type.Array(
+      Type.Object(
+        {
+          artifactId: Uuid,
+          serviceId: Uuid,
+          serviceName: Type.String(),
+          component: Type.String(),
+          /** An error code; text, so that a code that this program does not know yet does no harm. */
+          code: Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' }),
+          message: Type.String(),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type Manifest = Static<typeof Manifest>;
+
+const parse = createParser(Manifest);
+
+/** The manifest's bytes: UTF-8 JSON, indented, one newline at the end. Throws when the manifest is not valid. */
+export function serializeManifest(manifest: Manifest): Buffer {
+  const bytes = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+  parseManifest(bytes);
+  return bytes;
+}
+
+/** Reads a manifest. Errors: BACKUP_CORRUPTED naming each fault, NOT_SUPPORTED for a later version of the format. */
+export function parseManifest(bytes: Buffer): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new AppError('BACKUP_CORRUPTED', "The backup's manifest is not JSON.", { cause });
+  }
+  const parsed = parse(value);
+  if (!parsed.ok) {
+    refuseLaterVersion(value);
+    throw corrupted(parsed.faults);
+  }
+  const faults = duplicates(parsed.value);
+  if (faults.length > 0) throw corrupted(faults);
+  return parsed.value;
+}
+
+/** Hex, of the manifest's bytes as they are stored. */
+export function manifestSha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function refuseLaterVersion(value: unknown): void {
+  const { format, version } = (value ?? {}) as { format?: unknown; version?: unknown };
+  if (format === 'tarfleet-backup' && Number.isInteger(version) && Number(version) > MANIFEST_VERSION) {
+    throw new AppError(
+      'NOT_SUPPORTED',
+      `The backup's manifest has version ${Number(version)}; this program reads version ${MANIFEST_VERSION}. Use a later one.`,
+    );
+  }
+}
+
+function duplicates(manifest: Manifest): string[] {
+  const seen = new Set<string>();
+  const faults: string[] = [];
+  for (const [index, artifact] of manifest.artifacts.entries()) {
+    for (const key of [artifact.artifactId, artifact.service.id, artifact.object.name]) {
+      if (seen.has(key)) faults.push(`/artifacts/${index} repeats ${key}`);
+    }
+    seen.add(artifact.artifactId).add(artifact.service.id).add(artifact.object.name);
+  }
+  return faults;
+}
+
+function corrupted(faults: string[]): AppError {
+  return new AppError('BACKUP_CORRUPTED', `The backup's manifest is damaged: ${faults.join('; ')}.`, {
+    details: { faults },
+  });
+}
