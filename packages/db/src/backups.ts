@@ -1,0 +1,211 @@
+import type { ErrorCode } from '@tarfleet/contracts';
+import { type ArtifactDraft, type ArtifactRecord, toArtifact } from './artifacts.ts';
+import type { Backup, Prisma } from './generated/client.ts';
+import type { Db } from './prisma-client.ts';
+
+export const BACKUP_STATUSES = [
+  'in_progress',
+  'completed',
+  'partial',
+  'failed',
+  'cancelled',
+  'deleting',
+  'deleted',
+] as const;
+export type BackupStatus = (typeof BACKUP_STATUSES)[number];
+
+/** Sizes in bytes. */
+export interface BackupRecord {
+  id: string;
+  projectId: number;
+  createdBy: string | null;
+  name: string | null;
+  description: string | null;
+  type: string;
+  dialect: string;
+  status: BackupStatus;
+  destinationId: string | null;
+  keyPrefix: string;
+  manifestKey: string | null;
+  manifestSha256: string | null;
+  sizeBytes: number | null;
+  contentBytes: number | null;
+  filesCount: number | null;
+  directoriesCount: number | null;
+  encrypted: boolean;
+  compressed: boolean;
+  compressionLevel: number | null;
+  verifyRequested: boolean;
+  verified: boolean | null;
+  verifiedAt: Date | null;
+  retentionDays: number | null;
+  retentionUntil: Date | null;
+  errorCode: ErrorCode | null;
+  errorMessage: string | null;
+  warnings: string[];
+  restoreCount: number;
+  lastRestoredAt: Date | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  completedAt: Date | null;
+  deletedAt: Date | null;
+}
+
+export interface FullBackup extends BackupRecord {
+  artifacts: ArtifactRecord[];
+  /** E-mail of whoever made it. */
+  creator: string | null;
+  destination: { id: string; name: string; type: string; config: unknown } | null;
+}
+
+export type BackupDraft = Pick<
+  BackupRecord,
+  | 'id'
+  | 'projectId'
+  | 'createdBy'
+  | 'name'
+  | 'description'
+  | 'type'
+  | 'dialect'
+  | 'keyPrefix'
+  | 'compressed'
+  | 'compressionLevel'
+  | 'verifyRequested'
+  | 'retentionDays'
+  | 'warnings'
+  | 'createdAt'
+> & { destinationId: string; artifacts: ArtifactDraft[] };
+
+export type BackupChange = Partial<Omit<BackupRecord, 'id' | 'projectId' | 'destinationId'>> & {
+  sweepAfter?: Date | null;
+  sweptAt?: Date | null;
+};
+
+export interface BackupFilter {
+  /** Null: every project's. */
+  projectIds: number[] | null;
+  type?: string;
+  statuses?: BackupStatus[];
+  from?: Date;
+  to?: Date;
+  page: number;
+  perPage: number;
+}
+
+export interface Backups {
+  /** With its artifacts, in status `in_progress`. */
+  create(draft: BackupDraft): Promise<void>;
+  /** Deleted ones are found too; the caller decides. */
+  get(id: string): Promise<FullBackup | null>;
+  /** As `get`, locked until the transaction ends: so that nobody deletes what somebody is about to restore. */
+  lock(id: string): Promise<FullBackup | null>;
+  /** Newest first. */
+  list(filter: BackupFilter): Promise<{ rows: FullBackup[]; total: number }>;
+  change(id: string, change: BackupChange): Promise<void>;
+  countRestore(id: string, at: Date): Promise<void>;
+  /** Ended backups whose left-overs are due to be removed. */
+  dueForSweep(now: Date, limit: number): Promise<FullBackup[]>;
+}
+
+const full = {
+  artifacts: { orderBy: { serviceName: 'asc' } },
+  creator: { select: { email: true } },
+  destination: { select: { id: true, name: true, type: true, config: true } },
+} satisfies Prisma.BackupInclude;
+type FullRow = Prisma.BackupGetPayload<{ include: typeof full }>;
+
+export function createBackups(db: Db): Backups {
+  const get = async (id: string): Promise<FullBackup | null> => {
+    const row = await db.backup.findUnique({ where: { id }, include: full });
+    return row && toFull(row);
+  };
+  return {
+    async create({ artifacts, ...draft }) {
+      await db.backup.create({
+        data: { ...draft, status: 'in_progress', startedAt: draft.createdAt },
+        select: { id: true },
+      });
+      await db.artifact.createMany({
+        data: artifacts.map((one) => ({ ...one, backupId: draft.id, status: 'in_progress' })),
+      });
+    },
+    get,
+    async lock(id) {
+      await db.$queryRaw`SELECT id FROM backups WHERE id = ${id}::uuid FOR UPDATE`;
+      return get(id);
+    },
+    async list(filter) {
+      const where: Prisma.BackupWhereInput = {
+        ...(filter.projectIds === null ? {} : { projectId: { in: filter.projectIds } }),
+        ...(filter.type === undefined ? {} : { type: filter.type }),
+        status: filter.statuses ? { in: filter.statuses } : { not: 'deleted' },
+        ...(filter.from || filter.to
+          ? {
+              createdAt: {
+                ...(filter.from ? { gte: filter.from } : {}),
+                ...(filter.to ? { lte: filter.to } : {}),
+              },
+            }
+          : {}),
+      };
+      const [rows, total] = await Promise.all([
+        db.backup.findMany({
+          where,
+          include: full,
+          orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+          skip: (filter.page - 1) * filter.perPage,
+          take: filter.perPage,
+        }),
+        db.backup.count({ where }),
+      ]);
+      return { rows: rows.map(toFull), total };
+    },
+    async change(id, change) {
+      await db.backup.update({ where: { id }, data: change, select: { id: true } });
+    },
+    async countRestore(id, at) {
+      await db.backup.update({
+        where: { id },
+        data: { restoreCount: { increment: 1 }, lastRestoredAt: at },
+        select: { id: true },
+      });
+    },
+    async dueForSweep(now, take) {
+      const rows = await db.backup.findMany({
+        where: { sweepAfter: { lte: now }, sweptAt: null },
+        include: full,
+        orderBy: { sweepAfter: 'asc' },
+        take,
+      });
+      return rows.map(toFull);
+    },
+  };
+}
+
+function toFull({ artifacts, creator, destination, ...row }: FullRow): FullBackup {
+  return {
+    ...toRecord(row),
+    artifacts: artifacts.map(toArtifact),
+    creator: creator?.email ?? null,
+    destination,
+  };
+}
+
+function toRecord(row: Backup): BackupRecord {
+  const { sweepAfter: _sweepAfter, sweptAt: _sweptAt, tags: _tags, ...rest } = row;
+  return {
+    ...rest,
+    status: row.status as BackupStatus,
+    errorCode: row.errorCode as ErrorCode | null,
+    warnings: row.warnings as string[],
+    sizeBytes: toNumber(row.sizeBytes),
+    contentBytes: toNumber(row.contentBytes),
+    filesCount: toNumber(row.filesCount),
+    directoriesCount: toNumber(row.directoriesCount),
+  };
+}
+
+/** Exact up to 9 PB. */
+export function toNumber(value: bigint | null): number | null {
+  return value === null ? null : Number(value);
+}

@@ -1,0 +1,235 @@
+import type { EndState, Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
+import { ERROR_CODES, type ErrorCode } from '@tarfleet/contracts';
+import type { Job, Prisma } from './generated/client.ts';
+import type { Db } from './prisma-client.ts';
+
+export type JobState = 'queued' | 'running' | EndState;
+
+export interface JobRecord {
+  id: string;
+  kind: JobKind;
+  pool: string;
+  projectId: number;
+  userId: string | null;
+  backupId: string | null;
+  /** Of an artifact: its backup's job. */
+  parentId: string | null;
+  requestId: string;
+  state: JobState;
+  /** The plan as JSON text; it is signed when it is sent. */
+  plan: string;
+  /** How often the job was handed to the queue, from 1. */
+  generation: number;
+  dispatchedAt: Date | null;
+  attempt: number;
+  token: string | null;
+  /** The last event of this attempt that has had its effect. */
+  lastSeq: number;
+  progress: Progress | null;
+  result: JobResult | null;
+  failure: Failure | null;
+  cancelRequestedAt: Date | null;
+  cancelReason: string | null;
+  worker: string | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  endedAt: Date | null;
+}
+
+export interface JobDraft {
+  id: string;
+  kind: JobKind;
+  pool: string;
+  projectId: number;
+  userId: string | null;
+  backupId: string | null;
+  parentId: string | null;
+  requestId: string;
+  plan: string;
+}
+
+/** What the recorder changes as events have their effect. */
+export type JobChange = Partial<
+  Pick<JobRecord, 'state' | 'attempt' | 'token' | 'lastSeq' | 'worker' | 'startedAt' | 'endedAt'>
+> & { result?: JobResult | null; failure?: Failure | null };
+
+export interface Jobs {
+  create(drafts: JobDraft[]): Promise<void>;
+  get(id: string): Promise<JobRecord | null>;
+  /** A flow's artifacts, or none. */
+  children(parentId: string): Promise<JobRecord[]>;
+  /** Locks the job, after its parent where it has one, until the transaction ends; so a flow's events get their ids in the order of commit. */
+  lock(id: string): Promise<JobRecord | null>;
+  change(id: string, change: JobChange): Promise<void>;
+  /** True when this report is newer than what is stored and the job has not ended. */
+  saveProgress(id: string, progress: Progress): Promise<boolean>;
+  /** Null when the job has ended. */
+  requestCancel(id: string, reason: string): Promise<JobRecord | null>;
+  markDispatched(ids: string[]): Promise<void>;
+  /** Sends it again under the next generation. */
+  markLost(ids: string[]): Promise<void>;
+  markChecked(ids: string[]): Promise<void>;
+  markRemovedFromQueue(ids: string[]): Promise<void>;
+  /** Accepted but not yet in the queue; whole flows by their parent. Oldest first. */
+  undispatched(before: Date, limit: number): Promise<JobRecord[]>;
+  /** In the queue and not ended, without a look at the queue since then; whole flows by their parent. */
+  unchecked(before: Date, limit: number): Promise<JobRecord[]>;
+  /** Ended, and perhaps still in the queue. */
+  toRemoveFromQueue(before: Date, limit: number): Promise<JobRecord[]>;
+  /** Jobs on a backup that have not ended. */
+  unfinishedOf(backupId: string): Promise<JobRecord[]>;
+  /** Ended and unended jobs by kind and state since a time, with their seconds. */
+  statistics(since: Date): Promise<JobStatistic[]>;
+}
+
+export interface JobStatistic {
+  kind: string;
+  state: string;
+  count: number;
+}
+
+const UNENDED = { endedAt: null } as const;
+
+export function createJobs(db: Db): Jobs {
+  return {
+    async create(drafts) {
+      await db.job.createMany({ data: drafts });
+    },
+    async get(id) {
+      const row = await db.job.findUnique({ where: { id } });
+      return row && toRecord(row);
+    },
+    async children(parentId) {
+      const rows = await db.job.findMany({ where: { parentId }, orderBy: { id: 'asc' } });
+      return rows.map(toRecord);
+    },
+    async lock(id) {
+      await db.$queryRaw`
+        SELECT id FROM jobs WHERE id IN (${id}::uuid, (SELECT parent_id FROM jobs WHERE id = ${id}::uuid))
+        ORDER BY parent_id NULLS FIRST FOR UPDATE`;
+      const row = await db.job.findUnique({ where: { id } });
+      return row && toRecord(row);
+    },
+    async change(id, { result, failure, ...change }) {
+      await db.job.update({
+        where: { id },
+        data: {
+          ...change,
+          ...(result === undefined ? {} : { result: result as unknown as Prisma.InputJsonValue }),
+          ...(failure
+            ? { errorCode: failure.code, errorMessage: failure.message, errorRetryable: failure.retryable }
+            : {}),
+        },
+        select: { id: true },
+      });
+    },
+    async saveProgress(id, progress) {
+      const { attempt, n } = progress;
+      const changed = await db.$executeRaw`
+        UPDATE jobs SET progress = ${JSON.stringify(progress)}::jsonb, progress_attempt = ${attempt}, progress_n = ${n}
+        WHERE id = ${id}::uuid AND ended_at IS NULL AND attempt <= ${attempt}
+          AND (progress_attempt, progress_n) < (${attempt}, ${n})`;
+      return changed > 0;
+    },
+    async requestCancel(id, reason) {
+      const { count } = await db.job.updateMany({
+        where: { id, ...UNENDED },
+        data: { cancelRequestedAt: new Date(), cancelReason: reason },
+      });
+      if (count === 0) return null;
+      const row = await db.job.findUnique({ where: { id } });
+      return row && toRecord(row);
+    },
+    async markDispatched(ids) {
+      await db.job.updateMany({ where: { id: { in: ids } }, data: { dispatchedAt: new Date() } });
+    },
+    async markLost(ids) {
+      await db.job.updateMany({
+        where: { id: { in: ids }, ...UNENDED },
+        data: { generation: { increment: 1 }, dispatchedAt: null, lastCheckedAt: null },
+      });
+    },
+    async markChecked(ids) {
+      await db.job.updateMany({ where: { id: { in: ids } }, data: { lastCheckedAt: new Date() } });
+    },
+    async markRemovedFromQueue(ids) {
+      await db.job.updateMany({ where: { id: { in: ids } }, data: { removedFromQueueAt: new Date() } });
+    },
+    async undispatched(before, take) {
+      const rows = await db.job.findMany({
+        where: { ...UNENDED, dispatchedAt: null, parentId: null, createdAt: { lt: before } },
+        orderBy: { createdAt: 'asc' },
+        take,
+      });
+      return rows.map(toRecord);
+    },
+    async unchecked(before, take) {
+      const rows = await db.job.findMany({
+        where: {
+          ...UNENDED,
+          parentId: null,
+          dispatchedAt: { lt: before },
+          OR: [{ lastCheckedAt: null }, { lastCheckedAt: { lt: before } }],
+        },
+        orderBy: { createdAt: 'asc' },
+        take,
+      });
+      return rows.map(toRecord);
+    },
+    async toRemoveFromQueue(before, take) {
+      const rows = await db.job.findMany({
+        where: { parentId: null, removedFromQueueAt: null, endedAt: { lt: before } },
+        orderBy: { endedAt: 'asc' },
+        take,
+      });
+      return rows.map(toRecord);
+    },
+    async unfinishedOf(backupId) {
+      const rows = await db.job.findMany({ where: { backupId, ...UNENDED }, orderBy: { id: 'asc' } });
+      return rows.map(toRecord);
+    },
+    async statistics(since) {
+      const rows = await db.job.groupBy({
+        by: ['kind', 'state'],
+        where: { OR: [UNENDED, { endedAt: { gte: since } }] },
+        _count: true,
+      });
+      return rows.map(({ kind, state, _count }) => ({ kind, state, count: _count }));
+    },
+  };
+}
+
+function toRecord(row: Job): JobRecord {
+  return {
+    id: row.id,
+    kind: row.kind as JobKind,
+    pool: row.pool,
+    projectId: row.projectId,
+    userId: row.userId,
+    backupId: row.backupId,
+    parentId: row.parentId,
+    requestId: row.requestId,
+    state: row.state as JobState,
+    plan: row.plan,
+    generation: row.generation,
+    dispatchedAt: row.dispatchedAt,
+    attempt: row.attempt,
+    token: row.token,
+    lastSeq: row.lastSeq,
+    progress: row.progress as Progress | null,
+    result: row.result as JobResult | null,
+    failure: toFailure(row),
+    cancelRequestedAt: row.cancelRequestedAt,
+    cancelReason: row.cancelReason,
+    worker: row.worker,
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    endedAt: row.endedAt,
+  };
+}
+
+function toFailure(row: Job): Failure | null {
+  const code = ERROR_CODES.find((known): known is ErrorCode => known === row.errorCode);
+  if (!code) return null;
+  return { code, message: row.errorMessage ?? '', retryable: row.errorRetryable ?? false };
+}

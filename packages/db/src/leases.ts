@@ -1,0 +1,40 @@
+import type { JobKind } from '@tarfleet/contracts';
+import type { Db } from './prisma-client.ts';
+
+export interface Lease {
+  serviceId: string;
+  jobId: string;
+  kind: JobKind;
+}
+
+export interface Leases {
+  /** Takes every one of these services for a job, or none: the leases in the way come back, and the caller's transaction must be undone. */
+  take(jobId: string, kind: JobKind, serviceIds: string[]): Promise<Lease[]>;
+  release(jobId: string): Promise<void>;
+  /** Gives back what jobs hold that have ended: a last resort, for the reconciler. */
+  releaseEnded(): Promise<number>;
+}
+
+export function createLeases(db: Db): Leases {
+  return {
+    async take(jobId, kind, serviceIds) {
+      const wanted = [...new Set(serviceIds)].sort();
+      const { count } = await db.serviceLease.createMany({
+        data: wanted.map((serviceId) => ({ serviceId, jobId, kind })),
+        skipDuplicates: true,
+      });
+      if (count === wanted.length) return [];
+      const rows = await db.serviceLease.findMany({
+        where: { serviceId: { in: wanted }, jobId: { not: jobId } },
+      });
+      return rows.map((row) => ({ ...row, kind: row.kind as JobKind }));
+    },
+    async release(jobId) {
+      await db.serviceLease.deleteMany({ where: { jobId } });
+    },
+    async releaseEnded() {
+      const { count } = await db.serviceLease.deleteMany({ where: { job: { endedAt: { not: null } } } });
+      return count;
+    },
+  };
+}
