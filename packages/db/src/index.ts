@@ -1,4 +1,25 @@
 /** The system's records, a repository for each noun. The only room that knows Prisma. */
+export type { ApiTokenRecord, ApiTokens, NewApiToken } from './api-tokens.ts';
+export type * from './artifacts.ts';
+export type * from './backups.ts';
+export { BACKUP_STATUSES } from './backups.ts';
 export { createDatabase, type Database, type DatabaseOptions } from './database.ts';
+export type { DestinationChanges, DestinationRecord, Destinations, NewDestination } from './destinations.ts';
+export type { Begun, Idempotency, StoredAnswer } from './idempotency.ts';
+export type * from './job-events.ts';
+export type * from './jobs.ts';
+export type * from './leases.ts';
 export { migrateDatabase } from './migrate.ts';
-export { createRepositories, type Repositories } from './repositories.ts';
+export { type JobListener, listenToJobs, type Notifier } from './notify.ts';
+export type { Page, PageRequest, ProjectScope } from './page.ts';
+export type { MemberRecord, ProjectMembers } from './project-members.ts';
+export { DEFAULT_PROJECT, type ProjectRecord, type Projects } from './projects.ts';
+export type { RateLimitHit, RateLimits } from './rate-limits.ts';
+export type { Repositories } from './repositories.ts';
+export type * from './restores.ts';
+export { RESTORE_STATUSES } from './restores.ts';
+export type { NewServer, ServerChanges, ServerFilter, ServerRecord, Servers } from './servers.ts';
+export type { NewService, ServiceChanges, ServiceRecord, Services } from './services.ts';
+export type { SessionRecord, Sessions } from './sessions.ts';
+export { type NewUser, ROLES, type Role, type UserChanges, type UserRecord, type Users } from './users.ts';
+export type { WorkerRecord, Workers } from './workers.ts';

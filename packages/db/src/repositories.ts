@@ -1,10 +1,65 @@
+import { type ApiTokens, createApiTokens } from './api-tokens.ts';
+import { type Artifacts, createArtifacts } from './artifacts.ts';
+import { type Backups, createBackups } from './backups.ts';
+import { createDestinations, type Destinations } from './destinations.ts';
+import { createIdempotency, type Idempotency } from './idempotency.ts';
+import { createJobEvents, type JobEvents } from './job-events.ts';
+import { createJobs, type Jobs } from './jobs.ts';
+import { createLeases, type Leases } from './leases.ts';
+import { createNotifier, type Notifier } from './notify.ts';
 import type { Db } from './prisma-client.ts';
+import { createProjectMembers, type ProjectMembers } from './project-members.ts';
+import { createProjects, type Projects } from './projects.ts';
+import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { createRestores, type Restores } from './restores.ts';
+import { createServers, type Servers } from './servers.ts';
+import { createServices, type Services } from './services.ts';
+import { createSessions, type Sessions } from './sessions.ts';
+import { createUsers, type Users } from './users.ts';
+import { createWorkers, type Workers } from './workers.ts';
 
 /** Every repository, by its noun. */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by the repositories that follow
-export interface Repositories {}
+export interface Repositories {
+  apiTokens: ApiTokens;
+  artifacts: Artifacts;
+  backups: Backups;
+  destinations: Destinations;
+  idempotency: Idempotency;
+  jobEvents: JobEvents;
+  jobs: Jobs;
+  leases: Leases;
+  notifier: Notifier;
+  projectMembers: ProjectMembers;
+  projects: Projects;
+  rateLimits: RateLimits;
+  restores: Restores;
+  servers: Servers;
+  services: Services;
+  sessions: Sessions;
+  users: Users;
+  workers: Workers;
+}
 
-/** Binds them to the client or to one transaction. */
-export function createRepositories(_db: Db): Repositories {
-  return {};
+/** Binds them to the client, or to one transaction so that they are composed. */
+export function createRepositories(db: Db): Repositories {
+  return {
+    apiTokens: createApiTokens(db),
+    artifacts: createArtifacts(db),
+    backups: createBackups(db),
+    destinations: createDestinations(db),
+    idempotency: createIdempotency(db),
+    jobEvents: createJobEvents(db),
+    jobs: createJobs(db),
+    leases: createLeases(db),
+    notifier: createNotifier(db),
+    projectMembers: createProjectMembers(db),
+    projects: createProjects(db),
+    rateLimits: createRateLimits(db),
+    restores: createRestores(db),
+    servers: createServers(db),
+    services: createServices(db),
+    sessions: createSessions(db),
+    users: createUsers(db),
+    workers: createWorkers(db),
+  };
 }

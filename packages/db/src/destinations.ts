@@ -1,0 +1,99 @@
+import { AppError } from '@tarfleet/kernel';
+import { v7 } from 'uuid';
+import type { Destination as DestinationRow } from './generated/client.ts';
+import { toJson } from './json.ts';
+import { type Page, type PageRequest, readPage } from './page.ts';
+import type { Db } from './prisma-client.ts';
+import { inTransaction } from './transaction.ts';
+
+export interface DestinationRecord {
+  id: string;
+  name: string;
+  type: string;
+  /** As the type's schema has it; no secrets. */
+  config: Record<string, unknown>;
+  /** Its secrets under the API's own key; null when it needs none. */
+  secretCiphertext: string | null;
+  retentionDays: number | null;
+  isDefault: boolean;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** `id` may be given, for secrets are encrypted before the row is made. */
+export type NewDestination = Omit<DestinationRecord, 'id' | 'createdAt' | 'updatedAt'> & { id?: string };
+export type DestinationChanges = Partial<Omit<NewDestination, 'id' | 'type'>>;
+
+export interface Destinations {
+  /** Newest first. */
+  list(request: PageRequest): Promise<Page<DestinationRecord>>;
+  get(id: string): Promise<DestinationRecord | null>;
+  findByName(name: string): Promise<DestinationRecord | null>;
+  getDefault(): Promise<DestinationRecord | null>;
+  /** One that is made the default takes that from the one before. CONFLICT when the name is taken. */
+  create(destination: NewDestination): Promise<DestinationRecord>;
+  /** Null when there is no such destination. */
+  update(id: string, changes: DestinationChanges): Promise<DestinationRecord | null>;
+  /** CONFLICT while backups lie there that are not deleted. */
+  delete(id: string): Promise<boolean>;
+}
+
+export function createDestinations(db: Db): Destinations {
+  return {
+    list: (request) =>
+      readPage(
+        request,
+        (range) => db.destination.findMany({ ...range, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] }),
+        () => db.destination.count(),
+        toDestination,
+      ),
+    async get(id) {
+      const row = await db.destination.findUnique({ where: { id } });
+      return row && toDestination(row);
+    },
+    async findByName(name) {
+      const row = await db.destination.findUnique({ where: { name } });
+      return row && toDestination(row);
+    },
+    async getDefault() {
+      const row = await db.destination.findFirst({ where: { isDefault: true } });
+      return row && toDestination(row);
+    },
+    create: (destination) =>
+      inTransaction(db, async (tx) => {
+        if (destination.isDefault) await clearDefault(tx, null);
+        const data = { ...destination, id: destination.id ?? v7(), config: toJson(destination.config) };
+        return toDestination(await tx.destination.create({ data }));
+      }),
+    update: (id, { config, ...changes }) =>
+      inTransaction(db, async (tx) => {
+        if (!(await tx.destination.findUnique({ where: { id }, select: { id: true } }))) return null;
+        if (changes.isDefault) await clearDefault(tx, id);
+        const data = { ...changes, ...(config === undefined ? {} : { config: toJson(config) }) };
+        const rows = await tx.destination.updateManyAndReturn({ where: { id }, data });
+        return rows[0] ? toDestination(rows[0]) : null;
+      }),
+    delete: (id) =>
+      inTransaction(db, async (tx) => {
+        // A new backup's foreign key asks for this lock, so none can come in between.
+        await tx.$queryRaw`SELECT 1 AS locked FROM destinations WHERE id = ${id}::uuid FOR UPDATE`;
+        const backups = await tx.backup.count({ where: { destinationId: id, status: { not: 'deleted' } } });
+        if (backups > 0) {
+          throw new AppError(
+            'CONFLICT',
+            `${backups} backups are kept at this destination; delete them first.`,
+          );
+        }
+        return (await tx.destination.deleteMany({ where: { id } })).count > 0;
+      }),
+  };
+}
+
+async function clearDefault(tx: Db, except: string | null): Promise<void> {
+  const where = { isDefault: true, ...(except === null ? {} : { id: { not: except } }) };
+  await tx.destination.updateMany({ where, data: { isDefault: false } });
+}
+
+function toDestination(row: DestinationRow): DestinationRecord {
+  return { ...row, config: row.config as DestinationRecord['config'] };
+}

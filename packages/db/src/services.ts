@@ -1,0 +1,97 @@
+import { AppError } from '@tarfleet/kernel';
+import { v7 } from 'uuid';
+import type { Service as ServiceRow } from './generated/client.ts';
+import { toJson } from './json.ts';
+import { type Page, type PageRequest, readPage } from './page.ts';
+import type { Db } from './prisma-client.ts';
+import { type ServerRecord, toServer } from './servers.ts';
+import { inTransaction } from './transaction.ts';
+
+export interface ServiceRecord {
+  id: string;
+  serverId: string;
+  name: string;
+  type: string;
+  component: string;
+  configPaths: string[];
+  dataPaths: string[];
+  exclude: string[];
+  /** Higher comes first. */
+  backupPriority: number;
+  /** Names of services on the same server. */
+  dependsOn: string[];
+  /** How it stops, starts and is checked, and its database: as the API's schemas have it. */
+  settings: Record<string, unknown>;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export type NewService = Omit<ServiceRecord, 'id' | 'createdAt' | 'updatedAt'>;
+export type ServiceChanges = Partial<Omit<NewService, 'serverId'>>;
+
+export interface Services {
+  /** Of one server, newest first. */
+  list(serverId: string, request: PageRequest): Promise<Page<ServiceRecord>>;
+  /** All of a project with their servers: the highest backup priority first, then by name. */
+  ofProject(projectId: number): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
+  get(id: string): Promise<ServiceRecord | null>;
+  /** CONFLICT when the server has such a name already. */
+  create(service: NewService): Promise<ServiceRecord>;
+  /** Null when there is no such service. */
+  update(id: string, changes: ServiceChanges): Promise<ServiceRecord | null>;
+  /** The records of its backups stay. CONFLICT while a job works on it. */
+  delete(id: string): Promise<boolean>;
+}
+
+export function createServices(db: Db): Services {
+  return {
+    list: (serverId, request) =>
+      readPage(
+        request,
+        (range) =>
+          db.service.findMany({
+            ...range,
+            where: { serverId },
+            orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+          }),
+        () => db.service.count({ where: { serverId } }),
+        toService,
+      ),
+    async ofProject(projectId) {
+      const rows = await db.service.findMany({
+        where: { server: { projectId } },
+        include: { server: true },
+        orderBy: [{ backupPriority: 'desc' }, { name: 'asc' }, { id: 'asc' }],
+      });
+      return rows.map(({ server, ...service }) => ({
+        service: toService(service),
+        server: toServer(server),
+      }));
+    },
+    async get(id) {
+      const row = await db.service.findUnique({ where: { id } });
+      return row && toService(row);
+    },
+    async create(service) {
+      const data = { ...service, id: v7(), settings: toJson(service.settings) };
+      return toService(await db.service.create({ data }));
+    },
+    async update(id, { settings, ...changes }) {
+      const data = { ...changes, ...(settings === undefined ? {} : { settings: toJson(settings) }) };
+      const rows = await db.service.updateManyAndReturn({ where: { id }, data });
+      return rows[0] ? toService(rows[0]) : null;
+    },
+    delete: (id) =>
+      inTransaction(db, async (tx) => {
+        await tx.$queryRaw`SELECT 1 AS locked FROM services WHERE id = ${id}::uuid FOR UPDATE`;
+        if (await tx.serviceLease.findUnique({ where: { serviceId: id } })) {
+          throw new AppError('CONFLICT', 'A job works on this service now; wait until it has ended.');
+        }
+        return (await tx.service.deleteMany({ where: { id } })).count > 0;
+      }),
+  };
+}
+
+function toService(row: ServiceRow): ServiceRecord {
+  return { ...row, settings: row.settings as ServiceRecord['settings'] };
+}
