@@ -62,11 +62,14 @@ test('a plan for another job, pool or kind than the queue said is refused', asyn
   }
 });
 
-test('claims that fit the queue do not cover a plan inside that does not', async () => {
+test('both the claims and the plan inside must be what the queue said', async () => {
   const other = '01890000-0000-7000-8000-000000000002';
   for (const inside of [{ jobId: other }, { pool: 'eu-1' }, { kind: 'delete' }]) {
     const token = await forge({ plan: { ...plan, ...inside } });
     await expect(reader.read(token, expected)).rejects.toMatchObject({ code: 'PLAN_INVALID' });
+  }
+  for (const outside of [{ jti: other }, { aud: 'eu-1' }, { kind: 'delete' }]) {
+    await expect(reader.read(await forge(outside), expected)).rejects.toMatchObject({ code: 'PLAN_INVALID' });
   }
 });
 
