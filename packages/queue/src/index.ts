@@ -1,1 +1,8 @@
+/** The job queue, on BullMQ over Postgres or Redis. The only place that knows of either. */
+export { createQueueEvents } from './events.ts';
+export { migrateQueue } from './migrate.ts';
+export { createQueueProducer } from './producer.ts';
+export { DEFAULT_SETTINGS, type QueueOptions, type QueueSettings } from './settings.ts';
 export * from './types.ts';
+export { parseQueueUrl } from './url.ts';
+export { createQueueWorker } from './worker.ts';

@@ -16,6 +16,8 @@ export interface QueueJob extends JobRef {
   plan: string;
   /** Counts dispatches of this row from 1: a job that the queue lost and that is sent again has a higher one. */
   generation: number;
+  /** Of a flow's child: a cancel of this job is a cancel of the child too. */
+  parentJobId?: string;
 }
 
 export type QueueState =

@@ -1,0 +1,86 @@
+import { AppError } from '@tarfleet/kernel';
+import { assertSchemaCompatibility, createPostgresBackend } from 'bullmq';
+import pg from 'pg';
+import { withDeadline } from './deadline.ts';
+import { createSharedPool } from './shared-pool.ts';
+import type { Transport, TransportOptions } from './transport.ts';
+import type { PostgresTarget } from './url.ts';
+
+/** Connections for queries of one process; one more listens, where something has to be listened to. */
+const POOL_SIZE = 6;
+
+/**
+ * A small pool that all queues of the process share. Rejects when Postgres does not answer, or `migrateQueue`
+ * has not run in that database.
+ */
+export async function createPostgresTransport(
+  target: PostgresTarget,
+  options: TransportOptions,
+): Promise<Transport> {
+  const pool = new pg.Pool({
+    connectionString: target.connectionString,
+    application_name: 'tarfleet-queue',
+    max: POOL_SIZE,
+    // Also the longest wait for a free connection.
+    connectionTimeoutMillis: options.callMs,
+    query_timeout: options.callMs * 2,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  });
+  pool.on('error', options.onFault);
+  pool.on('connect', (client) => client.setMaxListeners(0));
+  const shared = createSharedPool(pool);
+  try {
+    await withDeadline(options.callMs, () => assertMigrated(pool));
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return {
+    backend: 'postgres',
+    factory: (name, queueOptions, factoryOptions) =>
+      createPostgresBackend(name, { ...queueOptions, connection: shared }, factoryOptions),
+    async ping() {
+      await pool.query('select 1');
+    },
+    async clockAheadMs() {
+      const before = Date.now();
+      const result = await pool.query<{ ms: number }>(
+        'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
+      );
+      const middle = (before + Date.now()) / 2;
+      return (result.rows[0]?.ms ?? middle) - middle;
+    },
+    async close() {
+      await shared.closeListener();
+      await pool.end();
+    },
+  };
+}
+
+async function assertMigrated(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect();
+  let fault: Error | undefined;
+  try {
+    await assertSchemaCompatibility(client);
+  } catch (error) {
+    fault = error as Error;
+    const code = (error as { code?: unknown }).code;
+    // 3F000 and 42P01: no schema, no table. 42501: a role without the right to use it.
+    if (code === '3F000' || code === '42P01' || fault.name === 'SchemaMigrationRequiredError') {
+      throw new AppError('INTERNAL', "The queue's database is not set up: run migrateQueue on it first.");
+    }
+    if (code === '42501') {
+      throw new AppError(
+        'INTERNAL',
+        'The role in QUEUE_URL may not use the schema "bullmq": grant it the rights, or use the role that ran migrateQueue.',
+      );
+    }
+    if (fault.name === 'SchemaVersionMismatchError' || fault.name === 'UnsupportedPostgresVersionError') {
+      throw new AppError('INTERNAL', fault.message);
+    }
+    throw error;
+  } finally {
+    client.release(fault);
+  }
+}
