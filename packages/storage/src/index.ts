@@ -1,1 +1,2 @@
-export * from './types.ts';
+export { createStorage, type StorageOptions } from './create-storage.ts';
+export type { GetOptions, PutOptions, PutResult, Storage, StoredObject } from './types.ts';

@@ -60,3 +60,6 @@ export interface Storage {
   /** Frees connections. The storage is not used after it. */
   close(): Promise<void>;
 }
+
+/** What a driver brings: everything but the check, which is the same for all. */
+export type Driver = Omit<Storage, 'check'>;

@@ -1,0 +1,37 @@
+import type { DestinationSecrets, DestinationTarget } from '@tarfleet/contracts';
+import { AppError, type Logger } from '@tarfleet/kernel';
+import { createLocalDriver } from './local/create-local-driver.ts';
+import type { Storage } from './types.ts';
+import { withCheck } from './with-check.ts';
+
+export interface StorageOptions {
+  /** Whether local destinations may be used by this process at all. */
+  localAllowed: boolean;
+  /** Folders inside which local destinations must lie; none means that none may. */
+  localRoots?: readonly string[];
+  /** For faults that do not change a call's outcome, as an upload that could not be cleaned up. */
+  logger?: Logger;
+}
+
+/**
+ * The one way to a destination. Nothing is connected or created before the first call. Secrets are those of the
+ * destination, opened; null for one that needs none. Throws LOCAL_NOT_ALLOWED, DESTINATION_AUTH_FAILED (no keys).
+ */
+export function createStorage(
+  target: DestinationTarget,
+  secrets: DestinationSecrets | null,
+  options: StorageOptions,
+): Storage {
+  const where = `The destination ${target.name}`;
+  switch (target.type) {
+    case 'local': {
+      if (!options.localAllowed) {
+        throw new AppError('LOCAL_NOT_ALLOWED', `${where} is a local folder, and this host allows none.`);
+      }
+      const allowedRoots = options.localRoots ?? [];
+      return withCheck(createLocalDriver({ path: target.config.path, allowedRoots }), where);
+    }
+    case 's3':
+      throw new AppError('NOT_SUPPORTED', `${secrets === null}`);
+  }
+}

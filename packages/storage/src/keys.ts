@@ -1,0 +1,36 @@
+import { AppError } from '@tarfleet/kernel';
+
+const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
+/** S3's limit is 1024 bytes with the destination's own prefix; file systems allow 255 a name, part suffix included. */
+const LONGEST_KEY = 800;
+const LONGEST_NAME = 200;
+
+/** What a local upload is called until it is whole; no key may look like it. */
+export const PART_NAME = /\.[0-9a-f]{16}\.part$/;
+
+/** Whether a name that was found in a destination can be a key of ours. */
+export function isKey(key: string): boolean {
+  return (
+    KEY.test(key) &&
+    key.length <= LONGEST_KEY &&
+    !PART_NAME.test(key) &&
+    key.split('/').every((name) => name !== '.' && name !== '..' && name.length <= LONGEST_NAME)
+  );
+}
+
+/** Throws STORAGE_FAILED for a key that some destination could not hold, or that leads out of it. */
+export function assertKey(key: string): void {
+  if (isKey(key)) return;
+  throw new AppError(
+    'STORAGE_FAILED',
+    `"${key.slice(0, 100)}" cannot be the key of an object: names of letters, digits, ".", "_" and "-", parted by "/".`,
+  );
+}
+
+/** The prefix as a folder: empty, or with one slash at its end, so that `a` never means `ab/...`. */
+export function toFolder(prefix: string): string {
+  const folder = prefix.replace(/\/+$/, '');
+  if (folder === '') return '';
+  assertKey(folder);
+  return `${folder}/`;
+}

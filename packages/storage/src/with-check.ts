@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { AppError } from '@tarfleet/kernel';
+import type { Driver, Storage } from './types.ts';
+
+/** Long enough for a slow server to take away what an aborted check has left. */
+const CLEANUP_MS = 30_000;
+
+/** Adds `check`: everything that a backup's life needs of a destination, tried once with a small object. */
+export function withCheck(driver: Driver, where: string): Storage {
+  return {
+    ...driver,
+    async check(signal) {
+      const folder = `tarfleet-check-${randomBytes(8).toString('hex')}`;
+      const key = `${folder}/object`;
+      const content = randomBytes(64);
+      const wrong = (what: string): AppError =>
+        new AppError(
+          'STORAGE_FAILED',
+          `${where} took a small object, but ${what}. Is it what it claims to be?`,
+        );
+      try {
+        await driver.put(key, Readable.from([content], { objectMode: false }), {
+          signal,
+          sizeHint: content.length,
+        });
+        const found = await driver.stat(key, signal);
+        if (found?.bytes !== content.length) throw wrong('then knew nothing of it, or gave another size');
+        if (!(await buffer(await driver.get(key, { signal }))).equals(content))
+          throw wrong('gave back other bytes');
+        const listed: string[] = [];
+        for await (const object of driver.list(folder, signal)) listed.push(object.key);
+        if (listed.length !== 1 || listed[0] !== key) throw wrong('did not list it');
+        await driver.abortUploads(folder, signal);
+        await driver.delete(key, signal);
+        if ((await driver.stat(key, signal)) !== null) throw wrong('kept it when it was deleted');
+      } catch (error) {
+        // The first fault is the one to tell; the object goes with the bucket's or folder's next cleaning at worst.
+        await driver.delete(key, AbortSignal.timeout(CLEANUP_MS)).catch(() => {});
+        throw error;
+      }
+    },
+  };
+}
