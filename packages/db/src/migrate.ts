@@ -130,6 +130,9 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
   } catch (error) {
     // After a broken connection there is nothing left to undo; the first error is the one that counts.
     await client.query('ROLLBACK').catch(() => undefined);
-    throw new Error(`The migration ${migration.name} failed: ${(error as Error).message}`, { cause: error });
+    const translated = translateError(error);
+    if (translated instanceof AppError && translated.retryable) throw translated;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AppError('INTERNAL', `The migration ${migration.name} failed: ${reason}`, { cause: error });
   }
 }

@@ -125,24 +125,28 @@ function driverFault(meta: Record<string, unknown> | undefined): Fault {
   };
 }
 
-/** Errors of pg itself, which the adapter lets through, and of the socket. */
+/** Errors of pg itself, which the adapter lets through, and of the socket. Told by their form: jest runs tests in a realm whose `Error` is another. */
 function connectionFault(error: unknown): Fault | null {
-  for (let next = error, depth = 0; next instanceof Error && depth < 5; next = next.cause, depth += 1) {
+  for (let next = error, depth = 0; isErrorLike(next) && depth < 5; next = next.cause, depth += 1) {
     const code = errnoOf(next);
-    const isServers = typeof (next as { severity?: unknown }).severity === 'string';
-    if (code && isServers) return { ...NO_FAULT, sqlState: code, message: next.message };
+    if (code && typeof next.severity === 'string')
+      return { ...NO_FAULT, sqlState: code, message: next.message };
     if (code && /^E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_)/.test(code)) {
       return { ...NO_FAULT, kind: 'DatabaseNotReachable' };
     }
-    if (
-      /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/.test(
-        next.message,
-      )
-    ) {
-      return { ...NO_FAULT, kind: 'ConnectionClosed' };
-    }
+    if (CONNECTION_MESSAGES.test(next.message)) return { ...NO_FAULT, kind: 'ConnectionClosed' };
   }
   return null;
+}
+
+/** pg gives these no code. */
+const CONNECTION_MESSAGES =
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered)/;
+
+function isErrorLike(value: unknown): value is { message: string; severity?: unknown; cause?: unknown } {
+  return (
+    typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string'
+  );
 }
 
 function safeCause(fault: Fault): Error {

@@ -30,6 +30,8 @@ export interface Users {
   /** Newest first. */
   list(request: PageRequest): Promise<Page<UserRecord>>;
   get(id: string): Promise<UserRecord | null>;
+  /** In any case of letters. */
+  findByEmail(email: string): Promise<UserRecord | null>;
   /** For a login: the one call that gives a password hash. In any case of letters. */
   findWithPassword(email: string): Promise<{ user: UserRecord; passwordHash: string } | null>;
   count(): Promise<number>;
@@ -52,6 +54,10 @@ export function createUsers(db: Db): Users {
       ),
     async get(id) {
       const row = await db.user.findUnique({ where: { id } });
+      return row && toUser(row);
+    },
+    async findByEmail(email) {
+      const row = await db.user.findUnique({ where: { email: email.toLowerCase() } });
       return row && toUser(row);
     },
     async findWithPassword(email) {
