@@ -36,7 +36,8 @@ const owned = {
   storage: '@aws-sdk',
 };
 
-const tests = '\\.test\\.ts$';
+/** Tests, and what several tests of a room share (a `testing` folder or file, or `test-support.ts`). */
+const tests = '\\.test\\.ts$|/testing/[^/]+\\.ts$|/(testing|test-support)\\.ts$';
 /** Any room, or the name of one that this package does not declare (which does not resolve to a path). */
 const anyRoom = '^(packages|apps|bench|e2e|prisma)/|^@tarfleet/';
 
@@ -78,6 +79,13 @@ module.exports = {
         path: `^apps/|^@tarfleet/(${Object.keys(apps).join('|')}|web|cli)$`,
         pathNot: '^apps/$1/',
       },
+    },
+    {
+      name: 'product-never-imports-tests',
+      comment: 'What tests share stays among tests.',
+      severity: 'error',
+      from: { path: '^(apps|packages)/', pathNot: tests },
+      to: { path: `^(apps|packages)/.*(${tests})` },
     },
     {
       name: 'contracts-import-typebox-alone',

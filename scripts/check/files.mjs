@@ -29,6 +29,7 @@ export function sourceFiles() {
   );
 }
 
-export const isTest = (path) => /\.test\.[cm]?[jt]sx?$/.test(path);
+/** Tests, and what tests share; `tests` in .dependency-cruiser.cjs says the same. */
+export const isTest = (path) => /\.test\.ts$|\/testing\/[^/]+\.ts$|\/(testing|test-support)\.ts$/.test(path);
 
 export const readText = (path) => readFileSync(join(root, path), 'utf8');

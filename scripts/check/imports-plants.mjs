@@ -42,6 +42,12 @@ export const forbidden = [
   // Test servers stay out of the product.
   roomImport('packages/queue', 'packages/testbed'),
   roomImport('apps/worker', 'packages/testbed'),
+  {
+    file: planted('packages/vault'),
+    code: "import './testing/planted.ts';",
+    rule: 'product-never-imports-tests',
+  },
+  { file: planted('apps/api'), code: "import './planted.test.ts';", rule: 'product-never-imports-tests' },
   // Every way to write an import.
   {
     file: planted('apps/worker'),
@@ -118,5 +124,10 @@ export const allowed = [
     file: 'packages/storage/src/planted.test.ts',
     code: "import '@tarfleet/testbed';\nimport '@tarfleet/vault';\nimport '@jest/globals';",
     installed: { ...room('packages/testbed'), ...room('packages/vault') },
+  },
+  {
+    file: 'packages/vault/src/testing/planted.ts',
+    code: "import '@tarfleet/testbed';",
+    installed: room('packages/testbed'),
   },
 ];

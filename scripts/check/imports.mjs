@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { codeFolders, sourceFiles } from './files.mjs';
+import { compareTable } from './imports-table.mjs';
 import { root, runTool } from './process.mjs';
 
 const config = join(root, '.dependency-cruiser.cjs');
@@ -17,7 +18,7 @@ export async function checkImports() {
   if (files.length < 40)
     problems.push(`Only ${files.length} files of code were found; there should be more.`);
   if (imports < files.length) problems.push(`Only ${imports} imports were seen in ${files.length} files.`);
-  problems.push(...roomsWithoutRule());
+  problems.push(...roomsWithoutRule(), ...compareTable(forbidden));
   return { problems, note: `${modules.size} modules, ${imports} imports` };
 }
 
