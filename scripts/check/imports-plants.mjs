@@ -32,6 +32,7 @@ export const forbidden = [
   roomImport('packages/transport', 'packages/vault'),
   roomImport('packages/storage', 'packages/transport'),
   roomImport('packages/sources', 'packages/storage'),
+  roomImport('packages/sdk', 'packages/kernel'),
   roomImport('packages/stack', 'packages/storage'),
   roomImport('packages/testbed', 'packages/db'),
   roomImport('apps/api', 'packages/transport'),

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeF
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { codeFolders } from './files.mjs';
-import { cruise } from './imports.mjs';
+import { cruise, ruleNames } from './imports.mjs';
 import { allowed, forbidden } from './imports-plants.mjs';
 import { root, withCleanUp } from './process.mjs';
 
@@ -19,7 +19,9 @@ export async function proveImports() {
       for (const each of forbidden) plant(copy, each);
       for (const each of allowed) plant(copy, each);
       const { modules, violations } = await cruise(copy);
-      const problems = [];
+      const planted = new Set(forbidden.map(({ rule }) => rule));
+      const unproved = ruleNames.filter((rule) => !planted.has(rule));
+      const problems = unproved.map((rule) => `${rule} is not proved: plant a fault for it.`);
       for (const { file, rule, code } of forbidden) {
         const found = violations.some((each) => each.rule === rule && [each.from, each.to].includes(file));
         if (!found) problems.push(`${rule} did not find "${code.trim()}" in ${file}.`);

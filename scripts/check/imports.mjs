@@ -46,6 +46,7 @@ export async function cruise(tree) {
 }
 
 const { forbidden } = createRequire(import.meta.url)(config);
+export const ruleNames = forbidden.map((rule) => rule.name);
 const commentOf = (name) => forbidden.find((rule) => rule.name === name)?.comment ?? '';
 
 /** A new folder under apps/ or packages/ must be given its place in the table. */
