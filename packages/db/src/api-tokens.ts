@@ -38,6 +38,8 @@ export interface ApiTokens {
   authenticate(tokenHash: Uint8Array): Promise<{ token: ApiTokenRecord; user: UserRecord } | null>;
   /** True when the user has such a token and it was not revoked until now. */
   revoke(userId: string, id: string): Promise<boolean>;
+  /** For a disabled user. Returns how many were open. */
+  revokeAll(userId: string): Promise<number>;
 }
 
 /** How old the noted last use may become before another use is noted, so that not every request writes. */
@@ -90,6 +92,13 @@ export function createApiTokens(db: Db): ApiTokens {
         data: { revokedAt: new Date() },
       });
       return done.count > 0;
+    },
+    async revokeAll(userId) {
+      const done = await db.apiToken.updateMany({
+        where: { userId, revokedAt: null },
+        data: { revokedAt: new Date() },
+      });
+      return done.count;
     },
   };
 }

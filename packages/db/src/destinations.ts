@@ -30,6 +30,8 @@ export interface Destinations {
   get(id: string): Promise<DestinationRecord | null>;
   findByName(name: string): Promise<DestinationRecord | null>;
   getDefault(): Promise<DestinationRecord | null>;
+  /** Whether backups lie there that are not deleted. */
+  hasBackups(id: string): Promise<boolean>;
   /** One that is made the default takes that from the one before. CONFLICT when the name is taken. */
   create(destination: NewDestination): Promise<DestinationRecord>;
   /** Null when there is no such destination. */
@@ -58,6 +60,10 @@ export function createDestinations(db: Db): Destinations {
     async getDefault() {
       const row = await db.destination.findFirst({ where: { isDefault: true } });
       return row && toDestination(row);
+    },
+    async hasBackups(id) {
+      const where = { destinationId: id, status: { not: 'deleted' } };
+      return (await db.backup.findFirst({ where, select: { id: true } })) !== null;
     },
     create: (destination) =>
       inTransaction(db, async (tx) => {

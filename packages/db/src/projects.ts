@@ -16,6 +16,8 @@ export interface ProjectRecord {
 export interface Projects {
   /** The `default` project, made if it is missing. */
   ensureDefault(): Promise<ProjectRecord>;
+  /** Null before `ensureDefault` has run once. */
+  getDefault(): Promise<ProjectRecord | null>;
   /** Those of the scope, newest first. */
   list(request: PageRequest & { scope: ProjectScope }): Promise<Page<ProjectRecord>>;
   get(id: number): Promise<ProjectRecord | null>;
@@ -35,6 +37,7 @@ export function createProjects(db: Db): Projects {
       await db.$executeRaw`INSERT INTO projects (name) VALUES (${DEFAULT_PROJECT}) ON CONFLICT (name) DO NOTHING`;
       return db.project.findUniqueOrThrow({ where: { name: DEFAULT_PROJECT } });
     },
+    getDefault: () => db.project.findUnique({ where: { name: DEFAULT_PROJECT } }),
     list(request) {
       const where = request.scope === 'all' ? {} : { id: { in: [...request.scope] } };
       return readPage(

@@ -49,6 +49,8 @@ export interface Servers {
   get(id: string): Promise<ServerRecord | null>;
   /** Those that exist, in no fixed order. */
   getMany(ids: readonly string[]): Promise<ServerRecord[]>;
+  /** Those that are reached through this one, by name. */
+  jumpingThrough(id: string): Promise<ServerRecord[]>;
   /** Every server that holds credentials sealed for a pool with another key than `keyId`. */
   sealedWithOtherKey(pool: string, keyId: string): Promise<ServerRecord[]>;
   /** CONFLICT when the project has such a name already. */
@@ -89,6 +91,9 @@ export function createServers(db: Db): Servers {
     },
     async getMany(ids) {
       return (await db.server.findMany({ where: { id: { in: [...ids] } } })).map(toServer);
+    },
+    async jumpingThrough(id) {
+      return (await db.server.findMany({ where: { jumpId: id }, orderBy: { name: 'asc' } })).map(toServer);
     },
     async sealedWithOtherKey(pool, keyId) {
       const where = { pool, sealed: { path: ['keyId'], string_starts_with: '' } };

@@ -1,6 +1,6 @@
 import { AppError } from '@tarfleet/kernel';
 import { v7 } from 'uuid';
-import type { Service as ServiceRow } from './generated/client.ts';
+import type { Prisma, Service as ServiceRow } from './generated/client.ts';
 import { toJson } from './json.ts';
 import { type Page, type PageRequest, readPage } from './page.ts';
 import type { Db } from './prisma-client.ts';
@@ -32,6 +32,8 @@ export type ServiceChanges = Partial<Omit<NewService, 'serverId'>>;
 export interface Services {
   /** Of one server, newest first. */
   list(serverId: string, request: PageRequest): Promise<Page<ServiceRecord>>;
+  /** All of one server, in the order of `ofProject`. */
+  find(filter: { serverId: string }): Promise<ServiceRecord[]>;
   /** All of a project with their servers: the highest backup priority first, then by name. */
   ofProject(projectId: number): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
   get(id: string): Promise<ServiceRecord | null>;
@@ -42,6 +44,12 @@ export interface Services {
   /** The records of its backups stay. CONFLICT while a job works on it. */
   delete(id: string): Promise<boolean>;
 }
+
+const BY_PRIORITY: Prisma.ServiceOrderByWithRelationInput[] = [
+  { backupPriority: 'desc' },
+  { name: 'asc' },
+  { id: 'asc' },
+];
 
 export function createServices(db: Db): Services {
   return {
@@ -57,11 +65,14 @@ export function createServices(db: Db): Services {
         () => db.service.count({ where: { serverId } }),
         toService,
       ),
+    async find({ serverId }) {
+      return (await db.service.findMany({ where: { serverId }, orderBy: BY_PRIORITY })).map(toService);
+    },
     async ofProject(projectId) {
       const rows = await db.service.findMany({
         where: { server: { projectId } },
         include: { server: true },
-        orderBy: [{ backupPriority: 'desc' }, { name: 'asc' }, { id: 'asc' }],
+        orderBy: BY_PRIORITY,
       });
       return rows.map(({ server, ...service }) => ({
         service: toService(service),
