@@ -105,6 +105,8 @@ async function runHandler(handler: DeliveryHandler, delivery: Delivery, logger: 
     if (failure.retryable && reasonCode(delivery.signal) === 'CANCELLED') {
       return { type: 'failed', failure: toFailure(delivery.signal.reason) };
     }
+    // Of a lock that is lost nothing is recorded; where it is ours after all, the job must not end by this.
+    if (failure.code === 'ATTEMPT_SUPERSEDED') failure.retryable = true;
     return { type: 'failed', failure };
   }
 }

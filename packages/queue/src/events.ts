@@ -1,5 +1,6 @@
 import { createParser, type JobKind, Progress } from '@tarfleet/contracts';
-import { type Hub, type JobEvents, openHub } from './hub.ts';
+import { settledWithin } from './deadline.ts';
+import { openHub } from './hub.ts';
 import { decodeValue } from './job-data.ts';
 import { startMessages } from './messages.ts';
 import { queueName } from './names.ts';
@@ -15,7 +16,7 @@ const parseProgress = createParser(Progress);
 /** Connects a recorder to the queue. Rejects as `createQueueWorker` does. */
 export async function createQueueEvents(options: QueueOptions): Promise<QueueEvents> {
   const { logger } = options;
-  const hub: Hub = await openHub(options);
+  const hub = await openHub(options);
   const closers: (() => Promise<void>)[] = [];
   let closing: Promise<void> | undefined;
 
@@ -41,10 +42,13 @@ export async function createQueueEvents(options: QueueOptions): Promise<QueueEve
       const names = pools.flatMap((pool) => WITH_PROGRESS.map((kind) => queueName({ pool, kind })));
       const opened = await Promise.allSettled(names.map((name) => hub.events(name)));
       const streams = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-      const emit = onEvent(handler);
-      closers.push(...streams.map((stream: JobEvents) => listenTo(stream, emit, hub.onFault)));
       const failed = opened.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+      if (failed) {
+        await Promise.all(streams.map((stream) => settledWithin(2_000, stream.close())));
+        throw failed.reason;
+      }
+      const emit = onEvent(handler);
+      closers.push(...streams.map((stream) => listenTo(stream, emit, hub.onFault)));
     },
     close() {
       closing ??= (async () => {
