@@ -36,6 +36,8 @@ export interface Services {
   find(filter: { serverId: string }): Promise<ServiceRecord[]>;
   /** All of a project with their servers: the highest backup priority first, then by name. */
   ofProject(projectId: number): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
+  /** All of a server by name, with the server locked until the transaction ends: what is checked against them stays true. */
+  lockAll(serverId: string): Promise<ServiceRecord[]>;
   get(id: string): Promise<ServiceRecord | null>;
   /** CONFLICT when the server has such a name already. */
   create(service: NewService): Promise<ServiceRecord>;
@@ -78,6 +80,11 @@ export function createServices(db: Db): Services {
         service: toService(service),
         server: toServer(server),
       }));
+    },
+    async lockAll(serverId) {
+      await db.$queryRaw`SELECT 1 AS locked FROM servers WHERE id = ${serverId}::uuid FOR UPDATE`;
+      const rows = await db.service.findMany({ where: { serverId }, orderBy: { name: 'asc' } });
+      return rows.map(toService);
     },
     async get(id) {
       const row = await db.service.findUnique({ where: { id } });
