@@ -1,5 +1,15 @@
 // Packages on the registry that are ES modules only: jest's CommonJS runtime needs them compiled too.
-const esmOnly = ['typebox', 'jose', 'get-port', 'uuid', '@hpke', '@fastify\\+type-provider-typebox'];
+const esmOnly = [
+  'typebox',
+  'jose',
+  'get-port',
+  'uuid',
+  '@hpke',
+  '@fastify\\+type-provider-typebox',
+  '@fastify\\+cookie',
+  'cookie',
+  'content-disposition',
+];
 
 /** Started by scripts/test.mjs, which runs the real servers and tells where they are. */
 export default {

@@ -1,0 +1,109 @@
+import cookie from '@fastify/cookie';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Logger } from '@tarfleet/kernel';
+import Fastify, {
+  LogController,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from 'fastify';
+import type { Api } from './api-type.ts';
+import type { AppDeps } from './deps.ts';
+import './fastify-types.ts';
+import { addAuth } from './plugins/auth.ts';
+import { createAuthenticator } from './plugins/authenticator.ts';
+import { addErrors, onClientError, onRouterError } from './plugins/errors.ts';
+import { createExternalIssuer } from './plugins/external-issuer.ts';
+import { addIdempotency } from './plugins/idempotency.ts';
+import { addJsonBody } from './plugins/json-body.ts';
+import { addMetrics } from './plugins/metrics.ts';
+import { addOpenApi } from './plugins/openapi.ts';
+import { addRateLimits, createCountUse } from './plugins/rate-limits.ts';
+import { addHeaders, requestIdOf } from './plugins/request-id.ts';
+import { addRequestLog } from './plugins/request-log.ts';
+import { createSessionTokens } from './plugins/session-tokens.ts';
+import { addValidation } from './plugins/validation.ts';
+import { authRoutes } from './routes/auth/routes.ts';
+import { createAccess } from './plugins/access.ts';
+import { backupRoutes } from './routes/backups/routes.ts';
+import { jobRoutes } from './routes/jobs/routes.ts';
+import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
+import { destinationRoutes } from './routes/destinations/routes.ts';
+import { healthRoutes } from './routes/health/routes.ts';
+import { memberRoutes } from './routes/members/routes.ts';
+import { projectRoutes } from './routes/projects/routes.ts';
+import { serverRoutes } from './routes/servers/routes.ts';
+import { serviceRoutes } from './routes/services/routes.ts';
+import { tokenRoutes } from './routes/tokens/routes.ts';
+import { userRoutes } from './routes/users/routes.ts';
+import { workerRoutes } from './routes/workers/routes.ts';
+import { VERSION } from './version.ts';
+
+/** The whole API, not yet listening. The caller closes it, and afterwards what is in `deps`. */
+export async function buildApp(deps: AppDeps): Promise<Api> {
+  const { config, db, vault } = deps;
+  const app = Fastify<
+    RawServerDefault,
+    RawRequestDefaultExpression,
+    RawReplyDefaultExpression,
+    Logger,
+    TypeBoxTypeProvider
+  >({
+    loggerInstance: deps.logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestIdOf,
+    bodyLimit: config.BODY_LIMIT_BYTES,
+    ...(config.TRUSTED_PROXIES === 0 ? {} : { trustProxy: trustHops(config.TRUSTED_PROXIES) }),
+    // For a request's bytes to arrive; how long its answer takes is the route's own matter.
+    requestTimeout: 60_000,
+    forceCloseConnections: 'idle',
+    frameworkErrors: onRouterError,
+    clientErrorHandler: onClientError,
+  });
+
+  const sessionTokens = createSessionTokens(vault.jwtSecret);
+  const countUse = createCountUse(db, config);
+  const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config;
+  const externalIssuer =
+    jwksUrl && issuer && audience ? createExternalIssuer({ jwksUrl, issuer, audience }) : undefined;
+  const authenticate = createAuthenticator({
+    db,
+    sessionTokens,
+    ...(externalIssuer ? { externalIssuer } : {}),
+  });
+
+  const access = createAccess(db);
+
+  // In the order in which they see a request.
+  addHeaders(app);
+  addRequestLog(app);
+  const metrics = addMetrics(app);
+  addErrors(app);
+  addJsonBody(app);
+  addValidation(app, { checkResponses: deps.checkResponses ?? false });
+  await app.register(cookie);
+  addAuth(app, { config, authenticate });
+  addIdempotency(app, { db, secret: vault.jwtSecret });
+  addRateLimits(app, countUse);
+  await addOpenApi(app, VERSION);
+
+  healthRoutes(app, { ...deps, metrics });
+  authRoutes(app, { ...deps, sessionTokens, countUse });
+  tokenRoutes(app, deps);
+  userRoutes(app, deps);
+  projectRoutes(app, deps);
+  memberRoutes(app, deps);
+  serverRoutes(app, deps);
+  serviceRoutes(app, deps);
+  destinationRoutes(app, deps);
+  workerRoutes(app, deps);
+  backupRoutes(app, { ...deps, access, keys: vault });
+  restoreJobRoutes(app, { ...deps, access });
+  jobRoutes(app, { ...deps, access });
+  return app;
+}
+
+/** As many of the nearest proxies as stand in front are believed. */
+function trustHops(count: number): (address: string, hop: number) => boolean {
+  return (_address, hop) => hop < count;
+}

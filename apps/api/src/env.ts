@@ -1,0 +1,51 @@
+import { EnvError, parseEnv } from '@tarfleet/kernel';
+import { type Static, Type } from 'typebox';
+
+/** The API's whole environment. `docs/configuration.md` describes each variable. */
+export const ApiEnv = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1' }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 8080 }),
+  DATABASE_URL: Type.String({ pattern: '^postgres(ql)?://' }),
+  QUEUE_URL: Type.String({ minLength: 1 }),
+  /** Text of `api-keys.json`. */
+  API_KEYS: Type.String({ minLength: 2 }),
+  /** Text of `pools.json`. */
+  POOLS: Type.String({ minLength: 2 }),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
+  /** Scheme and host by which browsers reach the API. With https, session cookies are marked Secure. */
+  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://[^/?#\\s]+/?$' })),
+  /** How many proxies stand in front and set `X-Forwarded-*`; 0 means that those headers are ignored. */
+  TRUSTED_PROXIES: Type.Integer({ minimum: 0, maximum: 10, default: 0 }),
+  SESSION_HOURS: Type.Integer({ minimum: 1, maximum: 24 * 90, default: 12 }),
+  /** Another issuer whose JWTs are accepted too; all three or none. */
+  JWKS_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
+  JWT_ISSUER: Type.Optional(Type.String({ minLength: 1 })),
+  JWT_AUDIENCE: Type.Optional(Type.String({ minLength: 1 })),
+  BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 64 * 1024 * 1024, default: 1024 * 1024 }),
+  RATE_LIMIT_RESTORES_PER_HOUR: Type.Integer({ minimum: 1, default: 10 }),
+  RATE_LIMIT_STATUS_PER_MINUTE: Type.Integer({ minimum: 1, default: 100 }),
+  RATE_LIMIT_VERIFY_PER_HOUR: Type.Integer({ minimum: 1, default: 20 }),
+  /** Login attempts a minute for one e-mail address from one network address. */
+  RATE_LIMIT_LOGINS_PER_MINUTE: Type.Integer({ minimum: 1, default: 10 }),
+  /** How long after a backup's end the left-overs of its dead attempts stay, in milliseconds. */
+  SWEEP_GRACE_MS: Type.Integer({ minimum: 0, default: 15 * 60 * 1000 }),
+  /** Between two looks for jobs that were lost on their way, in milliseconds. */
+  RECONCILE_EVERY_MS: Type.Integer({ minimum: 100, default: 5_000 }),
+  /** How long a job may be silent before the queue is asked what became of it, in milliseconds. */
+  RECONCILE_PATIENCE_MS: Type.Integer({ minimum: 1000, default: 30_000 }),
+  /** Whether servers and destinations of kind `local` may be made (by admins). */
+  LOCAL_ALLOWED: Type.Boolean({ default: false }),
+});
+export type ApiConfig = Static<typeof ApiEnv>;
+
+/** Throws EnvError naming every fault. */
+export function readConfig(env: Record<string, string | undefined>): ApiConfig {
+  const config = parseEnv(ApiEnv, env);
+  const issuer = [config.JWKS_URL, config.JWT_ISSUER, config.JWT_AUDIENCE];
+  if (issuer.some(Boolean) && !issuer.every(Boolean)) {
+    throw new EnvError(
+      'The environment is not usable:\n  JWKS_URL, JWT_ISSUER and JWT_AUDIENCE go together: without issuer and audience any token of that key set would be accepted. Set all three or none.',
+    );
+  }
+  return config;
+}

@@ -1,0 +1,23 @@
+import type { Actor, Role } from './plugins/actor.ts';
+import type { Bucket } from './plugins/rate-limits.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null on public routes; elsewhere `actorOf(request)` gives it. */
+    actor: Actor | null;
+  }
+
+  interface FastifyContextConfig {
+    /** Open to all, without a look at who asks. */
+    public?: true;
+    /** The role that the route needs before anything else is looked at. */
+    role?: Role;
+    /** Counted for each user. */
+    rateLimit?: Bucket;
+    /**
+     * Takes an Idempotency-Key. `secret`: the answer holds one, so it is not kept; a repeat is refused instead of
+     * made twice.
+     */
+    idempotent?: true | 'secret';
+  }
+}

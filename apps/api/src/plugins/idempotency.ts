@@ -1,0 +1,118 @@
+import { createHmac, hkdfSync } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Database } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Api } from '../api-type.ts';
+import { actorOf } from './actor.ts';
+import type { ErrorBody } from './error-body.ts';
+
+const HEADER = 'idempotency-key';
+/** Headers that belong to the answer itself. */
+const KEPT = ['content-type', 'location', 'preference-applied'];
+
+export const IdempotencyKey = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^[\\x21-\\x7e]+$',
+  description:
+    'visible ASCII characters, at most 255; the same key and body give the same answer for 24 hours',
+});
+
+export interface IdempotencyOptions {
+  db: Pick<Database, 'idempotency'>;
+  /** A key of its own is derived from it: bodies hold passwords, and a plain hash of one could be guessed. */
+  secret: Uint8Array;
+}
+
+/** Keeps the answers of routes whose config says `idempotent`, by user and Idempotency-Key. */
+export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): void {
+  const digestKey = Buffer.from(hkdfSync('sha256', secret, '', 'tarfleet:idempotency:v1', 32));
+  const claims = new WeakMap<FastifyRequest, { userId: string; key: string }>();
+
+  app.addHook('onRoute', (route) => {
+    if (!route.config?.idempotent) return;
+    const headers = Type.Object({ [HEADER]: Type.Optional(IdempotencyKey) });
+    route.schema = { ...route.schema, headers };
+  });
+
+  app.addHook('preHandler', async (request, reply) => {
+    const key = request.headers[HEADER];
+    if (!request.routeOptions.config.idempotent || typeof key !== 'string') return;
+    const { userId } = actorOf(request);
+    const route = `${request.method} ${request.url}`;
+    const digest = createHmac('sha256', digestKey).update(canonical(request.body)).digest('hex');
+    const begun = await db.idempotency.begin(userId, key, route, digest);
+    if ('fresh' in begun) {
+      claims.set(request, { userId, key });
+    } else if ('replay' in begun) {
+      const { status, headers, response } = begun.replay;
+      reply.code(status).headers({ ...headers, 'idempotency-replayed': 'true' });
+      return reply.send(response);
+    } else if ('inUse' in begun) {
+      reply.header('retry-after', 1);
+      throw new AppError(
+        'IDEMPOTENCY_KEY_IN_USE',
+        'A request with this Idempotency-Key is still being worked on; repeat it in a moment to get its answer.',
+      );
+    } else {
+      throw new AppError(
+        'IDEMPOTENCY_KEY_REUSED',
+        'This Idempotency-Key came with another request before; use a new key for a new request.',
+      );
+    }
+  });
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const claim = claims.get(request);
+    if (!claim) return;
+    claims.delete(request);
+    const { userId, key } = claim;
+    if (typeof payload !== 'string' || !lasting(reply.statusCode)) {
+      await db.idempotency.abandon(userId, key);
+      return;
+    }
+    const secretInside = request.routeOptions.config.idempotent === 'secret' && reply.statusCode < 300;
+    const answer = secretInside ? madeBefore() : { status: reply.statusCode, response: payload };
+    const headers = Object.fromEntries(
+      KEPT.flatMap((name) => {
+        const value = reply.getHeader(name);
+        return typeof value === 'string' ? [[name, value]] : [];
+      }),
+    );
+    await db.idempotency.finish(userId, key, { ...answer, headers }).catch((error: unknown) => {
+      // The work is done: its answer must go out. Until the key lapses a repeat is told to wait.
+      request.log.error({ err: error }, 'answer not kept for its idempotency key');
+    });
+  });
+}
+
+/**
+ * What the work came to, as against what kept it from being done: a fault of the request itself, of its rights or
+ * of ours says nothing about the next try.
+ */
+function lasting(status: number): boolean {
+  return status < 300 || status === 404 || status === 409 || status === 422;
+}
+
+/** Instead of an answer that is shown once. */
+function madeBefore(): { status: number; response: string } {
+  const body: ErrorBody = {
+    success: false,
+    code: 'CONFLICT',
+    error: STATUS_CODES[409] ?? 'Conflict',
+    message:
+      'A request with this Idempotency-Key has made it already, and its secret is shown only once. If that answer was lost, delete what was made and make another with a new key.',
+  };
+  return { status: 409, response: JSON.stringify(body) };
+}
+
+/** The same text for the same fields in any order. The body parser has bounded the depth. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, (_name, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

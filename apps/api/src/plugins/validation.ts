@@ -1,0 +1,49 @@
+import { Ajv, type Options } from 'ajv';
+import type { TSchema } from 'typebox';
+import type { Api } from '../api-type.ts';
+import { ErrorBody } from './error-body.ts';
+
+const COMMON: Options = {
+  allErrors: true,
+  // Faults are told with the schema's own description; values never leave this place.
+  verbose: true,
+  removeAdditional: false,
+  useDefaults: true,
+  discriminator: true,
+  strict: true,
+  strictTypes: false,
+  strictRequired: false,
+};
+
+export interface ValidationOptions {
+  /** Compare each answer with its documented schema and fail on a difference. For tests: it costs time. */
+  checkResponses: boolean;
+}
+
+/**
+ * Requests are checked as they are: a misspelled field is a fault, and only what comes as text anyway (path and
+ * query) is converted. Answers are written as plain JSON, so that what a view gives is what is sent.
+ */
+export function addValidation(app: Api, options: ValidationOptions): void {
+  const exact = new Ajv({ ...COMMON, coerceTypes: false });
+  const text = new Ajv({ ...COMMON, coerceTypes: true });
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) =>
+    httpPart === 'body' ? exact.compile(schema) : text.compile(schema),
+  );
+  if (!options.checkResponses) {
+    app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+    return;
+  }
+  const answers = new Ajv({ ...COMMON, useDefaults: false, schemas: [ErrorBody] });
+  app.setSerializerCompiler<TSchema>(({ schema, method, url, httpStatus }) => {
+    const check = answers.compile(schema);
+    return (data) => {
+      const body = JSON.stringify(data);
+      if (!check(JSON.parse(body))) {
+        const faults = answers.errorsText(check.errors, { dataVar: 'answer' });
+        throw new Error(`${method} ${url} ${httpStatus}: not as documented: ${faults}`);
+      }
+      return body;
+    };
+  });
+}

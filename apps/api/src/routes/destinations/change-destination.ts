@@ -1,0 +1,64 @@
+import type { DestinationChanges, DestinationRecord, NewDestination } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import { v7 as uuidv7 } from 'uuid';
+import type { AppDeps } from '../../deps.ts';
+import { destinationAad } from '../../planner/targets.ts';
+import { checkConfig } from './check-config.ts';
+import { secretsOf, toStored } from './config.ts';
+import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';
+
+type Deps = Pick<AppDeps, 'db' | 'vault' | 'config'>;
+
+export function newDestination({ vault, config }: Deps, body: NewDestinationBody): NewDestination {
+  checkConfig(body.type, body.config, config);
+  const id = uuidv7();
+  const secrets = secretsOf(body.config);
+  return {
+    id,
+    name: body.name,
+    type: body.type,
+    config: toStored({}, body.config),
+    secretCiphertext: secrets && vault.box.seal(destinationAad(id), secrets),
+    retentionDays: body.retention_days ?? null,
+    isDefault: body.is_default ?? false,
+  };
+}
+
+/**
+ * What a PATCH comes to. Credentials must not follow a new address without their owner's doing, and stored backups
+ * must stay where they are looked for.
+ */
+export async function destinationChanges(
+  { db, vault, config }: Deps,
+  before: DestinationRecord,
+  body: DestinationChangesBody,
+): Promise<DestinationChanges> {
+  const changes: DestinationChanges = {
+    ...(body.name === undefined ? {} : { name: body.name }),
+    ...(body.retention_days === undefined ? {} : { retentionDays: body.retention_days }),
+    ...(body.is_default === undefined ? {} : { isDefault: body.is_default }),
+  };
+  if (body.config === undefined) return changes;
+  checkConfig(before.type, body.config, config);
+  const after = toStored(before.config, body.config) as Record<string, unknown>;
+  const changed = (...fields: string[]): boolean =>
+    fields.some((field) => after[field] !== before.config[field]);
+  const secrets = secretsOf(body.config);
+  if (changed('endpoint', 'bucket') && before.secretCiphertext !== null && !secrets) {
+    throw new AppError(
+      'CREDENTIALS_REQUIRED',
+      'Credentials are not carried over to a new endpoint or bucket: give access_key_id and secret_access_key again.',
+    );
+  }
+  if (changed('bucket', 'prefix', 'path') && (await db.destinations.hasBackups(before.id))) {
+    throw new AppError(
+      'CONFLICT',
+      'Backups lie at this destination, and under a new bucket, prefix or path they would not be found. Make another destination instead, or delete them first.',
+    );
+  }
+  return {
+    ...changes,
+    config: after,
+    ...(secrets ? { secretCiphertext: vault.box.seal(destinationAad(before.id), secrets) } : {}),
+  };
+}

@@ -1,0 +1,141 @@
+import type { DestinationRecord } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import type { Api } from '../../api-type.ts';
+import type { AppDeps } from '../../deps.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { deleted, ok, pageOf } from '../answers.ts';
+import { Deleted, IdParams, NoBody, PageQuery, strict } from '../shapes.ts';
+import { destinationChanges, newDestination } from './change-destination.ts';
+import {
+  DestinationAnswer,
+  DestinationChangesBody,
+  DestinationPage,
+  JobAnswer,
+  NewDestinationBody,
+} from './schemas.ts';
+import { destinationView } from './view.ts';
+
+const tags = ['Destinations'];
+const config = { role: 'admin' } as const;
+
+/** For admins: a destination holds every project's backups. */
+export function destinationRoutes(app: Api, deps: AppDeps): void {
+  const { db, jobs } = deps;
+  const find = async (id: string): Promise<DestinationRecord> => {
+    const destination = await db.destinations.get(id);
+    if (!destination) throw missing();
+    return destination;
+  };
+
+  app.get(
+    '/api/destinations',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List destinations',
+        querystring: strict(PageQuery),
+        response: { 200: DestinationPage },
+      },
+    },
+    async (request) => {
+      const { page, per_page: perPage } = request.query;
+      return pageOf(await db.destinations.list({ page, perPage }), destinationView);
+    },
+  );
+
+  app.post(
+    '/api/destinations',
+    {
+      config: { ...config, idempotent: true },
+      schema: {
+        tags,
+        summary: 'Add a destination',
+        body: NewDestinationBody,
+        response: { 201: DestinationAnswer },
+      },
+    },
+    async (request, reply) => {
+      const destination = await db.destinations.create(newDestination(deps, request.body));
+      return reply
+        .code(201)
+        .header('location', `/api/destinations/${destination.id}`)
+        .send(ok(destinationView(destination)));
+    },
+  );
+
+  app.get(
+    '/api/destinations/:id',
+    {
+      config,
+      schema: { tags, summary: 'One destination', params: IdParams, response: { 200: DestinationAnswer } },
+    },
+    async (request) => ok(destinationView(await find(request.params.id))),
+  );
+
+  app.patch(
+    '/api/destinations/:id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Change a destination; a new endpoint or bucket needs its credentials again',
+        params: IdParams,
+        body: DestinationChangesBody,
+        response: { 200: DestinationAnswer },
+      },
+    },
+    async (request) => {
+      const before = await find(request.params.id);
+      const changed = await db.destinations.update(
+        before.id,
+        await destinationChanges(deps, before, request.body),
+      );
+      if (!changed) throw missing();
+      return ok(destinationView(changed));
+    },
+  );
+
+  app.delete(
+    '/api/destinations/:id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Delete a destination that holds no backups',
+        params: IdParams,
+        response: { 200: Deleted },
+      },
+    },
+    async (request) => {
+      if (!(await db.destinations.delete(request.params.id))) throw missing();
+      return deleted('destination');
+    },
+  );
+
+  app.post(
+    '/api/destinations/:id/test',
+    {
+      config: { ...config, idempotent: true },
+      schema: {
+        tags,
+        summary: 'Write, read back and delete a small object, as a job',
+        params: IdParams,
+        body: NoBody,
+        response: { 202: JobAnswer },
+      },
+    },
+    async (request, reply) => {
+      const destination = await find(request.params.id);
+      const job = await jobs.startDestinationTest(destination, {
+        actor: actorOf(request),
+        requestId: request.id,
+      });
+      return reply.code(202).header('location', `/api/jobs/${job.id}`).send(ok(job));
+    },
+  );
+}
+
+function missing(): AppError {
+  return new AppError('NOT_FOUND', 'There is no such destination.');
+}

@@ -1,0 +1,93 @@
+import { Timestamp, Uuid } from '@tarfleet/contracts';
+import { type Static, Type } from 'typebox';
+import { JobView } from '../../jobs-port.ts';
+import { Name, nullable, one, oneOf, page, strict } from '../shapes.ts';
+
+const Path = Type.String({
+  minLength: 1,
+  maxLength: 4096,
+  description: 'Absolute folder on the workers’ hosts',
+});
+const Bucket = Type.String({
+  pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
+  description: 'a bucket name: 3 to 63 lower-case letters, digits, dots and dashes',
+});
+const Region = Type.String({ pattern: '^[A-Za-z0-9-]{1,50}$', description: 'a region’s name' });
+const Endpoint = Type.String({
+  maxLength: 500,
+  pattern: '^https?://[^\\s/?#@]+(/[^\\s?#]*)?$',
+  description: 'an http or https address without user name and query; left out for Amazon',
+});
+const Prefix = Type.String({
+  maxLength: 300,
+  pattern: '^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$',
+  description: 'letters, digits, dots, dashes, underscores and slashes between',
+});
+const Credential = Type.String({ minLength: 1, maxLength: 4096 });
+
+const LocalConfig = strict({ path: Path });
+const S3Config = strict({
+  bucket: Bucket,
+  region: Region,
+  endpoint: Type.Optional(Endpoint),
+  prefix: Type.Optional(Prefix),
+  force_path_style: Type.Optional(Type.Boolean()),
+  access_key_id: Type.Optional(Credential),
+  secret_access_key: Type.Optional(Credential),
+  session_token: Type.Optional(Credential),
+});
+export type S3Config = Static<typeof S3Config>;
+
+const common = {
+  name: Name,
+  retention_days: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 36_500 }))),
+  is_default: Type.Optional(Type.Boolean()),
+};
+
+export const NewDestinationBody = oneOf('type', [
+  strict({ type: Type.Literal('local'), ...common, config: LocalConfig }),
+  strict({ type: Type.Literal('s3'), ...common, config: S3Config }),
+]);
+export type NewDestinationBody = Static<typeof NewDestinationBody>;
+
+const ConfigChanges = strict({
+  path: Type.Optional(Path),
+  bucket: Type.Optional(Bucket),
+  region: Type.Optional(Region),
+  endpoint: Type.Optional(nullable(Endpoint)),
+  prefix: Type.Optional(nullable(Prefix)),
+  force_path_style: Type.Optional(Type.Boolean()),
+  access_key_id: Type.Optional(Credential),
+  secret_access_key: Type.Optional(Credential),
+  session_token: Type.Optional(Credential),
+});
+export type ConfigChanges = Static<typeof ConfigChanges>;
+
+export const DestinationChangesBody = strict({
+  ...common,
+  name: Type.Optional(Name),
+  config: Type.Optional(ConfigChanges),
+});
+export type DestinationChangesBody = Static<typeof DestinationChangesBody>;
+
+const DestinationView = strict({
+  id: Uuid,
+  name: Type.String(),
+  type: Type.Enum(['local', 's3']),
+  config: strict({
+    path: Type.Optional(Type.String()),
+    bucket: Type.Optional(Type.String()),
+    region: Type.Optional(Type.String()),
+    endpoint: Type.Optional(Type.String()),
+    prefix: Type.Optional(Type.String()),
+    force_path_style: Type.Optional(Type.Boolean()),
+  }),
+  has_credentials: Type.Boolean(),
+  retention_days: nullable(Type.Integer()),
+  is_default: Type.Boolean(),
+  created_at: Timestamp,
+  updated_at: Timestamp,
+});
+export const DestinationAnswer = one(DestinationView);
+export const DestinationPage = page(DestinationView);
+export const JobAnswer = one(JobView);

@@ -1,0 +1,161 @@
+import { AppError } from '@tarfleet/kernel';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Api } from '../../api-type.ts';
+import type { AppDeps } from '../../deps.ts';
+import type { Caller, JobView } from '../../jobs-port.ts';
+import { createAccess, notFound } from '../../plugins/access.ts';
+import { type Actor, actorOf, type Role } from '../../plugins/actor.ts';
+import { deleted, ok, pageOf } from '../answers.ts';
+import { Deleted, IdParams, NoBody } from '../shapes.ts';
+import { changesOf } from './change-server.ts';
+import { createServer } from './create-server.ts';
+import { findServer } from './find-server.ts';
+import {
+  JobAnswer,
+  NewServerAnswer,
+  NewServerBody,
+  ServerAnswer,
+  ServerChangesBody,
+  ServerPage,
+  ServerQuery,
+} from './schemas.ts';
+import { serverView } from './view.ts';
+
+const tags = ['Servers'];
+
+export function serverRoutes(app: Api, deps: AppDeps): void {
+  const { db, jobs } = deps;
+  const access = createAccess(db);
+  const find = (actor: Actor, { id }: { id: string }, wanted: Role) =>
+    findServer({ db, access }, actor, id, wanted);
+
+  app.get(
+    '/api/servers',
+    {
+      schema: {
+        tags,
+        summary: 'List the servers you can see',
+        querystring: ServerQuery,
+        response: { 200: ServerPage },
+      },
+    },
+    async (request) => {
+      const { page, per_page: perPage, project_id: projectId, pool } = request.query;
+      const scope = await access.scope(actorOf(request));
+      const filter = {
+        ...(projectId === undefined ? {} : { projectId }),
+        ...(pool === undefined ? {} : { pool }),
+      };
+      return pageOf(await db.servers.list({ page, perPage, scope, ...filter }), serverView);
+    },
+  );
+
+  app.post(
+    '/api/servers',
+    {
+      config: { role: 'operator', idempotent: true },
+      schema: {
+        tags,
+        summary: 'Add a server; over ssh its first test starts at once',
+        body: NewServerBody,
+        response: { 201: NewServerAnswer },
+      },
+    },
+    async (request, reply) => {
+      const made = await createServer({ ...deps, access, log: request.log }, callerOf(request), request.body);
+      return reply
+        .code(201)
+        .header('location', `/api/servers/${made.server.id}`)
+        .send(ok({ ...serverView(made.server), test_job_id: made.testJobId }));
+    },
+  );
+
+  app.get(
+    '/api/servers/:id',
+    { schema: { tags, summary: 'One server', params: IdParams, response: { 200: ServerAnswer } } },
+    async (request) => ok(serverView(await find(actorOf(request), request.params, 'viewer'))),
+  );
+
+  app.patch(
+    '/api/servers/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Change a server; a new host, port or pool needs its credentials again',
+        params: IdParams,
+        body: ServerChangesBody,
+        response: { 200: ServerAnswer },
+      },
+    },
+    async (request) => {
+      const server = await find(actorOf(request), request.params, 'operator');
+      const changed = await db.servers.update(server.id, await changesOf(deps, server, request.body));
+      if (!changed) throw notFound('server');
+      return ok(serverView(changed));
+    },
+  );
+
+  app.delete(
+    '/api/servers/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a server and its services; its backups stay',
+        params: IdParams,
+        response: { 200: Deleted },
+      },
+    },
+    async (request) => {
+      const server = await find(actorOf(request), request.params, 'operator');
+      if (!(await db.servers.delete(server.id))) throw notFound('server');
+      return deleted('server');
+    },
+  );
+
+  app.post(
+    '/api/servers/:id/test',
+    {
+      config: { idempotent: true },
+      schema: {
+        tags,
+        summary: 'Test a server, as a job: reachable, host key, tools',
+        params: IdParams,
+        body: NoBody,
+        response: { 202: JobAnswer },
+      },
+    },
+    async (request, reply) => {
+      const server = await find(actorOf(request), request.params, 'operator');
+      return accepted(reply, await jobs.startServerTest(server, callerOf(request)));
+    },
+  );
+
+  app.post(
+    '/api/servers/:id/reseal',
+    {
+      config: { role: 'admin', idempotent: true },
+      schema: {
+        tags,
+        summary: 'Move a server’s credentials to its pool’s current key, as a job',
+        params: IdParams,
+        body: NoBody,
+        response: { 202: JobAnswer },
+      },
+    },
+    async (request, reply) => {
+      const server = await find(actorOf(request), request.params, 'admin');
+      if (server.sealed === null) {
+        throw new AppError('NOT_SUPPORTED', 'A local server has no credentials that could be moved.');
+      }
+      return accepted(reply, await jobs.startReseal(server, callerOf(request)));
+    },
+  );
+}
+
+function callerOf(request: FastifyRequest): Caller {
+  return { actor: actorOf(request), requestId: request.id };
+}
+
+function accepted(reply: FastifyReply, job: JobView) {
+  return reply.code(202).header('location', `/api/jobs/${job.id}`).send(ok(job));
+}

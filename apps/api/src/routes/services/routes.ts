@@ -1,0 +1,114 @@
+import type { ServiceRecord } from '@tarfleet/db';
+import type { Api } from '../../api-type.ts';
+import type { AppDeps } from '../../deps.ts';
+import { createAccess, notFound } from '../../plugins/access.ts';
+import { type Actor, actorOf, type Role } from '../../plugins/actor.ts';
+import { deleted, ok, pageOf } from '../answers.ts';
+import { findServer } from '../servers/find-server.ts';
+import { Deleted, IdParams } from '../shapes.ts';
+import {
+  NewServiceBody,
+  ServiceAnswer,
+  ServiceChangesBody,
+  ServicePage,
+  ServiceParams,
+  ServiceQuery,
+} from './schemas.ts';
+import { changeService, createService, deleteService } from './store-service.ts';
+import { serviceView } from './view.ts';
+
+const tags = ['Services'];
+
+export function serviceRoutes(app: Api, { db }: AppDeps): void {
+  const access = createAccess(db);
+  const server = (actor: Actor, id: string, wanted: Role) => findServer({ db, access }, actor, id, wanted);
+  const find = async (
+    actor: Actor,
+    params: { id: string; serviceId: string },
+    wanted: Role,
+  ): Promise<ServiceRecord> => {
+    const { id } = await server(actor, params.id, wanted);
+    const service = await db.services.get(params.serviceId);
+    if (!service || service.serverId !== id) throw notFound('service');
+    return service;
+  };
+
+  app.get(
+    '/api/servers/:id/services',
+    {
+      schema: {
+        tags,
+        summary: 'List a server’s services',
+        params: IdParams,
+        querystring: ServiceQuery,
+        response: { 200: ServicePage },
+      },
+    },
+    async (request) => {
+      const { page, per_page: perPage } = request.query;
+      const { id } = await server(actorOf(request), request.params.id, 'viewer');
+      return pageOf(await db.services.list(id, { page, perPage }), serviceView);
+    },
+  );
+
+  app.post(
+    '/api/servers/:id/services',
+    {
+      config: { idempotent: true },
+      schema: {
+        tags,
+        summary: 'Add a service',
+        params: IdParams,
+        body: NewServiceBody,
+        response: { 201: ServiceAnswer },
+      },
+    },
+    async (request, reply) => {
+      const { id } = await server(actorOf(request), request.params.id, 'operator');
+      const service = await createService(db, id, request.body);
+      return reply
+        .code(201)
+        .header('location', `/api/servers/${id}/services/${service.id}`)
+        .send(ok(serviceView(service)));
+    },
+  );
+
+  app.get(
+    '/api/servers/:id/services/:serviceId',
+    { schema: { tags, summary: 'One service', params: ServiceParams, response: { 200: ServiceAnswer } } },
+    async (request) => ok(serviceView(await find(actorOf(request), request.params, 'viewer'))),
+  );
+
+  app.patch(
+    '/api/servers/:id/services/:serviceId',
+    {
+      schema: {
+        tags,
+        summary: 'Change a service',
+        params: ServiceParams,
+        body: ServiceChangesBody,
+        response: { 200: ServiceAnswer },
+      },
+    },
+    async (request) => {
+      const service = await find(actorOf(request), request.params, 'operator');
+      return ok(serviceView(await changeService(db, service, request.body)));
+    },
+  );
+
+  app.delete(
+    '/api/servers/:id/services/:serviceId',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a service; its backups stay',
+        params: ServiceParams,
+        response: { 200: Deleted },
+      },
+    },
+    async (request) => {
+      await deleteService(db, await find(actorOf(request), request.params, 'operator'));
+      return deleted('service');
+    },
+  );
+}

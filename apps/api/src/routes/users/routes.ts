@@ -1,0 +1,85 @@
+import { AppError } from '@tarfleet/kernel';
+import type { Api } from '../../api-type.ts';
+import type { AppDeps } from '../../deps.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { createPasswords } from '../../plugins/passwords.ts';
+import { deleted, ok, pageOf } from '../answers.ts';
+import { Deleted, IdParams, PageQuery, strict } from '../shapes.ts';
+import { changeUser } from './change-user.ts';
+import { NewUserBody, UserAnswer, UserChangesBody, UserPage } from './schemas.ts';
+import { userView } from './view.ts';
+
+const tags = ['Users'];
+
+export function userRoutes(app: Api, { db }: AppDeps): void {
+  const passwords = createPasswords();
+
+  app.get(
+    '/api/users',
+    {
+      config: { role: 'admin' },
+      schema: { tags, summary: 'List users', querystring: strict(PageQuery), response: { 200: UserPage } },
+    },
+    async (request) => {
+      const { page, per_page: perPage } = request.query;
+      return pageOf(await db.users.list({ page, perPage }), userView);
+    },
+  );
+
+  app.post(
+    '/api/users',
+    {
+      config: { role: 'admin', idempotent: true },
+      schema: { tags, summary: 'Make a user', body: NewUserBody, response: { 201: UserAnswer } },
+    },
+    async (request, reply) => {
+      const { email, password, role } = request.body;
+      const user = await db.users.create({ email, role, passwordHash: await passwords.hash(password) });
+      return reply
+        .code(201)
+        .header('location', `/api/users/${user.id}`)
+        .send(ok(userView(user)));
+    },
+  );
+
+  app.get(
+    '/api/users/:id',
+    {
+      config: { role: 'admin' },
+      schema: { tags, summary: 'One user', params: IdParams, response: { 200: UserAnswer } },
+    },
+    async (request) => {
+      const user = await db.users.get(request.params.id);
+      if (!user) throw new AppError('NOT_FOUND', 'There is no such user.');
+      return ok(userView(user));
+    },
+  );
+
+  app.patch(
+    '/api/users/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Change a user, or your own password',
+        params: IdParams,
+        body: UserChangesBody,
+        response: { 200: UserAnswer },
+      },
+    },
+    async (request) =>
+      ok(userView(await changeUser({ db, passwords }, actorOf(request), request.params.id, request.body))),
+  );
+
+  app.delete(
+    '/api/users/:id',
+    {
+      config: { role: 'admin' },
+      schema: { tags, summary: 'Delete a user', params: IdParams, response: { 200: Deleted } },
+    },
+    async (request) => {
+      const gone = await db.users.delete(request.params.id);
+      if (!gone) throw new AppError('NOT_FOUND', 'There is no such user.');
+      return deleted('user');
+    },
+  );
+}
