@@ -87,7 +87,7 @@ export function createDestinations(db: Db): Destinations {
         if (backups > 0) {
           throw new AppError(
             'CONFLICT',
-            `${backups} backups are kept at this destination; delete them first.`,
+            `Backups are kept at this destination (${backups}); delete them first.`,
           );
         }
         return (await tx.destination.deleteMany({ where: { id } })).count > 0;

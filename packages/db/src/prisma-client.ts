@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import type pg from 'pg';
 import { type Prisma, PrismaClient } from './generated/client.ts';
 import { translateError } from './translate-error.ts';
 
@@ -25,15 +26,16 @@ export function createPrisma(options: PrismaOptions): PrismaClient {
       max: options.poolSize,
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
-      // The adapter drops a time's offset when it reads and sends none when it writes: in any other zone
-      // than UTC, times would be quietly wrong.
-      onConnect: async (client) => {
-        await client.query("SET TIME ZONE 'UTC'");
-      },
+      onConnect: prepareConnection,
     },
     { onPoolError: options.onPoolError, onConnectionError: options.onPoolError },
   );
-  const client = new PrismaClient({ adapter, transactionOptions: { maxWait: 5_000, timeout: 20_000 } });
+  const client = new PrismaClient({
+    adapter,
+    transactionOptions: { maxWait: 5_000, timeout: 20_000 },
+    // Anything longer quotes the source and the arguments, and costs a stack for every query.
+    errorFormat: 'minimal',
+  });
   const translating = client.$extends({
     query: {
       $allOperations: async ({ args, query }) => {
@@ -47,4 +49,14 @@ export function createPrisma(options: PrismaOptions): PrismaClient {
   });
   // The extension changes what is thrown, not what can be called.
   return translating as unknown as PrismaClient;
+}
+
+/**
+ * The adapter drops a time's offset when it reads and sends none when it writes: in any other zone than UTC, times
+ * would be quietly wrong. And no process waits without end for another that hangs with a lock in its hands.
+ */
+async function prepareConnection(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '15s'",
+  );
 }

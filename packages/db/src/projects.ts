@@ -92,8 +92,8 @@ async function remove(tx: Db, id: number): Promise<boolean> {
   if ((await tx.job.count({ where: { projectId: id, endedAt: null } })) > 0) {
     throw new AppError('CONFLICT', 'The project still has running jobs; wait until they have ended.');
   }
-  await tx.job.deleteMany({ where: { projectId: id } });
-  await tx.backup.deleteMany({ where: { projectId: id } });
+  await tx.job.deleteMany({ where: { projectId: id, endedAt: { not: null } } });
+  await tx.backup.deleteMany({ where: { projectId: id, status: 'deleted' } });
   await tx.project.deleteMany({ where: { id } });
   return true;
 }

@@ -15,7 +15,7 @@ interface Fault {
 }
 
 /** Servers that go, come, or have no room; transactions that were undone because of another. */
-const UNAVAILABLE_STATES = /^(08...|57P0[1-5]|53300|55P03|25006|40001|40P01|28000|28P01|3D000)$/;
+const UNAVAILABLE_STATES = /^(08...|57P0[1-5]|53300|55P03|25006|25P03|40001|40P01|28000|28P01|3D000)$/;
 const UNAVAILABLE_KINDS = new Set([
   'DatabaseNotReachable',
   'ConnectionClosed',
