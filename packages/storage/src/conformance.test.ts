@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { testS3 } from '@tarfleet/testbed';
 import { createStorage } from './create-storage.ts';
 import type { Storage } from './types.ts';
 
@@ -36,6 +37,33 @@ async function localSubject(): Promise<Subject> {
     async close() {
       await storage.close();
       await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** On the tests' own server, or on the one that S3_ENDPOINT names. */
+async function s3Subject(prefix?: string): Promise<Subject> {
+  const server = await testS3();
+  const bucket = `conformance-${randomBytes(6).toString('hex')}`;
+  await server.createBucket(bucket);
+  const { accessKeyId, endpoint, region, secretAccessKey } = server;
+  const config = { bucket, region, endpoint, ...(prefix === undefined ? {} : { prefix }) };
+  const storage = createStorage(
+    { id, name: 'There', type: 's3', config, secrets: { v: 1, keyId: 'none', enc: '', ct: '' } },
+    { accessKeyId, secretAccessKey },
+    { localAllowed: false },
+  );
+  return {
+    storage,
+    async everything() {
+      const found = await server.everything(bucket);
+      if (prefix === undefined) return found;
+      expect(found.filter((key) => !key.startsWith(`${prefix}/`))).toEqual([]);
+      return found.map((key) => key.slice(prefix.length + 1));
+    },
+    async close() {
+      await storage.close();
+      await server.stop();
     },
   };
 }
@@ -71,7 +99,13 @@ function stalling(bytes: number, onStall: () => void): Readable {
   });
 }
 
-describe.each([['local', localSubject]] as const)('%s', (_name, create) => {
+const subjects: [string, () => Promise<Subject>][] = [
+  ['local', localSubject],
+  ['s3', () => s3Subject()],
+  ['s3 below a prefix', () => s3Subject('some/where')],
+];
+
+describe.each(subjects)('%s', (_name, create) => {
   let subject: Subject;
   let storage: Storage;
   beforeAll(async () => {

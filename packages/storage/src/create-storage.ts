@@ -1,6 +1,9 @@
 import type { DestinationSecrets, DestinationTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import { createLocalDriver } from './local/create-local-driver.ts';
+import { DEFAULT_PATIENCE } from './s3/call-decorators.ts';
+import { createS3Driver } from './s3/create-s3-driver.ts';
+import { DEFAULT_TIMEOUTS, type S3Keys } from './s3/s3-clients.ts';
 import type { Storage } from './types.ts';
 import { withCheck } from './with-check.ts';
 
@@ -31,7 +34,23 @@ export function createStorage(
       const allowedRoots = options.localRoots ?? [];
       return withCheck(createLocalDriver({ path: target.config.path, allowedRoots }), where);
     }
-    case 's3':
-      throw new AppError('NOT_SUPPORTED', `${secrets === null}`);
+    case 's3': {
+      const { config } = target;
+      const keys = keysOf(secrets, where);
+      const driver = createS3Driver({
+        ...{ config, keys, timeouts: DEFAULT_TIMEOUTS, patience: DEFAULT_PATIENCE },
+        ...(options.logger ? { logger: options.logger } : {}),
+      });
+      return withCheck(driver, where);
+    }
   }
+}
+
+/** Never this host's own keys in place of missing ones: they may reach what the destination's owner may not. */
+function keysOf(secrets: DestinationSecrets | null, where: string): S3Keys {
+  const { accessKeyId, secretAccessKey, sessionToken } = secrets ?? {};
+  if (!accessKeyId || !secretAccessKey) {
+    throw new AppError('DESTINATION_AUTH_FAILED', `${where} has no access keys. Enter its credentials.`);
+  }
+  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
 }

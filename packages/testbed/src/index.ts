@@ -1,5 +1,7 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
 export { type RunningRedis, startRedis } from './redis.ts';
+export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.ts';
+export { type RunningS3, startS3, testS3 } from './s3.ts';
 export { createTestDatabase, type TestDatabase, testRedisUrl } from './servers.ts';
 export { type RunningSshd, startSshd } from './sshd.ts';
 export { findTool, requireTools } from './tools.ts';

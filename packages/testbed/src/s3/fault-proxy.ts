@@ -1,0 +1,102 @@
+import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * What happens to one request: it passes; the connection is cut after so many bytes of its body or of its answer;
+ * it is carried out but the answer is lost; it is answered with an error; or nothing more ever comes.
+ */
+export type Fault =
+  | 'pass'
+  | { cutRequestAfter: number }
+  | { cutAnswerAfter: number }
+  | { pauseAnswerAfter: number }
+  | 'lose-answer'
+  | 'hang'
+  | { status: number; code: string };
+
+export interface FaultProxy {
+  url: string;
+  /** Decides over every request from now on. */
+  decide: (request: { method: string; url: string }) => Fault;
+  /** Ends every connection and listens no more. */
+  stop(): Promise<void>;
+}
+
+/** Stands between an HTTP client and its server, and breaks what a test wants broken. Headers pass as they are. */
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const { hostname, port } = new URL(target);
+  const proxy: FaultProxy = { url: '', decide: () => 'pass', stop: async () => {} };
+  const server = createServer((incoming, response) => {
+    incoming.on('error', () => response.destroy());
+    const fault = proxy.decide({ method: incoming.method ?? '', url: incoming.url ?? '' });
+    if (fault === 'hang') return void incoming.resume();
+    if (typeof fault === 'object' && 'status' in fault) {
+      incoming.resume();
+      incoming.on('end', () => {
+        const body = `<Error><Code>${fault.code}</Code><Message>${fault.code}</Message></Error>`;
+        response.writeHead(fault.status, { 'content-type': 'application/xml' }).end(body);
+      });
+      return;
+    }
+    const { method, url, headers } = incoming;
+    const outgoing = send({ hostname, port, method, path: url, headers, agent: false });
+    outgoing.on('error', () => incoming.socket.destroy());
+    // Left alone, the server would go on with a client that is gone.
+    response.on('close', () => outgoing.destroy());
+    forwardRequest(incoming, outgoing, fault);
+    outgoing.on('response', (answer) => forwardAnswer(answer, response, fault));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  proxy.stop = () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return proxy;
+}
+
+function forwardRequest(incoming: IncomingMessage, outgoing: ReturnType<typeof send>, fault: Fault): void {
+  let passed = 0;
+  const limit = typeof fault === 'object' && 'cutRequestAfter' in fault ? fault.cutRequestAfter : null;
+  incoming.on('data', (chunk: Buffer) => {
+    passed += chunk.length;
+    if (limit !== null && passed > limit) {
+      outgoing.destroy();
+      incoming.socket.destroy();
+    } else if (!outgoing.write(chunk)) {
+      incoming.pause();
+      outgoing.once('drain', () => incoming.resume());
+    }
+  });
+  incoming.on('end', () => outgoing.end());
+}
+
+function forwardAnswer(answer: IncomingMessage, response: ServerResponse, fault: Fault): void {
+  answer.on('error', () => response.destroy());
+  if (fault === 'lose-answer') {
+    answer.resume();
+    answer.on('end', () => response.socket?.destroy());
+    return;
+  }
+  response.writeHead(answer.statusCode ?? 500, answer.headers);
+  const cut = typeof fault === 'object' && 'cutAnswerAfter' in fault ? fault.cutAnswerAfter : null;
+  const pause = typeof fault === 'object' && 'pauseAnswerAfter' in fault ? fault.pauseAnswerAfter : null;
+  let passed = 0;
+  answer.on('data', (chunk: Buffer) => {
+    const room = (cut ?? pause ?? Number.POSITIVE_INFINITY) - passed;
+    passed += chunk.length;
+    if (room >= chunk.length) {
+      if (!response.write(chunk)) {
+        answer.pause();
+        response.once('drain', () => answer.resume());
+      }
+      return;
+    }
+    answer.pause();
+    if (room > 0) response.write(chunk.subarray(0, room));
+    // What was written before the cut shall arrive.
+    if (cut !== null) response.socket?.end(() => response.socket?.destroy());
+  });
+  answer.on('end', () => response.end());
+}
