@@ -5,7 +5,7 @@ import { inTransaction } from './transaction.ts';
 import type { Role } from './users.ts';
 
 /** What requests that name no project act on. */
-export const DEFAULT_PROJECT = 'default';
+const DEFAULT_PROJECT = 'default';
 
 export interface ProjectRecord {
   id: number;

@@ -5,8 +5,7 @@ import { type Page, type PageRequest, readPage } from './page.ts';
 import type { Db } from './prisma-client.ts';
 import { inTransaction } from './transaction.ts';
 
-export const ROLES = ['admin', 'operator', 'viewer'] as const;
-export type Role = (typeof ROLES)[number];
+export type Role = 'admin' | 'operator' | 'viewer';
 
 export interface UserRecord {
   id: string;
