@@ -28,7 +28,7 @@ export interface RunningSshd {
 }
 
 export interface SshdOptions {
-  /** More lines for sshd_config. */
+  /** More lines for sshd_config; they win over the defaults here. */
   config?: string[];
 }
 
@@ -64,6 +64,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
   await writeFile(
     config,
     [
+      // First: sshd takes the first value that it finds for a setting.
+      ...(options.config ?? []),
       `Port ${port}`,
       'ListenAddress 127.0.0.1',
       `HostKey ${join(dir, 'host_key')}`,
@@ -78,7 +80,6 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
       'MaxSessions 100',
       'Subsystem sftp internal-sftp',
       'LogLevel ERROR',
-      ...(options.config ?? []),
     ].join('\n'),
   );
   let child: ChildProcess | undefined;
@@ -98,7 +99,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
   };
   const cutConnections = async (): Promise<void> => {
     if (child?.pid === undefined) return;
-    for (const pid of await childrenOf(child.pid)) {
+    for (const pid of await sshdsBelow(child.pid)) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
@@ -146,6 +147,16 @@ function answers(port: number): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
+}
+
+/** The processes that serve connections; of a user without root's rights there are two, one below the other. */
+async function sshdsBelow(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for (const child of await childrenOf(pid)) {
+    const name = await readFile(`/proc/${child}/comm`, 'utf8').catch(() => '');
+    if (name.startsWith('sshd')) found.push(child, ...(await sshdsBelow(child)));
+  }
+  return found;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {

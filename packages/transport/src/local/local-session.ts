@@ -7,10 +7,10 @@ import { createDeferred } from '../deferred.ts';
 import { type Argv, commandLine, shellCommand } from '../shell-command.ts';
 import { createInput } from '../streams.ts';
 import type { ExecOptions, Exit, RemoteProcess } from '../types.ts';
+import { endGroup } from './end-group.ts';
 
 /** Nothing of the worker's own environment, which holds keys, reaches a command. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const TERM_GRACE_MS = 2000;
 const CLOSE_GRACE_MS = 1000;
 
 /** Commands on this machine, as the worker's own user. */
@@ -34,12 +34,14 @@ export function createLocalSession(): {
       env: { PATH, HOME: homedir() },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    await once(child, 'spawn').catch((error: unknown) => {
+    // Known at once, so that nothing can come between the start and the book of what runs.
+    if (child.pid === undefined) {
+      const [error] = await once(child, 'error');
       throw new AppError('COMMAND_FAILED', `This machine could not start a process (${errnoOf(error)}).`, {
         retryable: true,
         cause: error,
       });
-    });
+    }
     const { process, abort } = follow(child, signal, () => running.delete(process));
     running.set(process, abort);
     if (signal.aborted) await abort(signal.reason);
@@ -100,27 +102,6 @@ function follow(child: Piped | ReturnType<typeof spawn>, signal: AbortSignal, on
   });
   signal.addEventListener('abort', onAbort, { once: true });
   return { process: { stdin: input.stream, stdout, stderr, done: done.promise }, abort };
-}
-
-/** TERM, then KILL for what is left after 2 s. */
-async function endGroup(group: number): Promise<void> {
-  const deadline = Date.now() + TERM_GRACE_MS;
-  let alive = signalGroup(group, 'SIGTERM');
-  while (alive && Date.now() < deadline) {
-    await sleep(25);
-    alive = signalGroup(group, 0);
-  }
-  if (alive) signalGroup(group, 'SIGKILL');
-}
-
-/** False when nothing of the group is left. */
-function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-group, signal);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === 'EPERM';
-  }
 }
 
 function closedError(): AppError {

@@ -23,8 +23,9 @@ function announce(first: string, second: string): string {
   return [
     `{ IFS= read -r tf </proc/$$/stat; } 2>/dev/null && { tf=\${tf##*) }; tf=\${tf#* }; tf=\${tf#* }; tf=\${tf%% *}; }`,
     `[ -n "$tf" ] || tf=$(ps -o pgid= -p $$ 2>/dev/null) || tf=$$`,
-    `printf '%s%s\\n' ${first} ${second}`,
-    `printf '%s%s %d\\n' ${first} ${second} "$tf" >&2`,
+    // When nobody listens any more, the command must not start.
+    `printf '%s%s\\n' ${first} ${second} || exit 141`,
+    `printf '%s%s %d\\n' ${first} ${second} "$tf" >&2 || exit 141`,
   ].join('\n');
 }
 

@@ -99,6 +99,10 @@ export function createSshSession({ client, label, become, logger }: SshSessionOp
     signal.throwIfAborted();
     if (closing) throw closedError(label);
     const release = await commands.acquire(signal);
+    if (closing) {
+      release();
+      throw closedError(label);
+    }
     const starting = launch(argv, env ?? {}, CHANNEL_PATIENCE_MS).then(
       (launched) => track(launched, signal, release),
       (error: unknown) => {
