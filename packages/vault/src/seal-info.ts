@@ -18,3 +18,8 @@ export function serverSecretsInfo(place: ServerSecretsPlace): string {
 export function destinationSecretsInfo(place: { destinationId: string; pool: string }): string {
   return `tarfleet:destination-secrets:v1:${JSON.stringify([place.destinationId, place.pool])}`;
 }
+
+/** What a destination's credentials in the API's own database are bound to (the `aad` of the secret box). */
+export function destinationAad(destinationId: string): string {
+  return `destination:${destinationId}`;
+}

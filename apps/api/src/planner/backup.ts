@@ -1,0 +1,196 @@
+import { type ArtifactPlan, type BackupPlan, PLAN_VERSION } from '@tarfleet/contracts';
+import type { Database, JobDraft, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import { v7 as uuidv7 } from 'uuid';
+import type { RunDraft } from '../dispatcher.ts';
+import {
+  assertPinned,
+  type PlanKeys,
+  poolKey,
+  toDestinationTarget,
+  toServerTarget,
+  toServiceTarget,
+} from './targets.ts';
+
+/** What a backup request comes to, whichever document it was written by. */
+export interface BackupRequest {
+  projectId: number;
+  userId: string;
+  requestId: string;
+  dialect: string;
+  name: string | null;
+  description: string | null;
+  /** Null: every component. */
+  components: string[] | null;
+  /** Ids or names; null: every service. */
+  services: string[] | null;
+  serverId: string | null;
+  /** Null: the default destination. */
+  destinationId: string | null;
+  retentionDays: number | null;
+  verify: boolean;
+  compression: { enabled: boolean; level: number };
+  warnings: string[];
+}
+
+interface Chosen {
+  service: ServiceRecord;
+  server: ServerRecord;
+}
+
+/** Resolves a request to one plan for each service and one for the parent that closes the backup. */
+export async function planBackup(
+  deps: { db: Database; keys: PlanKeys },
+  request: BackupRequest,
+): Promise<RunDraft> {
+  const { db, keys } = deps;
+  const chosen = await chooseServices(db, request);
+  const destination = request.destinationId
+    ? await db.destinations.get(request.destinationId)
+    : await db.destinations.getDefault();
+  if (!destination) {
+    throw new AppError(
+      'DESTINATION_NOT_FOUND',
+      request.destinationId
+        ? `There is no destination ${request.destinationId}.`
+        : 'No destination is the default one. Set is_default on one, or name it by destination_id.',
+    );
+  }
+  const backupId = uuidv7();
+  const issuedAt = new Date().toISOString();
+  const keyPrefix = `project-${request.projectId}/${issuedAt.slice(0, 10)}/${backupId}`;
+  const base = {
+    v: PLAN_VERSION,
+    projectId: request.projectId,
+    requestId: request.requestId,
+    issuedAt,
+  } as const;
+  const compression = request.compression;
+
+  const artifacts: ArtifactPlan[] = [];
+  for (const { server, service } of chosen) {
+    const target = await toServerTarget(db, server);
+    assertPinned(target);
+    poolKey(keys, server.pool);
+    artifacts.push({
+      ...base,
+      kind: 'artifact',
+      jobId: uuidv7(),
+      pool: server.pool,
+      backupId,
+      server: target,
+      service: toServiceTarget(service),
+      destination: await toDestinationTarget(keys, destination, server.pool),
+      keyPrefix,
+      compression,
+    });
+  }
+  const first = artifacts[0];
+  if (!first) throw new TypeError('chooseServices gives at least one service');
+  const parent: BackupPlan = {
+    ...base,
+    kind: 'backup',
+    jobId: backupId,
+    pool: first.pool,
+    backupType: 'full',
+    name: request.name,
+    createdAt: issuedAt,
+    destination: await toDestinationTarget(keys, destination, first.pool),
+    keyPrefix,
+    verify: request.verify,
+    compression,
+    artifacts: artifacts.map(({ jobId, pool, server, service }) => ({
+      jobId,
+      pool,
+      service,
+      serverId: server.id,
+      serverName: server.name,
+    })),
+  };
+  const toDraft = (plan: ArtifactPlan | BackupPlan): JobDraft => ({
+    id: plan.jobId,
+    kind: plan.kind,
+    pool: plan.pool,
+    projectId: request.projectId,
+    userId: request.userId,
+    backupId,
+    parentId: plan.kind === 'artifact' ? backupId : null,
+    requestId: request.requestId,
+    plan: JSON.stringify(plan),
+  });
+  return {
+    root: toDraft(parent),
+    children: artifacts.map(toDraft),
+    leases: artifacts.map(({ service }) => service.id),
+    record: (tx) =>
+      tx.backups.create({
+        id: backupId,
+        projectId: request.projectId,
+        createdBy: request.userId,
+        name: request.name,
+        description: request.description,
+        type: 'full',
+        dialect: request.dialect,
+        keyPrefix,
+        compressed: compression.enabled,
+        compressionLevel: compression.enabled ? compression.level : null,
+        verifyRequested: request.verify,
+        retentionDays: request.retentionDays,
+        warnings: request.warnings,
+        createdAt: new Date(issuedAt),
+        destinationId: destination.id,
+        artifacts: artifacts.map(({ jobId, server, service }) => ({
+          id: jobId,
+          serverId: server.id,
+          serverName: server.name,
+          serviceId: service.id,
+          serviceName: service.name,
+          component: service.component,
+          paths: [...service.configPaths, ...service.dataPaths],
+        })),
+      }),
+  };
+}
+
+async function chooseServices(db: Database, request: BackupRequest): Promise<Chosen[]> {
+  const all = await db.services.ofProject(request.projectId);
+  const inServer = all.filter(({ server }) => request.serverId === null || server.id === request.serverId);
+  if (request.serverId !== null && !all.some(({ server }) => server.id === request.serverId)) {
+    const server = await db.servers.get(request.serverId);
+    if (server?.projectId !== request.projectId) {
+      throw new AppError('NOT_FOUND', `There is no server ${request.serverId} in this project.`);
+    }
+  }
+  const { components, services } = request;
+  const unknown = (components ?? []).filter(
+    (name) => !inServer.some(({ service }) => service.component === name),
+  );
+  if (unknown.length > 0) {
+    const known = [...new Set(inServer.map(({ service }) => service.component))].join(', ') || 'none';
+    throw new AppError(
+      'COMPONENT_NOT_FOUND',
+      `No service has the component ${unknown.join(', ')}. Components here: ${known}.`,
+      { details: { components: unknown } },
+    );
+  }
+  const strange = (services ?? []).filter(
+    (wanted) => !inServer.some(({ service }) => service.id === wanted || service.name === wanted),
+  );
+  if (strange.length > 0) {
+    throw new AppError('NOT_FOUND', `There is no service ${strange.join(', ')} here.`, {
+      details: { services: strange },
+    });
+  }
+  const chosen = inServer.filter(
+    ({ service }) =>
+      (components === null || components.includes(service.component)) &&
+      (services === null || services.includes(service.id) || services.includes(service.name)),
+  );
+  if (chosen.length === 0) {
+    throw new AppError(
+      'NOTHING_TO_BACK_UP',
+      'No service is configured that this backup could hold. Add one with POST /api/servers/{id}/services.',
+    );
+  }
+  return chosen;
+}

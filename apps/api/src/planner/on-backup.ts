@@ -1,0 +1,127 @@
+import { type DeletePlan, PLAN_VERSION, type SweepPlan, type VerifyPlan } from '@tarfleet/contracts';
+import type { Database, FullBackup, JobDraft, Repositories } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import { v7 as uuidv7 } from 'uuid';
+import type { RunDraft } from '../dispatcher.ts';
+import { type PlanKeys, toDestinationTarget } from './targets.ts';
+
+/** Jobs that act on one stored backup and need no server: verification, deletion, sweeping. */
+export interface OnBackupRequest {
+  backup: FullBackup;
+  userId: string | null;
+  requestId: string;
+}
+
+interface Deps {
+  db: Database;
+  keys: PlanKeys;
+}
+
+export async function planVerify(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
+  const { base, toDraft } = await prepare(deps, request);
+  const manifestSha256 = assertRestorable(request.backup);
+  const plan: VerifyPlan = { ...base, kind: 'verify', manifestSha256, level: 'quick' };
+  return toDraft(plan, async (tx) => {
+    assertRestorable(await relock(tx, request.backup.id));
+  });
+}
+
+export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
+  const { base, toDraft } = await prepare(deps, request);
+  const plan: DeletePlan = { ...base, kind: 'delete' };
+  return toDraft(plan, async (tx) => {
+    const backup = await relock(tx, request.backup.id);
+    assertDeletable(backup);
+    const [job] = await tx.jobs.unfinishedOf(backup.id);
+    if (job) {
+      const restoring = job.kind === 'restore';
+      throw new AppError(
+        restoring ? 'RESTORE_IN_PROGRESS' : 'BACKUP_IN_PROGRESS',
+        `The backup is in use by a running job (${job.kind} ${job.id}). Wait until it has ended, or cancel it.`,
+        { details: { job_id: job.id } },
+      );
+    }
+    await tx.backups.change(backup.id, { status: 'deleting' });
+  });
+}
+
+export async function planSweep(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
+  const { base, toDraft } = await prepare(deps, request);
+  const keepNothing = request.backup.manifestSha256 === null;
+  const plan: SweepPlan = { ...base, kind: 'sweep', keepNothing };
+  return toDraft(plan, async (tx) => {
+    const backup = await relock(tx, request.backup.id);
+    const [job] = await tx.jobs.unfinishedOf(backup.id);
+    if (job)
+      throw new AppError('CONFLICT', `The backup is in use by ${job.kind} ${job.id}; it is swept later.`);
+  });
+}
+
+/** The recorded SHA-256 of the manifest of a backup that can be verified and restored. */
+export function assertRestorable(backup: FullBackup): string {
+  if (backup.status === 'in_progress') {
+    throw new AppError('BACKUP_INCOMPLETE', 'The backup is still running. Wait until it has completed.');
+  }
+  const usable = backup.status === 'completed' || backup.status === 'partial';
+  if (!usable || backup.manifestSha256 === null) {
+    throw new AppError(
+      'BACKUP_INCOMPLETE',
+      `The backup has no usable content: its status is ${backup.status}.`,
+    );
+  }
+  return backup.manifestSha256;
+}
+
+function assertDeletable(backup: FullBackup): void {
+  if (backup.status === 'in_progress') {
+    throw new AppError('BACKUP_IN_PROGRESS', 'The backup is still running. Cancel it first.');
+  }
+}
+
+export async function relock(tx: Repositories, id: string): Promise<FullBackup> {
+  const backup = await tx.backups.lock(id);
+  if (!backup || backup.status === 'deleted')
+    throw new AppError('BACKUP_NOT_FOUND', `There is no backup ${id}.`);
+  return backup;
+}
+
+async function prepare({ db, keys }: Deps, { backup, userId, requestId }: OnBackupRequest) {
+  const pool = await poolOf(db, backup);
+  const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
+  if (!destination) {
+    throw new AppError('DESTINATION_NOT_FOUND', 'The destination of this backup is no longer configured.');
+  }
+  const base = {
+    v: PLAN_VERSION,
+    jobId: uuidv7(),
+    pool,
+    projectId: backup.projectId,
+    requestId,
+    issuedAt: new Date().toISOString(),
+    backupId: backup.id,
+    destination: await toDestinationTarget(keys, destination, pool),
+    keyPrefix: backup.keyPrefix,
+  } as const;
+  const toDraft = (plan: VerifyPlan | DeletePlan | SweepPlan, record: RunDraft['record']): RunDraft => {
+    const root: JobDraft = {
+      id: plan.jobId,
+      kind: plan.kind,
+      pool,
+      projectId: backup.projectId,
+      userId,
+      backupId: backup.id,
+      parentId: null,
+      requestId,
+      plan: JSON.stringify(plan),
+    };
+    return { root, children: [], leases: [], record };
+  };
+  return { base, toDraft };
+}
+
+/** The pool that made the backup can reach its destination. */
+async function poolOf(db: Database, backup: FullBackup): Promise<string> {
+  const job = await db.jobs.get(backup.id);
+  if (!job) throw new AppError('BACKUP_NOT_FOUND', `There is no job of backup ${backup.id}.`);
+  return job.pool;
+}

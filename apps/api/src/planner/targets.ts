@@ -1,0 +1,106 @@
+import type {
+  DestinationTarget,
+  JumpTarget,
+  SealedBox,
+  ServerTarget,
+  ServiceTarget,
+} from '@tarfleet/contracts';
+import type { DestinationRecord, Repositories, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import {
+  destinationAad,
+  destinationSecretsInfo,
+  type PoolPublicKey,
+  type SecretBox,
+  sealFor,
+} from '@tarfleet/vault';
+
+/** What plans are made with. */
+export interface PlanKeys {
+  box: SecretBox;
+  pools: ReadonlyMap<string, PoolPublicKey>;
+}
+
+/** The server as a worker sees it: its jump host too, credentials still sealed. */
+export async function toServerTarget(
+  repositories: Pick<Repositories, 'servers'>,
+  server: ServerRecord,
+): Promise<ServerTarget> {
+  if (server.kind === 'local') {
+    const { id, projectId, name, pool } = server;
+    return { id, projectId, name, pool, kind: 'local' };
+  }
+  const jump = server.jumpId === null ? null : await repositories.servers.get(server.jumpId);
+  return { ...toSsh(server), jump: jump ? toSsh(jump) : null };
+}
+
+function toSsh(server: ServerRecord): JumpTarget {
+  const { host, port, username, sealed } = server;
+  if (host === null || port === null || username === null || sealed === null) {
+    throw new AppError(
+      'CREDENTIALS_REQUIRED',
+      `The server ${server.name} has no credentials. Give them with PATCH /api/servers/${server.id}.`,
+    );
+  }
+  return {
+    id: server.id,
+    projectId: server.projectId,
+    name: server.name,
+    kind: 'ssh',
+    pool: server.pool,
+    host,
+    port,
+    username,
+    hostKey: server.hostKeyFingerprint,
+    become: server.becomeMethod === 'sudo' ? 'sudo' : null,
+    secrets: sealed as SealedBox,
+  };
+}
+
+/** A job other than the first test must not meet a host whose key nobody has seen. */
+export function assertPinned(target: ServerTarget): void {
+  if (target.kind === 'local') return;
+  for (const server of [target, target.jump]) {
+    if (!server || server.hostKey !== null) continue;
+    throw new AppError(
+      'HOST_KEY_NOT_PINNED',
+      `The host key of ${server.name} is not known yet. Run POST /api/servers/${server.id}/test, or set host_key_fingerprint.`,
+    );
+  }
+}
+
+export function toServiceTarget(service: ServiceRecord): ServiceTarget {
+  const { id, name, type, component, configPaths, dataPaths, exclude } = service;
+  if (type !== 'files') {
+    throw new AppError('NOT_SUPPORTED', `Services of the type ${type} cannot be backed up yet.`);
+  }
+  return { id, name, type, component, configPaths, dataPaths, exclude };
+}
+
+/** The destination for one pool's workers: its secrets are sealed for them alone. */
+export async function toDestinationTarget(
+  keys: PlanKeys,
+  destination: DestinationRecord,
+  pool: string,
+): Promise<DestinationTarget> {
+  const { id, name } = destination;
+  if (destination.type === 'local') {
+    return { id, name, type: 'local', config: destination.config as { path: string } };
+  }
+  const secrets =
+    destination.secretCiphertext === null
+      ? {}
+      : (keys.box.open(destinationAad(id), destination.secretCiphertext) as object);
+  const config = destination.config as Extract<DestinationTarget, { type: 's3' }>['config'];
+  const info = destinationSecretsInfo({ destinationId: id, pool });
+  return { id, name, type: 's3', config, secrets: await sealFor(poolKey(keys, pool), info, secrets) };
+}
+
+export function poolKey(keys: PlanKeys, pool: string): PoolPublicKey {
+  const key = keys.pools.get(pool);
+  if (key) return key;
+  throw new AppError(
+    'POOL_NOT_FOUND',
+    `There is no pool named ${pool}. Known pools: ${[...keys.pools.keys()].join(', ')}.`,
+  );
+}

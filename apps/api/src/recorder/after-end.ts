@@ -1,0 +1,38 @@
+import type { Database, JobRecord } from '@tarfleet/db';
+import type { Logger } from '@tarfleet/kernel';
+import type { QueueProducer } from '@tarfleet/queue';
+import type { RunMetrics } from '../run-metrics.ts';
+
+/**
+ * What follows the commit of a job's end: a line in the log, a figure, and the job's removal from the queue. What
+ * of it fails is done by the reconciler.
+ */
+export function createEndedHook(deps: {
+  db: Database;
+  queue: QueueProducer;
+  logger: Logger;
+  metrics: RunMetrics;
+}): (job: JobRecord) => void {
+  const { db, queue, logger, metrics } = deps;
+  return (job) => {
+    const { id: jobId, kind, pool, state, requestId, backupId } = job;
+    logger.info(
+      { jobId, kind, state, requestId, backupId, code: job.failure?.code },
+      'job recorded as ended',
+    );
+    metrics.ended(job);
+    // A flow leaves the queue as a whole: its parent needs what the children gave back.
+    if (job.parentId !== null) return;
+    const remove = async (): Promise<void> => {
+      // The worker tells of the end right before it gives the job back: too early a look would find it active.
+      if (!(await queue.remove({ jobId, pool, kind }))) return;
+      if (job.cancelRequestedAt !== null) await queue.clearCancel(jobId);
+      await db.jobs.markRemovedFromQueue([jobId]);
+    };
+    setTimeout(() => {
+      remove().catch((error: unknown) =>
+        logger.debug({ err: error, jobId }, 'job is removed from the queue later'),
+      );
+    }, 250).unref();
+  };
+}

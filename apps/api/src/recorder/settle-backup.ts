@@ -1,0 +1,77 @@
+import type { BackupResult, Failure } from '@tarfleet/contracts';
+import type { BackupStatus, JobRecord, Repositories } from '@tarfleet/db';
+import { completeArtifact, type End, failureOf, type SettleOptions } from './settle.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
+/** The number of a job's very first attempt: see Delivery.attempt. */
+const FIRST_ATTEMPT = 1001;
+
+/** Closes a backup: its own row, its artifacts, its children's jobs, its leases, and the date of its sweep. */
+export async function settleBackup(
+  tx: Repositories,
+  job: JobRecord,
+  end: End,
+  options: SettleOptions,
+): Promise<void> {
+  const result = end.result?.kind === 'backup' ? end.result : null;
+  const children = await tx.jobs.children(job.id);
+  await settleChildren(tx, children, result, end);
+  await tx.leases.release(job.id);
+  const backup = await tx.backups.get(job.id);
+  const attempts = [job.attempt, ...children.map((child) => child.attempt)];
+  for (const artifact of result?.artifacts ?? []) attempts.push(artifact.attempt);
+  const leftOvers = end.state !== 'completed' || attempts.some((attempt) => attempt > FIRST_ATTEMPT);
+  const failure = result ? (result.failed[0]?.failure ?? null) : failureOf(end);
+  const days = backup?.retentionDays ?? null;
+  await tx.backups.change(job.id, {
+    status: end.state satisfies BackupStatus,
+    completedAt: end.at,
+    ...(result ? totals(result) : {}),
+    ...(failure ? { errorCode: failure.code, errorMessage: describe(result, failure) } : {}),
+    ...(days === null ? {} : { retentionUntil: new Date(end.at.getTime() + days * DAY_MS) }),
+    ...(leftOvers ? { sweepAfter: new Date(end.at.getTime() + options.sweepGraceMs) } : {}),
+  });
+}
+
+function totals(result: BackupResult) {
+  const sum = (of: (artifact: BackupResult['artifacts'][number]) => number): number =>
+    result.artifacts.reduce((total, artifact) => total + of(artifact), 0);
+  return {
+    manifestKey: result.manifestKey,
+    manifestSha256: result.manifestSha256,
+    sizeBytes: sum((artifact) => artifact.storedBytes),
+    contentBytes: sum((artifact) => artifact.contentBytes),
+    filesCount: sum((artifact) => artifact.files),
+    directoriesCount: sum((artifact) => artifact.directories),
+    ...(result.verifiedAt === null ? {} : { verified: true, verifiedAt: new Date(result.verifiedAt) }),
+  };
+}
+
+function describe(result: BackupResult | null, failure: Failure): string {
+  if (!result) return failure.message;
+  return result.failed.map((one) => `${one.serviceName}: ${one.failure.message}`).join(' ');
+}
+
+async function settleChildren(
+  tx: Repositories,
+  children: JobRecord[],
+  result: BackupResult | null,
+  end: End,
+): Promise<void> {
+  for (const child of children) {
+    const done = result?.artifacts.find((artifact) => artifact.artifactId === child.id);
+    if (done) {
+      await completeArtifact(tx, done);
+      if (child.endedAt === null) {
+        await tx.jobs.change(child.id, { state: 'completed', endedAt: end.at, result: done });
+      }
+      continue;
+    }
+    const failed = result?.failed.find((one) => one.artifactId === child.id);
+    const failure = failed?.failure ?? child.failure ?? failureOf(end);
+    await tx.artifacts.fail(child.id, failure, end.at);
+    if (child.endedAt !== null) continue;
+    const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
+    await tx.jobs.change(child.id, { state, endedAt: end.at, failure });
+  }
+}

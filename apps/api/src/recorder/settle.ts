@@ -1,0 +1,129 @@
+import type { EndState, Failure, JobResult, ResultOf } from '@tarfleet/contracts';
+import type { JobRecord, Repositories } from '@tarfleet/db';
+import { settleBackup } from './settle-backup.ts';
+
+export interface End {
+  state: EndState;
+  at: Date;
+  result: JobResult | null;
+  failure: Failure | null;
+}
+
+export interface SettleOptions {
+  /** How long after the end of a backup its dead attempts' left-overs stay, in milliseconds. */
+  sweepGraceMs: number;
+}
+
+const SWEEP_AGAIN_MS = 3600 * 1000;
+
+/** What the end of a job means to the records it was about. In the caller's transaction; the job's own row is the caller's. */
+export async function settle(
+  tx: Repositories,
+  job: JobRecord,
+  end: End,
+  options: SettleOptions,
+): Promise<void> {
+  const { result } = end;
+  switch (job.kind) {
+    case 'artifact':
+      // An estimate for those who look meanwhile: what the backup says of it in the end is what counts.
+      if (result?.kind === 'artifact') await completeArtifact(tx, result);
+      else await tx.artifacts.fail(job.id, failureOf(end), end.at);
+      return;
+    case 'backup':
+      await settleBackup(tx, job, end, options);
+      return;
+    case 'verify':
+      if (job.backupId !== null && result?.kind === 'verify') {
+        await tx.backups.change(job.backupId, {
+          verified: result.valid,
+          verifiedAt: new Date(result.verifiedAt),
+        });
+      }
+      return;
+    case 'restore':
+      await settleRestore(tx, job, end);
+      return;
+    case 'delete':
+      if (job.backupId !== null && end.state === 'completed') {
+        await tx.backups.change(job.backupId, {
+          status: 'deleted',
+          deletedAt: end.at,
+          sweptAt: end.at,
+        });
+      }
+      return;
+    case 'sweep':
+      if (job.backupId !== null) await tx.backups.change(job.backupId, afterSweep(end));
+      return;
+    case 'server-test':
+      if (result?.kind === 'server-test') await settleServerTest(tx, job, result, end.at);
+      return;
+    case 'reseal':
+      if (result?.kind === 'reseal') await settleReseal(tx, job, result);
+      return;
+    case 'destination-test':
+      return;
+  }
+}
+
+/** Manifest and records at odds are for a person to look at; whatever else stopped the sweep may pass. */
+function afterSweep(end: End): { sweptAt: Date } | { sweepAfter: Date } {
+  const done = end.state === 'completed' || end.failure?.code === 'CONFLICT';
+  return done ? { sweptAt: end.at } : { sweepAfter: new Date(end.at.getTime() + SWEEP_AGAIN_MS) };
+}
+
+export async function completeArtifact(tx: Repositories, result: ResultOf<'artifact'>): Promise<void> {
+  const { kind: _kind, artifactId, startedAt, endedAt, ...done } = result;
+  await tx.artifacts.complete(artifactId, {
+    ...done,
+    startedAt: new Date(startedAt),
+    completedAt: new Date(endedAt),
+  });
+}
+
+export function failureOf(end: Pick<End, 'failure'>): Failure {
+  return end.failure ?? { code: 'INTERNAL', message: 'The job ended without a result.', retryable: false };
+}
+
+async function settleRestore(tx: Repositories, job: JobRecord, end: End): Promise<void> {
+  await tx.leases.release(job.id);
+  const result = end.result?.kind === 'restore' ? end.result : null;
+  if (result && end.state === 'completed') {
+    await tx.restores.change(job.id, {
+      status: 'completed',
+      progressPercentage: 100,
+      currentStep: 'Restore completed successfully',
+      servicesRestored: result.restored,
+      completedAt: end.at,
+    });
+    if (job.backupId !== null) await tx.backups.countRestore(job.backupId, end.at);
+    return;
+  }
+  const { message } = failureOf(end);
+  const restore = await tx.restores.get(job.id);
+  await tx.restores.change(job.id, {
+    status: 'failed',
+    currentStep: end.state === 'cancelled' ? 'Cancelled' : 'Restore failed',
+    errorMessage: message,
+    servicesRestored: result?.restored ?? [],
+    servicesFailed: result?.failed.map((one) => one.service) ?? restore?.servicesToRestore ?? [],
+    completedAt: end.at,
+  });
+}
+
+async function settleServerTest(
+  tx: Repositories,
+  job: JobRecord,
+  result: ResultOf<'server-test'>,
+  at: Date,
+): Promise<void> {
+  if (!result.reachable) return;
+  const { server } = JSON.parse(job.plan) as { server: { id: string; hostKey?: string | null } };
+  await tx.servers.recordTest(server.id, { tools: result.tools, at, fingerprint: result.fingerprint });
+}
+
+async function settleReseal(tx: Repositories, job: JobRecord, result: ResultOf<'reseal'>): Promise<void> {
+  const { secrets: before } = JSON.parse(job.plan) as { secrets: unknown };
+  await tx.servers.reseal(result.serverId, { before, after: result.secrets });
+}

@@ -1,0 +1,69 @@
+import { AppError } from '@tarfleet/kernel';
+import type { Api } from '../../api-type.ts';
+import { planBackup } from '../../planner/backup.ts';
+import { notFound } from '../../plugins/access.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { preferredWait } from '../../plugins/prefer.ts';
+import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { normaliseCreate } from './normalise.ts';
+import { CreateAnswer, CreateBody } from './schemas.ts';
+
+/** Document 2's creation of a backup. */
+export function createBackupRoute(app: Api, deps: RunDeps): void {
+  app.post(
+    '/api/backups/create',
+    {
+      config: { role: 'admin', idempotent: true },
+      schema: {
+        tags: ['backups'],
+        summary: 'Start a backup',
+        description:
+          'Of the default project’s services, or of those that project_id, server_id, services and components leave. Answers 202 at once; with `Prefer: wait=N`, 200 when the backup has ended in time.',
+        body: CreateBody,
+        response: { 200: CreateAnswer, 202: CreateAnswer },
+      },
+    },
+    async (request, reply) => {
+      const { userId } = actorOf(request);
+      const wanted = normaliseCreate(request.body);
+      const project = request.body.project_id
+        ? await deps.db.projects.get(request.body.project_id)
+        : await deps.db.projects.ensureDefault();
+      if (!project) throw notFound('project');
+      const draft = await planBackup(deps, {
+        ...wanted,
+        projectId: project.id,
+        userId,
+        requestId: request.id,
+      });
+      await deps.dispatcher.submit(draft);
+      const backupId = draft.root.id;
+      request.log.info({ backupId, services: draft.children.length }, 'backup accepted');
+
+      const wait = preferredWait(request, reply);
+      const job = await waitAsPreferred(deps, request, backupId, wait);
+      if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
+      const backup = await deps.db.backups.get(backupId);
+      reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${backupId}`);
+      return {
+        success: true as const,
+        data: {
+          backup_id: backupId,
+          status: backup?.status ?? 'in_progress',
+          started_at: (backup?.startedAt ?? new Date()).toISOString(),
+          estimated_duration_seconds: null,
+          estimated_size_bytes: null,
+          progress_url: `/api/backups/status/${backupId}`,
+          warnings: wanted.warnings,
+        },
+        message: job?.endedAt ? messageOf(backup?.status) : 'Backup initiated successfully',
+      };
+    },
+  );
+}
+
+function messageOf(status: string | undefined): string {
+  return status === 'partial'
+    ? 'Backup completed, but some services failed: see its details'
+    : 'Backup completed successfully';
+}

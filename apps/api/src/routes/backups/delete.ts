@@ -1,0 +1,68 @@
+import type { FullBackup } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import type { Api } from '../../api-type.ts';
+import { planDelete } from '../../planner/on-backup.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { invalid } from '../../plugins/faults.ts';
+import { preferredWait } from '../../plugins/prefer.ts';
+import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { findBackup } from './find.ts';
+import { formatBytes, iso } from './formats.ts';
+import { DeleteAnswer, DeleteQuery, IdParams } from './schemas.ts';
+
+/** Deletion, by the rules of documents 2 and 3: what is still to be kept goes only by force, with a reason. */
+export function deleteBackupRoute(app: Api, deps: RunDeps): void {
+  app.delete(
+    '/api/backups/:id',
+    {
+      schema: {
+        tags: ['backups'],
+        summary: 'Delete a backup and its stored objects',
+        params: IdParams,
+        querystring: DeleteQuery,
+        response: { 200: DeleteAnswer, 202: DeleteAnswer },
+      },
+    },
+    async (request, reply) => {
+      const backup = await findBackup(deps, request, request.params.id, 'operator');
+      const { force = false, reason } = request.query;
+      if (force && reason === undefined) {
+        throw invalid([{ path: 'query/reason', message: 'is required when force is true' }]);
+      }
+      if (!force) assertRetentionOver(backup);
+      const draft = await planDelete(deps, {
+        backup,
+        userId: actorOf(request).userId,
+        requestId: request.id,
+      });
+      await deps.dispatcher.submit(draft);
+      request.log.info({ backupId: backup.id, force, reason }, 'deletion accepted');
+
+      const wait = preferredWait(request, reply);
+      const job = await waitAsPreferred(deps, request, draft.root.id, wait);
+      if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
+      const freed = job?.result?.kind === 'delete' ? job.result.bytes : null;
+      reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${draft.root.id}`);
+      return {
+        success: true as const,
+        data: {
+          backup_id: backup.id,
+          deleted_at: iso(job?.endedAt ?? null),
+          space_freed_bytes: freed,
+          space_freed_formatted: freed === null ? null : formatBytes(freed),
+          job_id: draft.root.id,
+        },
+        message: job?.endedAt ? 'Backup deleted successfully' : 'Backup deletion started',
+      };
+    },
+  );
+}
+
+function assertRetentionOver(backup: FullBackup): void {
+  if (backup.retentionUntil === null || backup.retentionUntil <= new Date()) return;
+  throw new AppError(
+    'RETENTION_POLICY_VIOLATION',
+    `The backup is kept until ${backup.retentionUntil.toISOString()}. To delete it all the same, add ?force=true&reason=...`,
+    { details: { retention_until: backup.retentionUntil.toISOString() } },
+  );
+}

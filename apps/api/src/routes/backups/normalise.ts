@@ -1,0 +1,106 @@
+/** Each document's requests in one form: pure functions, defaults included. What a later version brings is refused here. */
+import { AppError } from '@tarfleet/kernel';
+import type { BackupRequest } from '../../planner/backup.ts';
+import type { RestoreRequest } from '../../planner/restore.ts';
+import { invalid } from '../../plugins/faults.ts';
+import type { CreateBody, ListQuery, RestoreBody } from './schemas.ts';
+
+const TYPES = ['full', 'incremental', 'differential', 'transaction'];
+const DEFAULT_RETENTION_DAYS = 90;
+const DEFAULT_LEVEL = 6;
+
+type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
+
+/** Document 2's `POST /api/backups/create`. */
+export function normaliseCreate(body: CreateBody): FromBody {
+  assertType(body.type);
+  if (body.type !== 'full') throw later(`type: ${body.type}`, 'Leave it at full.');
+  if (body.encrypt === true) throw later('encrypt: true', 'Send encrypt: false, or leave it out.');
+  if (body.notification !== undefined) throw later('notification', 'Leave it out.');
+  if (body.location !== undefined) throw later('location', 'Name a destination by destination_id.');
+  const warnings: string[] = [];
+  if (body.encrypt === undefined) {
+    warnings.push('The backup is not encrypted: this version cannot encrypt yet, so encrypt means false.');
+  }
+  return {
+    dialect: 'botserver',
+    name: body.name ?? null,
+    description: body.description ?? null,
+    components: body.components ?? null,
+    services: body.services ?? null,
+    serverId: body.server_id ?? null,
+    destinationId: body.destination_id ?? null,
+    retentionDays: body.retention_days ?? DEFAULT_RETENTION_DAYS,
+    verify: body.verify ?? true,
+    compression: { enabled: body.compress ?? true, level: body.compression_level ?? DEFAULT_LEVEL },
+    warnings,
+  };
+}
+
+/** Documents 1 and 3's `POST /api/backups/:id/restore`. */
+export function normaliseRestore(
+  body: RestoreBody,
+  projectId: number,
+): Omit<RestoreRequest, 'backup' | 'userId' | 'requestId'> & { warnings: string[] } {
+  if (body.createRollbackPoint === true) {
+    throw later(
+      'createRollbackPoint: true',
+      'Send false, or leave it out, and keep a copy of what is there.',
+    );
+  }
+  if (body.validateOnly === true) throw later('validateOnly: true', 'Leave it out.');
+  if (body.target_server_id !== undefined) throw later('target_server_id', 'Leave it out.');
+  if (body.target_project_id !== undefined && body.target_project_id !== projectId) {
+    throw later('target_project_id of another project', `Send ${projectId}, or leave it out.`);
+  }
+  const selective = body.restoreType === 'selective';
+  if (selective && body.selectedServices === undefined) {
+    throw invalid([{ path: 'body/selectedServices', message: 'is required when restoreType is selective' }]);
+  }
+  if (!selective && body.selectedServices !== undefined) {
+    throw invalid([{ path: 'body/selectedServices', message: 'needs restoreType: selective' }]);
+  }
+  const warnings: string[] = [];
+  if (body.createRollbackPoint === undefined) {
+    warnings.push('No rollback point is made: this version cannot make one yet.');
+  }
+  const overwrite = body.overwrite ?? false;
+  if (!overwrite)
+    warnings.push('Files that exist are left as they are; send overwrite: true to replace them.');
+  return {
+    services: body.selectedServices ?? null,
+    restorePath: body.restorePath ?? null,
+    overwrite,
+    verifyIntegrity: body.verifyIntegrity ?? true,
+    warnings,
+  };
+}
+
+/** The dates of a list's filter, or the faults in them. */
+export function normaliseDates(query: ListQuery): { from?: Date; to?: Date } {
+  const faults: { path: string; message: string }[] = [];
+  const read = (field: 'start_date' | 'end_date'): Date | undefined => {
+    const text = query[field];
+    if (text === undefined) return undefined;
+    const date = new Date(text);
+    if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date;
+    faults.push({
+      path: `query/${field}`,
+      message: 'must be an ISO 8601 date, such as 2026-01-31T00:00:00Z',
+    });
+    return undefined;
+  };
+  const from = read('start_date');
+  const to = read('end_date');
+  if (faults.length > 0) throw invalid(faults);
+  return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
+}
+
+export function assertType(type: string): void {
+  if (TYPES.includes(type)) return;
+  throw new AppError('INVALID_BACKUP_TYPE', `There is no backup type ${type}. Types: ${TYPES.join(', ')}.`);
+}
+
+function later(what: string, instead: string): AppError {
+  return new AppError('NOT_SUPPORTED', `${what} is not supported by this version yet. ${instead}`);
+}

@@ -1,0 +1,73 @@
+import type { JobRecord } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+import type { Api } from '../../api-type.ts';
+import { planRestore } from '../../planner/restore.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { preferredWait } from '../../plugins/prefer.ts';
+import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { findBackup } from './find.ts';
+import { normaliseRestore } from './normalise.ts';
+import { IdParams, RestoreAnswer, RestoreBody } from './schemas.ts';
+
+/** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
+export function restoreBackupRoute(app: Api, deps: RunDeps): void {
+  app.post(
+    '/api/backups/:id/restore',
+    {
+      config: { rateLimit: 'restores', idempotent: true },
+      schema: {
+        tags: ['restores'],
+        summary: 'Put a backup’s files back',
+        params: IdParams,
+        body: RestoreBody,
+        response: { 200: RestoreAnswer, 202: RestoreAnswer },
+      },
+    },
+    async (request, reply) => {
+      const backup = await findBackup(deps, request, request.params.id, 'operator');
+      const { warnings, ...wanted } = normaliseRestore(request.body, backup.projectId);
+      const { userId } = actorOf(request);
+      const draft = await planRestore(deps, { ...wanted, backup, userId, requestId: request.id });
+      await deps.dispatcher.submit(draft);
+      const restoreJobId = draft.root.id;
+      request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');
+
+      const wait = preferredWait(request, reply);
+      const job = await waitAsPreferred(deps, request, restoreJobId, wait);
+      const ended = job?.endedAt ? job : null;
+      if (ended?.failure) {
+        throw new AppError('RESTORE_FAILED', `Restore failed: ${ended.failure.message}`, {
+          details: { restoreJobId, code: ended.failure.code },
+        });
+      }
+      const result = ended?.result?.kind === 'restore' ? ended.result : null;
+      reply.code(ended ? 200 : 202).header('location', `/api/jobs/${restoreJobId}`);
+      return {
+        success: true as const,
+        message: messageOf(ended !== null, request.body.restoreType === undefined),
+        data: {
+          restoreJobId,
+          status: ended ? 'completed' : 'pending',
+          servicesRestored: result?.restored ?? [],
+          servicesFailed: [],
+          filesRestored: result?.filesRestored ?? null,
+          filesSkipped: result?.filesSkipped ?? null,
+          duration: durationOf(ended),
+          rolledBack: false,
+          warnings,
+        },
+        target_project_id: backup.projectId,
+      };
+    },
+  );
+}
+
+function messageOf(ended: boolean, projectForm: boolean): string {
+  if (!ended) return 'Restore initiated successfully';
+  return projectForm ? 'Backup restore completed successfully' : 'Backup restored successfully';
+}
+
+function durationOf(job: JobRecord | null): number | null {
+  if (!job?.endedAt || !job.startedAt) return null;
+  return job.endedAt.getTime() - job.startedAt.getTime();
+}

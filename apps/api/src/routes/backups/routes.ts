@@ -1,0 +1,15 @@
+import type { Api } from '../../api-type.ts';
+import { createBackupRoute } from './create.ts';
+import { deleteBackupRoute } from './delete.ts';
+import type { RunDeps } from './deps.ts';
+import { readBackupRoutes } from './read.ts';
+import { restoreBackupRoute } from './restore.ts';
+import { verifyBackupRoute } from './verify.ts';
+
+export function backupRoutes(app: Api, deps: RunDeps): void {
+  createBackupRoute(app, deps);
+  readBackupRoutes(app, deps);
+  verifyBackupRoute(app, deps);
+  restoreBackupRoute(app, deps);
+  deleteBackupRoute(app, deps);
+}

@@ -1,0 +1,245 @@
+import { type Static, Type } from 'typebox';
+import { IdParams, Name, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+
+const Count = Type.Integer({ minimum: 0 });
+const Text = Type.String({ maxLength: 2000 });
+
+/** Document 2's body, and our own ways to narrow it. Every field but `type` is optional. */
+export const CreateBody = strict({
+  type: Type.String({
+    maxLength: 40,
+    description: 'full, incremental, differential or transaction; full for now',
+  }),
+  components: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 100 }),
+  ),
+  name: Type.Optional(Name),
+  description: Type.Optional(Text),
+  retention_days: Type.Optional(Type.Integer({ minimum: 1, maximum: 36_500 })),
+  encrypt: Type.Optional(Type.Boolean()),
+  verify: Type.Optional(Type.Boolean()),
+  compress: Type.Optional(Type.Boolean()),
+  compression_level: Type.Optional(Type.Integer({ minimum: 1, maximum: 9 })),
+  location: Type.Optional(Type.String({ maxLength: 2000 })),
+  notification: Type.Optional(Type.Object({}, { additionalProperties: true })),
+  project_id: Type.Optional(ProjectId),
+  server_id: Type.Optional(Uuid),
+  services: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 1000 }),
+  ),
+  destination_id: Type.Optional(Uuid),
+});
+export type CreateBody = Static<typeof CreateBody>;
+
+const Started = strict({
+  backup_id: Uuid,
+  status: Type.String(),
+  started_at: Timestamp,
+  estimated_duration_seconds: nullable(Count),
+  estimated_size_bytes: nullable(Count),
+  progress_url: Type.String(),
+  warnings: Type.Array(Type.String()),
+});
+export const CreateAnswer = strict({ success: Type.Literal(true), data: Started, message: Type.String() });
+
+export const ListQuery = strict({
+  ...PageQuery,
+  type: Type.Optional(Type.String({ maxLength: 40 })),
+  status: Type.Optional(
+    Type.Enum(['completed', 'in_progress', 'failed', 'partial', 'cancelled', 'deleting']),
+  ),
+  start_date: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601' })),
+  end_date: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601' })),
+  project_id: Type.Optional(ProjectId),
+});
+export type ListQuery = Static<typeof ListQuery>;
+
+const listFields = {
+  id: Uuid,
+  type: Type.String(),
+  status: Type.String(),
+  size_bytes: Count,
+  size_formatted: Type.String(),
+  created_at: Timestamp,
+  completed_at: nullable(Timestamp),
+  duration_seconds: nullable(Count),
+  location: nullable(Type.String()),
+  encrypted: Type.Boolean(),
+  verified: Type.Boolean(),
+  retention_until: nullable(Timestamp),
+  checksum: nullable(Type.String()),
+};
+
+export const ListAnswer = strict({
+  success: Type.Literal(true),
+  data: strict({
+    backups: Type.Array(
+      strict({
+        ...listFields,
+        components: Type.Array(Type.String()),
+        metadata: Type.Record(Type.String(), Type.Unknown()),
+      }),
+    ),
+    total: Count,
+    page: Count,
+    per_page: Count,
+    total_pages: Count,
+  }),
+});
+
+const Fault = nullable(strict({ code: Type.String(), message: Type.String() }));
+
+const Details = strict({
+  ...listFields,
+  name: nullable(Type.String()),
+  description: nullable(Type.String()),
+  project_id: ProjectId,
+  content_bytes: Count,
+  encryption_algorithm: nullable(Type.String()),
+  compressed: Type.Boolean(),
+  compression_ratio: nullable(Type.Number()),
+  verification_date: nullable(Timestamp),
+  retention_days: nullable(Count),
+  components: Type.Record(
+    Type.String(),
+    strict({ size_bytes: Count, files_count: Count, directories_count: Count }),
+  ),
+  services: Type.Array(
+    strict({
+      id: Uuid,
+      name: Type.String(),
+      component: Type.String(),
+      server_id: Uuid,
+      server_name: Type.String(),
+      status: Type.String(),
+      paths: Type.Array(Type.String()),
+      size_bytes: nullable(Count),
+      content_bytes: nullable(Count),
+      files_count: nullable(Count),
+      warning_count: Count,
+      checksum: nullable(Type.String()),
+      file_path: nullable(Type.String()),
+      error: Fault,
+    }),
+  ),
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  restore_count: Count,
+  last_restore_date: nullable(Timestamp),
+  warnings: Type.Array(Type.String()),
+  file_warnings: Type.Array(
+    strict({
+      service: nullable(Type.String()),
+      code: Type.String(),
+      message: Type.String(),
+      path: nullable(Type.String()),
+      path_base64: nullable(Type.String()),
+    }),
+  ),
+  error: Fault,
+});
+
+/** Document 2's envelope with document 3's object beside it. */
+export const GetAnswer = strict({
+  success: Type.Literal(true),
+  data: Details,
+  id: Uuid,
+  name: nullable(Type.String()),
+  description: nullable(Type.String()),
+  type: Type.String(),
+  status: Type.String(),
+  size: Count,
+  file_path: nullable(Type.String()),
+  checksum: nullable(Type.String()),
+  created_at: Timestamp,
+  completed_at: nullable(Timestamp),
+  project_id: ProjectId,
+});
+
+export const StatusParams = strict({ backup_id: Uuid });
+export const StatusAnswer = strict({
+  success: Type.Literal(true),
+  data: strict({
+    backup_id: Uuid,
+    status: Type.String(),
+    progress_percent: Type.Integer({ minimum: 0, maximum: 100 }),
+    current_phase: Type.String(),
+    started_at: nullable(Timestamp),
+    elapsed_seconds: Count,
+    estimated_remaining_seconds: nullable(Count),
+    bytes_processed: Count,
+    total_bytes: nullable(Count),
+    files_processed: Count,
+    total_files: nullable(Count),
+    current_operation: nullable(Type.String()),
+    phases_completed: Type.Array(Type.String()),
+    phases_remaining: Type.Array(Type.String()),
+    error: Fault,
+  }),
+});
+
+export const DeleteQuery = strict({
+  force: Type.Optional(Type.Boolean()),
+  reason: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
+});
+export const DeleteAnswer = strict({
+  success: Type.Literal(true),
+  data: strict({
+    backup_id: Uuid,
+    deleted_at: nullable(Timestamp),
+    space_freed_bytes: nullable(Count),
+    space_freed_formatted: nullable(Type.String()),
+    job_id: Uuid,
+  }),
+  message: Type.String(),
+});
+
+export const VerifyAnswer = strict({
+  success: Type.Literal(true),
+  message: Type.String(),
+  data: strict({
+    backupId: Uuid,
+    isValid: nullable(Type.Boolean()),
+    filePath: nullable(Type.String()),
+    fileSize: Count,
+    verifyJobId: Uuid,
+    issues: Type.Array(Type.String()),
+  }),
+});
+
+/** Documents 1 and 3 in one, with where to and whether to overwrite. */
+export const RestoreBody = strict({
+  restoreType: Type.Optional(Type.Enum(['full', 'selective'])),
+  selectedServices: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 1000 }),
+  ),
+  verifyIntegrity: Type.Optional(Type.Boolean()),
+  createRollbackPoint: Type.Optional(Type.Boolean()),
+  skipHealthChecks: Type.Optional(Type.Boolean()),
+  validateOnly: Type.Optional(Type.Boolean()),
+  target_project_id: Type.Optional(ProjectId),
+  target_server_id: Type.Optional(Uuid),
+  restorePath: Type.Optional(
+    Type.String({ pattern: '^/', maxLength: 4000, description: 'an absolute path' }),
+  ),
+  overwrite: Type.Optional(Type.Boolean()),
+});
+export type RestoreBody = Static<typeof RestoreBody>;
+
+export const RestoreAnswer = strict({
+  success: Type.Literal(true),
+  message: Type.String(),
+  data: strict({
+    restoreJobId: Uuid,
+    status: Type.String(),
+    servicesRestored: Type.Array(Type.String()),
+    servicesFailed: Type.Array(Type.String()),
+    filesRestored: nullable(Count),
+    filesSkipped: nullable(Count),
+    duration: nullable(Type.Integer({ description: 'milliseconds' })),
+    rolledBack: Type.Boolean(),
+    warnings: Type.Array(Type.String()),
+  }),
+  target_project_id: ProjectId,
+});
+
+export { IdParams };

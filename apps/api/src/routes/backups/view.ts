@@ -1,0 +1,150 @@
+import type { ArtifactRecord, FullBackup } from '@tarfleet/db';
+import { VERSION } from '../../version.ts';
+import { formatBytes, iso, seconds } from './formats.ts';
+
+/** A backup in document 2's list. */
+export function viewListItem(backup: FullBackup) {
+  return {
+    id: backup.id,
+    type: backup.type,
+    status: backup.status,
+    size_bytes: backup.sizeBytes ?? 0,
+    size_formatted: formatBytes(backup.sizeBytes ?? 0),
+    created_at: backup.createdAt.toISOString(),
+    completed_at: iso(backup.completedAt),
+    duration_seconds: seconds(backup.startedAt, backup.completedAt),
+    location: locationOf(backup),
+    encrypted: backup.encrypted,
+    verified: backup.verified ?? false,
+    retention_until: iso(backup.retentionUntil),
+    components: componentsOf(backup),
+    checksum: checksumOf(backup),
+    metadata: {
+      file_count: backup.filesCount ?? 0,
+      service_count: backup.artifacts.length,
+      warning_count: backup.artifacts.reduce((sum, artifact) => sum + artifact.warnings, 0),
+    },
+  };
+}
+
+/** A backup in document 2's details. */
+export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
+  const content = backup.contentBytes ?? 0;
+  const stored = backup.sizeBytes ?? 0;
+  return {
+    id: backup.id,
+    type: backup.type,
+    status: backup.status,
+    name: backup.name,
+    description: backup.description,
+    project_id: backup.projectId,
+    size_bytes: stored,
+    size_formatted: formatBytes(stored),
+    content_bytes: content,
+    created_at: backup.createdAt.toISOString(),
+    completed_at: iso(backup.completedAt),
+    duration_seconds: seconds(backup.startedAt, backup.completedAt),
+    location: locationOf(backup),
+    encrypted: backup.encrypted,
+    encryption_algorithm: null,
+    compressed: backup.compressed,
+    compression_ratio: stored > 0 && content > 0 ? Math.round((content / stored) * 100) / 100 : null,
+    verified: backup.verified ?? false,
+    verification_date: iso(backup.verifiedAt),
+    retention_days: backup.retentionDays,
+    retention_until: iso(backup.retentionUntil),
+    components: Object.fromEntries(
+      componentsOf(backup).map((name) => [
+        name,
+        viewComponent(backup.artifacts.filter((artifact) => artifact.component === name)),
+      ]),
+    ),
+    services: backup.artifacts.map(viewService),
+    checksum: checksumOf(backup),
+    metadata: {
+      server_version: VERSION,
+      server_hostname: [...new Set(backup.artifacts.map((artifact) => artifact.serverName))].join(', '),
+      backup_software_version: VERSION,
+      created_by: backup.creator,
+      tags: [] as string[],
+    },
+    restore_count: backup.restoreCount,
+    last_restore_date: iso(backup.lastRestoredAt),
+    warnings: backup.warnings,
+    file_warnings: fileWarnings,
+    error: backup.errorCode ? { code: backup.errorCode, message: backup.errorMessage ?? '' } : null,
+  };
+}
+
+/** One file that was not captured as it should be. */
+export interface FileWarning {
+  service: string | null;
+  code: string;
+  message: string;
+  path: string | null;
+  path_base64: string | null;
+}
+
+/** Document 3's backup object, beside document 2's envelope. */
+export function viewObject(backup: FullBackup) {
+  return {
+    id: backup.id,
+    name: backup.name,
+    description: backup.description,
+    type: 'manual',
+    status: backup.status === 'in_progress' ? 'creating' : backup.status,
+    size: backup.sizeBytes ?? 0,
+    file_path: locationOf(backup),
+    checksum: checksumOf(backup),
+    created_at: backup.createdAt.toISOString(),
+    completed_at: iso(backup.completedAt),
+    project_id: backup.projectId,
+  };
+}
+
+function viewComponent(artifacts: ArtifactRecord[]) {
+  const sum = (of: (artifact: ArtifactRecord) => number | null): number =>
+    artifacts.reduce((total, artifact) => total + (of(artifact) ?? 0), 0);
+  return {
+    size_bytes: sum((artifact) => artifact.contentBytes),
+    files_count: sum((artifact) => artifact.files),
+    directories_count: sum((artifact) => artifact.directories),
+  };
+}
+
+function viewService(artifact: ArtifactRecord) {
+  return {
+    id: artifact.serviceId,
+    name: artifact.serviceName,
+    component: artifact.component,
+    server_id: artifact.serverId,
+    server_name: artifact.serverName,
+    status: artifact.status,
+    paths: artifact.paths,
+    size_bytes: artifact.storedBytes,
+    content_bytes: artifact.contentBytes,
+    files_count: artifact.files,
+    warning_count: artifact.warnings,
+    checksum: artifact.sha256 ? `sha256:${artifact.sha256}` : null,
+    file_path: artifact.key,
+    error: artifact.errorCode ? { code: artifact.errorCode, message: artifact.errorMessage ?? '' } : null,
+  };
+}
+
+/** Where its objects lie, as a URL. */
+export function locationOf(backup: FullBackup): string | null {
+  const { destination, keyPrefix } = backup;
+  if (!destination) return null;
+  const config = destination.config as { path?: string; bucket?: string; prefix?: string };
+  if (destination.type === 'local') return `file://${config.path ?? ''}/${keyPrefix}`;
+  return `s3://${[config.bucket, config.prefix, keyPrefix].filter(Boolean).join('/')}`;
+}
+
+/** Of the manifest, which holds the SHA-256 of every archive. */
+export function checksumOf(backup: FullBackup): string | null {
+  return backup.manifestSha256 ? `sha256:${backup.manifestSha256}` : null;
+}
+
+export function componentsOf(backup: FullBackup): string[] {
+  return [...new Set(backup.artifacts.map((artifact) => artifact.component))].sort();
+}

@@ -1,0 +1,82 @@
+import { createDatabase } from '@tarfleet/db';
+import type { Logger } from '@tarfleet/kernel';
+import { createQueueEvents, createQueueProducer } from '@tarfleet/queue';
+import { createPlanSigner, createSecretBox, parseApiKeys, parsePools } from '@tarfleet/vault';
+import { buildApp } from './app.ts';
+import type { CancelOptions } from './cancel.ts';
+import { createDispatcher } from './dispatcher.ts';
+import type { ApiConfig } from './env.ts';
+import { createJobStarter } from './job-starter.ts';
+import { createLiveHub } from './live/hub.ts';
+import type { PlanKeys } from './planner/targets.ts';
+import { createEndedHook } from './recorder/after-end.ts';
+import { startReconciler } from './recorder/reconcile.ts';
+import { createRecorder } from './recorder/record.ts';
+import { createRunMetrics } from './run-metrics.ts';
+
+export interface RunningApi {
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  url: string;
+  /** Answers what is in hand, then ends every connection. */
+  stop(): Promise<void>;
+}
+
+/** Assembles the API of one process (routes, recorder, reconciler) and listens. */
+export async function startApi(config: ApiConfig, logger: Logger): Promise<RunningApi> {
+  const apiKeys = parseApiKeys(config.API_KEYS);
+  const pools = new Map(
+    Object.entries(parsePools(config.POOLS).pools).map(([name, { current }]) => [name, current]),
+  );
+  const keys: PlanKeys = { box: createSecretBox(apiKeys.box), pools };
+  const [signingKey] = apiKeys.signing;
+  if (!signingKey) throw new TypeError('parseApiKeys gives at least one signing key');
+
+  const db = createDatabase({ url: config.DATABASE_URL, logger });
+  const queueOptions = { url: config.QUEUE_URL, logger };
+  const queue = await createQueueProducer(queueOptions);
+  const events = await createQueueEvents(queueOptions);
+  const hub = createLiveHub({ databaseUrl: config.DATABASE_URL, logger });
+  const dispatcher = createDispatcher({ db, queue, signer: createPlanSigner(signingKey), logger });
+  const metrics = createRunMetrics({ db, queue, pools: [...pools.keys()], logger });
+  const onEnded = createEndedHook({ db, queue, logger, metrics });
+  const sweepGraceMs = config.SWEEP_GRACE_MS;
+  const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
+  const app = await buildApp({
+    config,
+    logger,
+    db,
+    queue,
+    vault: { ...keys, jwtSecret: Buffer.from(apiKeys.jwtSecret, 'base64url') },
+    jobs: createJobStarter({ db, keys, dispatcher }),
+    dispatcher,
+    hub,
+    cancel,
+    addMetrics: (registry) => metrics.register(registry),
+  });
+
+  const recorder = createRecorder({ db, logger, sweepGraceMs, onEnded });
+  await events.onMessage(async (message) => {
+    if (message.type === 'events') await recorder.record(message);
+    else await db.workers.record(message);
+  });
+  await events.onProgress([...pools.keys()], (jobId, progress) => void recorder.progress(jobId, progress));
+  const reconciler = startReconciler({
+    ...{ db, queue, dispatcher, keys, logger, sweepGraceMs, onEnded },
+    everyMs: config.RECONCILE_EVERY_MS,
+    patienceMs: config.RECONCILE_PATIENCE_MS,
+  });
+  const url = await app.listen({ host: config.HOST, port: config.PORT });
+  logger.info({ url }, 'api ready');
+  return {
+    url,
+    async stop() {
+      // Long answers end first, or the server would wait for them.
+      await hub.close();
+      await app.close();
+      await reconciler.stop();
+      await events.close();
+      await queue.close();
+      await db.close();
+    },
+  };
+}

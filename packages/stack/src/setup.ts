@@ -1,0 +1,22 @@
+// The one-shot set-up of a deployment: keys, schemas, admin, default project and destination. Changes nothing that is there.
+import { createLogger, EnvError, parseEnv } from '@tarfleet/kernel';
+import { SetUpEnv, s3FromEnv } from './env.ts';
+import { setUp } from './set-up.ts';
+
+try {
+  const env = parseEnv(SetUpEnv, process.env);
+  const { newPassword } = await setUp({
+    databaseUrl: env.DATABASE_URL,
+    queueUrl: env.QUEUE_URL,
+    keysDir: env.KEYS_DIR,
+    adminEmail: env.ADMIN_EMAIL,
+    ...(env.ADMIN_PASSWORD === undefined ? {} : { adminPassword: env.ADMIN_PASSWORD }),
+    destination: s3FromEnv(env),
+    logger: createLogger({ level: 'warn', process: 'setup' }),
+  });
+  const made = newPassword !== null && env.ADMIN_PASSWORD === undefined;
+  process.stdout.write(`Ready.${made ? ` Password of ${env.ADMIN_EMAIL}: ${newPassword}` : ''}\n`);
+} catch (error) {
+  process.stderr.write(`${error instanceof EnvError ? error.message : String((error as Error).message)}\n`);
+  process.exit(1);
+}
