@@ -1,6 +1,8 @@
-import { runTool } from './process.mjs';
+import { existsSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { root, runTool } from './process.mjs';
 
-/** TypeScript, package by package. Turbo skips those whose sources, and those of what they import, did not change. */
+/** TypeScript, package by package. Turbo skips those for which nothing changed. */
 export async function checkTypes() {
   // Two compilers at a time: each takes half a gigabyte.
   const args = [
@@ -17,11 +19,15 @@ export async function checkTypes() {
   const summary = (word) => lines.map((line) => new RegExp(`${word}:\\s+(.+)`).exec(line)?.[1]).find(Boolean);
   const note = `${summary('Tasks') ?? 'turbo did not run'}; ${summary('Cached') ?? 'none cached'}`;
   if (code === 0) return { problems: [], note };
-  const errors = lines.filter((line) => line.includes('error TS')).map(pathFromRoot);
+  // A fault is seen by every package that imports the file.
+  const errors = [...new Set(lines.filter((line) => line.includes('error TS')).map(pathFromRoot))].sort();
   return { problems: errors.length > 0 ? errors : lines, note };
 }
 
-/** `@tarfleet/x:check: src/a.ts(1,2): error ...`, where a message may go on in lines that are left out. */
+/** `@tarfleet/x:check: src/a.ts(1,2): error ...` with the path from the root; a message's further lines are left out. */
 function pathFromRoot(line) {
-  return line.replace(/^@tarfleet\/([^:]+):check: /, '$1: ');
+  const [, name, path, rest] = /^@tarfleet\/([^:]+):check: ([^(]+)(\(.+)$/.exec(line) ?? [];
+  if (name === undefined) return line;
+  const folder = [`apps/${name}`, `packages/${name}`, name].find((each) => existsSync(join(root, each)));
+  return `${posix.join(folder ?? name, path)}${rest}`;
 }
