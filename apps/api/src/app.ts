@@ -10,6 +10,7 @@ import Fastify, {
 import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
 import './fastify-types.ts';
+import { createAccess } from './plugins/access.ts';
 import { addAuth } from './plugins/auth.ts';
 import { createAuthenticator } from './plugins/authenticator.ts';
 import { addErrors, onClientError, onRouterError } from './plugins/errors.ts';
@@ -24,14 +25,13 @@ import { addRequestLog } from './plugins/request-log.ts';
 import { createSessionTokens } from './plugins/session-tokens.ts';
 import { addValidation } from './plugins/validation.ts';
 import { authRoutes } from './routes/auth/routes.ts';
-import { createAccess } from './plugins/access.ts';
 import { backupRoutes } from './routes/backups/routes.ts';
-import { jobRoutes } from './routes/jobs/routes.ts';
-import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
 import { destinationRoutes } from './routes/destinations/routes.ts';
 import { healthRoutes } from './routes/health/routes.ts';
+import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
+import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
 import { serverRoutes } from './routes/servers/routes.ts';
 import { serviceRoutes } from './routes/services/routes.ts';
 import { tokenRoutes } from './routes/tokens/routes.ts';
@@ -53,6 +53,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
     bodyLimit: config.BODY_LIMIT_BYTES,
+    routerOptions: { ignoreTrailingSlash: true },
     ...(config.TRUSTED_PROXIES === 0 ? {} : { trustProxy: trustHops(config.TRUSTED_PROXIES) }),
     // For a request's bytes to arrive; how long its answer takes is the route's own matter.
     requestTimeout: 60_000,

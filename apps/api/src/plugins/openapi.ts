@@ -22,7 +22,7 @@ export async function addOpenApi(app: Api, version: string): Promise<void> {
       route.config = { ...route.config, public: true };
       return;
     }
-    if (!route.schema) return;
+    if (!route.schema || route.schema.hide) return;
     const response = { ...(route.schema.response as object), default: Type.Ref('Error#') };
     const open = route.config?.public ? { security: [] } : {};
     route.schema = { ...route.schema, ...open, response };

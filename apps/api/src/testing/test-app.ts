@@ -1,8 +1,11 @@
 import { Writable } from 'node:stream';
 import { createDatabase, type Database, migrateDatabase, type Role, type UserRecord } from '@tarfleet/db';
 import { createLogger } from '@tarfleet/kernel';
-import { createTestDatabase } from '@tarfleet/testbed';
+import { createQueueProducer, type QueueProducer } from '@tarfleet/queue';
+import { createTestDatabase, testRedisUrl } from '@tarfleet/testbed';
 import {
+  createPasswords,
+  createPlanSigner,
   createSecretBox,
   generateApiKeys,
   generatePoolKeys,
@@ -13,9 +16,10 @@ import type { LightMyRequestResponse } from 'fastify';
 import type { Api } from '../api-type.ts';
 import { buildApp } from '../app.ts';
 import type { AppDeps } from '../deps.ts';
+import { createDispatcher } from '../dispatcher.ts';
 import { readConfig } from '../env.ts';
-import { createPasswords } from '../plugins/passwords.ts';
-import { createRecordingStarter, type StartedJob } from './recording-starter.ts';
+import { createJobStarter } from '../job-starter.ts';
+import { createLiveHub } from '../live/hub.ts';
 
 export const PASSWORD = 'correct horse battery';
 
@@ -33,8 +37,7 @@ export interface TestApp {
   databaseUrl: string;
   /** What sessions are signed with. */
   jwtSecret: Uint8Array;
-  /** What was asked of the owner of jobs. */
-  started: StartedJob[];
+  queue: QueueProducer;
   /** Every line logged so far. */
   logged(): string;
   pools: Record<'default' | 'far', PoolKeys>;
@@ -49,14 +52,14 @@ export interface TestApp {
     url: string,
     ask?: Ask,
   ): Promise<LightMyRequestResponse>;
-  /** Two apps on one database, as two replicas. */
-  replica(changes?: Partial<AppDeps>): Promise<Api>;
+  /** Another app on the same database, as a second replica. */
+  replica(): Promise<Api>;
   close(): Promise<void>;
 }
 
 export interface TestAppOptions {
   env?: Record<string, string>;
-  deps?: Partial<AppDeps>;
+  queueUrl?: string;
 }
 
 /** The API on a database of its own; every answer is compared with its schema. */
@@ -77,7 +80,15 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     far: generatePoolKeys('far', keys.signing),
   };
   const db = createDatabase({ url, logger });
-  const { starter, started } = createRecordingStarter(db);
+  const queue = await createQueueProducer({ url: options.queueUrl ?? testRedisUrl(), logger });
+  const hub = createLiveHub({ databaseUrl: url, logger });
+  const signer = createPlanSigner(keys.signing[0]!);
+  const dispatcher = createDispatcher({ db, queue, signer, logger });
+  const vault = {
+    jwtSecret: Buffer.from(keys.jwtSecret, 'base64url'),
+    box: createSecretBox(keys.box),
+    pools: new Map(Object.entries(pools).map(([name, pool]) => [name, publicHalf(pool)])),
+  };
   const deps: AppDeps = {
     config: readConfig({
       DATABASE_URL: url,
@@ -90,15 +101,13 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     }),
     logger,
     db,
-    queue: { ping: async () => undefined },
-    vault: {
-      jwtSecret: Buffer.from(keys.jwtSecret, 'base64url'),
-      box: createSecretBox(keys.box),
-      pools: new Map(Object.entries(pools).map(([name, pool]) => [name, publicHalf(pool)])),
-    },
-    jobs: starter,
+    queue,
+    vault,
+    jobs: createJobStarter({ db, keys: vault, dispatcher }),
+    dispatcher,
+    hub,
+    cancel: { db, queue, logger, sweepGraceMs: 0, onEnded: () => undefined },
     checkResponses: true,
-    ...options.deps,
   };
   const app = await buildApp(deps);
   const replicas: Api[] = [app];
@@ -126,7 +135,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     db,
     databaseUrl: url,
     jwtSecret: deps.vault.jwtSecret,
-    started,
+    queue,
     logged: () => lines.join(''),
     pools,
     user,
@@ -137,13 +146,15 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       for (const projectId of projects) await db.projectMembers.add({ projectId, userId: made.id, role });
       return { user: made, token: await login(made.email) };
     },
-    async replica(changes = {}) {
-      const other = await buildApp({ ...deps, ...changes });
+    async replica() {
+      const other = await buildApp(deps);
       replicas.push(other);
       return other;
     },
     async close() {
+      await hub.close();
       for (const one of replicas) await one.close();
+      await queue.close();
       await db.close();
       await drop();
     },

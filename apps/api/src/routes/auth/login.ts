@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { UserRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import type { Passwords } from '@tarfleet/vault';
 import type { FastifyReply } from 'fastify';
 import type { AppDeps } from '../../deps.ts';
-import type { Passwords } from '../../plugins/passwords.ts';
 import type { CountUse } from '../../plugins/rate-limits.ts';
 import type { SessionTokens } from '../../plugins/session-tokens.ts';
 

@@ -1,10 +1,10 @@
 import { AppError } from '@tarfleet/kernel';
+import { createPasswords } from '@tarfleet/vault';
 import { Type } from 'typebox';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { assertSameOrigin } from '../../plugins/origin.ts';
-import { createPasswords } from '../../plugins/passwords.ts';
 import type { CountUse } from '../../plugins/rate-limits.ts';
 import { clearSessionCookie, setSessionCookie } from '../../plugins/session-cookie.ts';
 import type { SessionTokens } from '../../plugins/session-tokens.ts';

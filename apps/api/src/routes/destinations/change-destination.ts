@@ -1,8 +1,8 @@
 import type { DestinationChanges, DestinationRecord, NewDestination } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import { destinationAad } from '@tarfleet/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { AppDeps } from '../../deps.ts';
-import { destinationAad } from '../../planner/targets.ts';
 import { checkConfig } from './check-config.ts';
 import { secretsOf, toStored } from './config.ts';
 import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';

@@ -1,10 +1,10 @@
 import type { Database, UserRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import type { Passwords } from '@tarfleet/vault';
 import type { Static } from 'typebox';
 import { forbidden } from '../../plugins/access.ts';
 import type { Actor } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
-import type { Passwords } from '../../plugins/passwords.ts';
 import type { UserChangesBody } from './schemas.ts';
 
 type Changes = Static<typeof UserChangesBody>;

@@ -1,8 +1,8 @@
 import { AppError } from '@tarfleet/kernel';
+import { createPasswords } from '@tarfleet/vault';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
 import { actorOf } from '../../plugins/actor.ts';
-import { createPasswords } from '../../plugins/passwords.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
 import { Deleted, IdParams, PageQuery, strict } from '../shapes.ts';
 import { changeUser } from './change-user.ts';
