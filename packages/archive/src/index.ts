@@ -3,5 +3,6 @@ export * from './manifest.ts';
 export * from './member-reader.ts';
 export * from './member-stream.ts';
 export * from './names.ts';
+export * from './root-list.ts';
 export * from './tar-walker.ts';
 export * from './types.ts';

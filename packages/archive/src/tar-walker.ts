@@ -15,6 +15,8 @@ export interface TarWalkerOptions {
    * not seen it yet. What it throws becomes the stream's error.
    */
   onEntry(entry: TarEntry): void;
+  /** Called with the `comment` of a global header, under the same conditions. */
+  onComment?(comment: Buffer): void;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface TarWalkerOptions {
  * anything else is ARCHIVE_MALFORMED. Formats: POSIX.1-2001 `pax`, and GNU tar's manual, "Tar Internals".
  */
 export function createTarWalker(options: TarWalkerOptions): Transform {
-  const parser = createTarParser(options.onEntry);
+  const parser = createTarParser(options);
   return new Transform({
     transform(chunk: Buffer, _encoding, callback: TransformCallback) {
       try {
@@ -53,7 +55,7 @@ interface TarParser {
   end(): void;
 }
 
-function createTarParser(onEntry: (entry: TarEntry) => void): TarParser {
+function createTarParser({ onEntry, onComment }: TarWalkerOptions): TarParser {
   const block = Buffer.alloc(TAR_BLOCK);
   let state: State = 'header';
   /** Where the byte that comes next lies in the stream. */
@@ -112,6 +114,8 @@ function createTarParser(onEntry: (entry: TarEntry) => void): TarParser {
       const records = parsePax(body, offset);
       refuseLocalKeys(records, offset);
       before.global = new Map([...before.global, ...records]);
+      const comment = records.get('comment');
+      if (comment) onComment?.(comment);
     }
   };
 
