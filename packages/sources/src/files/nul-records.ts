@@ -30,7 +30,8 @@ export function splitRecords(bytes: Buffer): Buffer[] {
   const records: Buffer[] = [];
   for (let from = 0; from < bytes.length; ) {
     const end = bytes.indexOf(0, from);
-    if (end < 0) throw new AppError('COMMAND_FAILED', 'The server printed something else than was asked for.');
+    if (end < 0)
+      throw new AppError('COMMAND_FAILED', 'The server printed something else than was asked for.');
     records.push(bytes.subarray(from, end));
     from = end + 1;
   }

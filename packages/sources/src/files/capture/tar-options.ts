@@ -1,0 +1,41 @@
+import { type ArchiveRoot, encodeRootList } from '@tarfleet/archive';
+import { AppError } from '@tarfleet/kernel';
+import type { Session } from '@tarfleet/transport';
+
+/** How GNU tar is to be called for a capture; only with options that the server's tar knows. */
+export async function tarArguments(
+  session: Session,
+  roots: ArchiveRoot[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const help = (await session.run(['tar', '--help'], { signal })).stdout.toString('latin1');
+  const knows = (option: string): boolean => help.includes(option);
+  const pax = [
+    'delete=atime',
+    'delete=ctime',
+    // Without the process number that tar would put in, the same tree gives the same bytes.
+    'exthdr.name=%d/PaxHeaders/%f',
+    'globexthdr.name=tarfleet/GlobalHead',
+    `comment=${encodeRootList(roots)}`,
+  ];
+  return [
+    ...['tar', '--create', '--file=-', '--format=pax', `--pax-option=${pax.join(',')}`],
+    ...['--numeric-owner', '--sparse', '--no-recursion', '--ignore-failed-read', '--quoting-style=c'],
+    ...(knows('--xattrs-include') ? ['--xattrs', '--xattrs-include=*'] : []),
+    ...(knows('--acls') ? ['--acls'] : []),
+    ...['--directory=/', '--null'],
+    ...(knows('--verbatim-files-from') ? ['--verbatim-files-from'] : []),
+    '--files-from=-',
+  ];
+}
+
+/** The tools that a capture stands on. TOOL_MISSING says which to install. */
+export async function assertTools(session: Session, signal: AbortSignal): Promise<void> {
+  const { find, tar } = await session.capabilities(signal);
+  const missing = [
+    ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
+    ...(tar === 'gnu' ? [] : ['GNU tar (package tar)']),
+  ];
+  if (missing.length === 0) return;
+  throw new AppError('TOOL_MISSING', `The server lacks ${missing.join(' and ')}. Install it there.`);
+}
