@@ -13,7 +13,7 @@ export function ownBody(body: Readable, signal: AbortSignal): OwnedBody {
   // An error may come while nobody waits for a chunk (during a request): the next chunk's reader gets it.
   body.on('error', () => {});
   const stop = (error: unknown): void => {
-    body.destroy(error instanceof Error ? error : new Error('The upload was given up.', { cause: error }));
+    body.destroy(error as Error);
   };
   const onAbort = (): void => stop(signal.reason);
   if (signal.aborted) onAbort();

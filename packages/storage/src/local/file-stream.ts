@@ -51,7 +51,7 @@ export function fileStream(
     },
   });
   const onAbort = (): void => {
-    stream.destroy(signal.reason instanceof Error ? signal.reason : new Error('The read was given up.'));
+    stream.destroy(signal.reason as Error);
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });

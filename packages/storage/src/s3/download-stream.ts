@@ -51,8 +51,7 @@ export function downloadStream({ body, bytes, idleMs, signal, key, translate }: 
     },
   });
   const onAbort = (): void => {
-    const { reason } = signal as { reason: unknown };
-    stream.destroy(reason instanceof Error ? reason : new Error('The read was given up.'));
+    stream.destroy(signal.reason as Error);
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });

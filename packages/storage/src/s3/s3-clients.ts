@@ -39,8 +39,6 @@ export function createS3Clients(config: S3DestinationConfig, keys: S3Keys, timeo
     responseChecksumValidation: 'WHEN_REQUIRED',
     // With the header each upload would take a new connection.
     expectContinueHeader: false,
-    // Another try is a decorator's matter.
-    maxAttempts: 1,
   };
   const connectionTimeout = timeouts.connectMs;
   const requests = new S3Client({
@@ -57,6 +55,17 @@ export function createS3Clients(config: S3DestinationConfig, keys: S3Keys, timeo
       throwOnRequestTimeout: true,
     },
   });
+  for (const client of [requests, downloads]) {
+    // Another try is a decorator's matter. The library's own step is replaced, not only told to try once, since
+    // it may also wrap an error and so hide the network's code. Other steps are placed by its name.
+    const tryOnce = {
+      name: 'retryMiddleware',
+      step: 'finalizeRequest',
+      priority: 'high',
+      override: true,
+    } as const;
+    client.middlewareStack.add((next) => (args) => next(args), tryOnce);
+  }
   return {
     requests,
     downloads,

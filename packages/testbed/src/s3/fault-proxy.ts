@@ -1,23 +1,32 @@
-import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+  request as send,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * What happens to one request: it passes; the connection is cut after so many bytes of its body or of its answer;
- * it is carried out but the answer is lost; it is answered with an error; or nothing more ever comes.
+ * What happens to one request: it passes; the connection is cut at once, after so many bytes of its body or of its answer;
+ * it is carried out but the answer is lost with the connection, or kept back for ever; it is answered with an
+ * error; or it is never carried out and nothing comes.
  */
 export type Fault =
   | 'pass'
+  | 'cut'
   | { cutRequestAfter: number }
   | { cutAnswerAfter: number }
   | { pauseAnswerAfter: number }
   | 'lose-answer'
+  | 'keep-answer'
   | 'hang'
   | { status: number; code: string };
 
 export interface FaultProxy {
   url: string;
   /** Decides over every request from now on. */
-  decide: (request: { method: string; url: string }) => Fault;
+  decide: (request: { method: string; url: string; headers: IncomingHttpHeaders }) => Fault;
   /** Ends every connection and listens no more. */
   stop(): Promise<void>;
 }
@@ -28,7 +37,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const proxy: FaultProxy = { url: '', decide: () => 'pass', stop: async () => {} };
   const server = createServer((incoming, response) => {
     incoming.on('error', () => response.destroy());
-    const fault = proxy.decide({ method: incoming.method ?? '', url: incoming.url ?? '' });
+    const { method = '', url = '', headers } = incoming;
+    const fault = proxy.decide({ method, url, headers });
+    if (fault === 'cut') return void incoming.socket.destroy();
     if (fault === 'hang') return void incoming.resume();
     if (typeof fault === 'object' && 'status' in fault) {
       incoming.resume();
@@ -38,7 +49,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       });
       return;
     }
-    const { method, url, headers } = incoming;
     const outgoing = send({ hostname, port, method, path: url, headers, agent: false });
     outgoing.on('error', () => incoming.socket.destroy());
     // Left alone, the server would go on with a client that is gone.
@@ -74,9 +84,9 @@ function forwardRequest(incoming: IncomingMessage, outgoing: ReturnType<typeof s
 
 function forwardAnswer(answer: IncomingMessage, response: ServerResponse, fault: Fault): void {
   answer.on('error', () => response.destroy());
-  if (fault === 'lose-answer') {
+  if (fault === 'lose-answer' || fault === 'keep-answer') {
     answer.resume();
-    answer.on('end', () => response.socket?.destroy());
+    if (fault === 'lose-answer') answer.on('end', () => response.socket?.destroy());
     return;
   }
   response.writeHead(answer.statusCode ?? 500, answer.headers);
