@@ -28,6 +28,8 @@ export interface Destinations {
   /** Newest first. */
   list(request: PageRequest): Promise<Page<DestinationRecord>>;
   get(id: string): Promise<DestinationRecord | null>;
+  /** As `get`, locked until the transaction ends: no backup can come in between. */
+  lock(id: string): Promise<DestinationRecord | null>;
   findByName(name: string): Promise<DestinationRecord | null>;
   getDefault(): Promise<DestinationRecord | null>;
   /** Whether backups lie there that are not deleted. */
@@ -50,6 +52,11 @@ export function createDestinations(db: Db): Destinations {
         toDestination,
       ),
     async get(id) {
+      const row = await db.destination.findUnique({ where: { id } });
+      return row && toDestination(row);
+    },
+    async lock(id) {
+      await db.$queryRaw`SELECT 1 AS locked FROM destinations WHERE id = ${id}::uuid FOR UPDATE`;
       const row = await db.destination.findUnique({ where: { id } });
       return row && toDestination(row);
     },

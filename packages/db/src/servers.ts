@@ -47,6 +47,8 @@ export interface Servers {
   /** Newest first. */
   list(request: PageRequest & ServerFilter): Promise<Page<ServerRecord>>;
   get(id: string): Promise<ServerRecord | null>;
+  /** As `get`, locked until the transaction ends: place and credentials change together or not at all. */
+  lock(id: string): Promise<ServerRecord | null>;
   /** Those that exist, in no fixed order. */
   getMany(ids: readonly string[]): Promise<ServerRecord[]>;
   /** Those that are reached through this one, by name. */
@@ -86,6 +88,11 @@ export function createServers(db: Db): Servers {
       );
     },
     async get(id) {
+      const row = await db.server.findUnique({ where: { id } });
+      return row && toServer(row);
+    },
+    async lock(id) {
+      await db.$queryRaw`SELECT 1 AS locked FROM servers WHERE id = ${id}::uuid FOR UPDATE`;
       const row = await db.server.findUnique({ where: { id } });
       return row && toServer(row);
     },

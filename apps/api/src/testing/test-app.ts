@@ -15,7 +15,7 @@ import {
 import type { LightMyRequestResponse } from 'fastify';
 import type { Api } from '../api-type.ts';
 import { buildApp } from '../app.ts';
-import type { AppDeps } from '../deps.ts';
+import type { ApiVault, AppDeps } from '../deps.ts';
 import { createDispatcher } from '../dispatcher.ts';
 import { readConfig } from '../env.ts';
 import { createJobStarter } from '../job-starter.ts';
@@ -35,8 +35,7 @@ export interface TestApp {
   app: Api;
   db: Database;
   databaseUrl: string;
-  /** What sessions are signed with. */
-  jwtSecret: Uint8Array;
+  vault: ApiVault;
   queue: QueueProducer;
   /** Every line logged so far. */
   logged(): string;
@@ -134,7 +133,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     app,
     db,
     databaseUrl: url,
-    jwtSecret: deps.vault.jwtSecret,
+    vault,
     queue,
     logged: () => lines.join(''),
     pools,

@@ -71,7 +71,7 @@ test('logging out revokes the session everywhere', async () => {
 test('an expired session is over, whatever its token says', async () => {
   const user = await t.user('viewer');
   const session = await t.db.sessions.create({ userId: user.id, expiresAt: new Date(Date.now() - 1000) });
-  const sessionTokens = createSessionTokens(t.jwtSecret);
+  const sessionTokens = createSessionTokens(t.vault.jwtSecret);
   const claims = { id: session.id, userId: user.id };
   for (const expiresAt of [new Date(Date.now() - 1000), new Date(Date.now() + 3_600_000)]) {
     const token = await sessionTokens.issue({ ...claims, expiresAt });

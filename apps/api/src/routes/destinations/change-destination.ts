@@ -1,4 +1,4 @@
-import type { DestinationChanges, DestinationRecord, NewDestination } from '@tarfleet/db';
+import type { DestinationChanges, DestinationRecord, NewDestination, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { destinationAad } from '@tarfleet/vault';
 import { v7 as uuidv7 } from 'uuid';
@@ -25,11 +25,23 @@ export function newDestination({ vault, config }: Deps, body: NewDestinationBody
 }
 
 /**
- * What a PATCH comes to. Credentials must not follow a new address without their owner's doing, and stored backups
- * must stay where they are looked for.
+ * Carries out a PATCH; null when there is no such destination. Credentials must not follow a new address without
+ * their owner's doing, and stored backups must stay where they are looked for.
  */
-export async function destinationChanges(
-  { db, vault, config }: Deps,
+export async function changeDestination(
+  deps: Deps,
+  id: string,
+  body: DestinationChangesBody,
+): Promise<DestinationRecord | null> {
+  return deps.db.transaction(async (tx) => {
+    const before = await tx.destinations.lock(id);
+    return before && tx.destinations.update(id, await changesOf(tx, deps, before, body));
+  });
+}
+
+async function changesOf(
+  db: Pick<Repositories, 'destinations'>,
+  { vault, config }: Deps,
   before: DestinationRecord,
   body: DestinationChangesBody,
 ): Promise<DestinationChanges> {

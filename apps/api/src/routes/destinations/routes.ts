@@ -5,7 +5,7 @@ import type { AppDeps } from '../../deps.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
 import { Deleted, IdParams, NoBody, PageQuery, strict } from '../shapes.ts';
-import { destinationChanges, newDestination } from './change-destination.ts';
+import { changeDestination, newDestination } from './change-destination.ts';
 import {
   DestinationAnswer,
   DestinationChangesBody,
@@ -86,11 +86,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
       },
     },
     async (request) => {
-      const before = await find(request.params.id);
-      const changed = await db.destinations.update(
-        before.id,
-        await destinationChanges(deps, before, request.body),
-      );
+      const changed = await changeDestination(deps, request.params.id, request.body);
       if (!changed) throw missing();
       return ok(destinationView(changed));
     },

@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { startRedis } from '@tarfleet/testbed';
 import { buildTestApp } from '../../testing/test-app.ts';
 
 test('ready while both parts answer, and which one is down when it does not', async () => {
-  const redis = await startRedis();
+  let redis = await startRedis();
   const t = await buildTestApp({ queueUrl: redis.url() });
   try {
     expect((await t.ask('GET', '/healthz')).json()).toEqual({ success: true, status: 'ok' });
@@ -19,6 +20,8 @@ test('ready while both parts answer, and which one is down when it does not', as
       { success: false, status: 'not_ready', parts: { database: 'up', queue: 'down' } },
     ]);
     expect((await t.ask('GET', '/healthz')).statusCode).toBe(200);
+    redis = await startRedis({ port: redis.port });
+    while ((await t.ask('GET', '/readyz')).statusCode !== 200) await sleep(100);
   } finally {
     await t.close();
     await redis.stop();

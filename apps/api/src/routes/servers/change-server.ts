@@ -1,18 +1,33 @@
-import type { ServerChanges, ServerRecord } from '@tarfleet/db';
+import type { Repositories, ServerChanges, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { AppDeps } from '../../deps.ts';
-import { poolKey } from '../../planner/targets.ts';
+import { type PlanKeys, poolKey } from '../../planner/targets.ts';
+import { notFound } from '../../plugins/access.ts';
 import { type Fault, invalid } from '../../plugins/faults.ts';
 import { checkJump, checkUsedAsJump } from './check-jump.ts';
 import type { ServerChangesBody } from './schemas.ts';
 import { sealSecrets } from './seal-secrets.ts';
 
 /**
- * What a PATCH comes to. Credentials are sealed as one, for one pool, project, host and port, and the API cannot
+ * Carries out a PATCH. Credentials are sealed as one, for one pool, project, host and port, and the API cannot
  * open them: a change of any of these needs them again, whole.
  */
-export async function changesOf(
+export async function changeServer(
   { db, vault }: Pick<AppDeps, 'db' | 'vault'>,
+  id: string,
+  body: ServerChangesBody,
+): Promise<ServerRecord> {
+  return db.transaction(async (tx) => {
+    const server = await tx.servers.lock(id);
+    const changed = server && (await tx.servers.update(id, await changesOf(tx, vault, server, body)));
+    if (!changed) throw notFound('server');
+    return changed;
+  });
+}
+
+async function changesOf(
+  db: Pick<Repositories, 'servers'>,
+  vault: PlanKeys,
   server: ServerRecord,
   body: ServerChangesBody,
 ): Promise<ServerChanges> {

@@ -1,10 +1,10 @@
-import type { Database } from '@tarfleet/db';
+import type { Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { invalid } from '../../plugins/faults.ts';
 
 /** A jump host is an ssh server of the same project and pool, reached without a jump of its own. */
 export async function checkJump(
-  db: Pick<Database, 'servers'>,
+  db: Pick<Repositories, 'servers'>,
   server: { id: string | null; projectId: number; pool: string },
   jumpId: string,
 ): Promise<void> {
@@ -21,7 +21,7 @@ export async function checkJump(
 
 /** What others jump through must stay reachable directly, and in their pool. */
 export async function checkUsedAsJump(
-  db: Pick<Database, 'servers'>,
+  db: Pick<Repositories, 'servers'>,
   server: { id: string },
   field: 'jump' | 'pool',
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import type { NewServer, ServerRecord } from '@tarfleet/db';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, toFailure } from '@tarfleet/kernel';
 import type { FastifyBaseLogger } from 'fastify';
 import type { AppDeps } from '../../deps.ts';
 import type { Caller } from '../../jobs-port.ts';
@@ -12,12 +12,20 @@ import { sealSecrets } from './seal-secrets.ts';
 
 const DEFAULT_POOL = 'default';
 
+export interface NewlyMade {
+  server: ServerRecord;
+  /** Null for a local server, and when the test could not be started. */
+  testJobId: string | null;
+  /** Why it could not. */
+  testError: string | null;
+}
+
 /** Stores a server and, over ssh, starts its first test, which pins the host key and finds its tools. */
 export async function createServer(
   deps: Pick<AppDeps, 'db' | 'vault' | 'jobs' | 'config'> & { access: Access; log: FastifyBaseLogger },
   caller: Caller,
   body: NewServerBody,
-): Promise<{ server: ServerRecord; testJobId: string | null }> {
+): Promise<NewlyMade> {
   const { db, access, jobs, log } = deps;
   const projectId = body.project_id ?? (await db.projects.ensureDefault()).id;
   await access.require(caller.actor, projectId, 'operator', notFound('project'));
@@ -28,13 +36,14 @@ export async function createServer(
       ? localServer(deps, caller, projectId, body)
       : await sshServer(deps, projectId, body);
   const server = await db.servers.create(draft);
-  if (server.kind === 'local') return { server, testJobId: null };
+  if (server.kind === 'local') return { server, testJobId: null, testError: null };
   try {
-    return { server, testJobId: (await jobs.startServerTest(server, caller)).id };
+    return { server, testJobId: (await jobs.startServerTest(server, caller)).id, testError: null };
   } catch (error) {
     // The server is stored, and saying otherwise would be wrong: the test can be started by hand.
     log.warn({ err: error, serverId: server.id }, 'first test not started');
-    return { server, testJobId: null };
+    const testError = toFailure(error).message;
+    return { server, testJobId: null, testError };
   }
 }
 

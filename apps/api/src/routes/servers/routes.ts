@@ -7,7 +7,7 @@ import { createAccess, notFound } from '../../plugins/access.ts';
 import { type Actor, actorOf, type Role } from '../../plugins/actor.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
 import { Deleted, IdParams, NoBody } from '../shapes.ts';
-import { changesOf } from './change-server.ts';
+import { changeServer } from './change-server.ts';
 import { createServer } from './create-server.ts';
 import { findServer } from './find-server.ts';
 import {
@@ -66,7 +66,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
       return reply
         .code(201)
         .header('location', `/api/servers/${made.server.id}`)
-        .send(ok({ ...serverView(made.server), test_job_id: made.testJobId }));
+        .send(ok({ ...serverView(made.server), test_job_id: made.testJobId, test_error: made.testError }));
     },
   );
 
@@ -88,10 +88,8 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
       },
     },
     async (request) => {
-      const server = await find(actorOf(request), request.params, 'operator');
-      const changed = await db.servers.update(server.id, await changesOf(deps, server, request.body));
-      if (!changed) throw notFound('server');
-      return ok(serverView(changed));
+      const { id } = await find(actorOf(request), request.params, 'operator');
+      return ok(serverView(await changeServer(deps, id, request.body)));
     },
   );
 

@@ -110,11 +110,9 @@ export const NewServerAnswer = one(
   strict({
     ...fields,
     test_job_id: nullable(
-      Type.Unsafe<string>({
-        ...Uuid,
-        description: 'The first test, which pins the host key; see /api/jobs/:id',
-      }),
+      Type.String({ description: 'The first test, which pins the host key; see /api/jobs/:id' }),
     ),
+    test_error: nullable(Type.String({ description: 'Why the first test was not started' })),
   }),
 );
 export const ServerPage = page(ServerView);

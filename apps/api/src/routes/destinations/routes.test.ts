@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { destinationAad } from '@tarfleet/vault';
+import { v7 as uuidv7 } from 'uuid';
+import { buildTestApp, type TestApp } from '../../testing/test-app.ts';
+
+let t: TestApp;
+let admin: string;
+beforeAll(async () => {
+  t = await buildTestApp();
+  admin = (await t.as('admin')).token;
+});
+afterAll(() => t.close());
+
+const s3 = (config: object = {}) => ({
+  name: `s3 ${crypto.randomUUID()}`,
+  type: 's3',
+  config: {
+    bucket: 'backups',
+    region: 'eu-central-1',
+    endpoint: 'https://s3.example.com',
+    force_path_style: true,
+    access_key_id: 'AKIDEXAMPLE',
+    secret_access_key: 'a very secret key',
+    ...config,
+  },
+});
+const local = (path = '/srv/backups') => ({
+  name: `local ${crypto.randomUUID()}`,
+  type: 'local',
+  config: { path },
+});
+const create = (body: object) => t.ask('POST', '/api/destinations', { token: admin, body });
+const made = async (body: object) => {
+  const answer = await create(body);
+  expect([answer.statusCode, answer.body]).toEqual([201, expect.any(String)]);
+  return answer.json().data as { id: string };
+};
+const patch = (id: string, body: object) => t.ask('PATCH', `/api/destinations/${id}`, { token: admin, body });
+const secretsOf = async (id: string) =>
+  t.vault.box.open(destinationAad(id), (await t.db.destinations.get(id))!.secretCiphertext!);
+
+test('an S3 destination keeps its credentials to itself', async () => {
+  const answer = await create({ ...s3(), retention_days: 30 });
+  expect(answer.statusCode).toBe(201);
+  const { data } = answer.json();
+  expect(data).toMatchObject({
+    type: 's3',
+    config: {
+      bucket: 'backups',
+      region: 'eu-central-1',
+      endpoint: 'https://s3.example.com',
+      force_path_style: true,
+    },
+    has_credentials: true,
+    retention_days: 30,
+    is_default: false,
+  });
+  expect(Object.keys(data.config)).toHaveLength(4);
+  expect(await secretsOf(data.id)).toEqual({
+    accessKeyId: 'AKIDEXAMPLE',
+    secretAccessKey: 'a very secret key',
+  });
+  // What a worker's plan carries is in the contract's own form.
+  const stored = (await t.db.destinations.get(data.id))!;
+  expect(stored.config).toMatchObject({ forcePathStyle: true });
+  expect(JSON.stringify(stored)).not.toMatch(/AKID|very secret/);
+  const seen = await t.ask('GET', `/api/destinations/${data.id}`, { token: admin });
+  const listed = await t.ask('GET', '/api/destinations', { token: admin });
+  expect(answer.body + seen.body + listed.body).not.toMatch(/AKID|very secret/);
+  expect(seen.json().data).toEqual(data);
+});
+
+test('destinations are for admins', async () => {
+  const { id } = await made(local());
+  const { token } = await t.as('operator', (await t.db.projects.ensureDefault()).id);
+  for (const [method, url] of [
+    ['GET', '/api/destinations'],
+    ['POST', '/api/destinations'],
+    ['GET', `/api/destinations/${id}`],
+    ['PATCH', `/api/destinations/${id}`],
+    ['DELETE', `/api/destinations/${id}`],
+    ['POST', `/api/destinations/${id}/test`],
+  ] as const) {
+    const body = method === 'POST' || method === 'PATCH' ? { body: {} } : {};
+    expect([method, url, (await t.ask(method, url, { token, ...body })).statusCode]).toEqual([
+      method,
+      url,
+      403,
+    ]);
+  }
+});
+
+test('a new endpoint or bucket needs the credentials again', async () => {
+  const { id } = await made(s3());
+  for (const config of [{ endpoint: 'https://evil.example.com' }, { endpoint: null }, { bucket: 'other' }]) {
+    const answer = await patch(id, { config });
+    expect([config, answer.statusCode, answer.json().code]).toEqual([config, 400, 'CREDENTIALS_REQUIRED']);
+  }
+  const moved = await patch(id, {
+    config: { endpoint: null, access_key_id: 'AKID2', secret_access_key: 'second' },
+  });
+  expect(moved.json().data.config.endpoint).toBeUndefined();
+  expect(await secretsOf(id)).toEqual({ accessKeyId: 'AKID2', secretAccessKey: 'second' });
+  // Anything else leaves them as they are.
+  const renamed = await patch(id, { name: 'renamed', config: { region: 'us-east-1' }, retention_days: null });
+  expect(renamed.json().data).toMatchObject({ name: 'renamed', has_credentials: true, retention_days: null });
+  expect(await secretsOf(id)).toEqual({ accessKeyId: 'AKID2', secretAccessKey: 'second' });
+});
+
+test('one destination at most is the default', async () => {
+  const first = await made({ ...local(), is_default: true });
+  const second = await made({ ...local(), is_default: true });
+  const isDefault = async ({ id }: { id: string }) =>
+    (await t.ask('GET', `/api/destinations/${id}`, { token: admin })).json().data.is_default;
+  expect([await isDefault(first), await isDefault(second)]).toEqual([false, true]);
+  await patch(first.id, { is_default: true });
+  expect([await isDefault(first), await isDefault(second)]).toEqual([true, false]);
+});
+
+test('what holds backups stays, and stays where it is', async () => {
+  const { id } = await made(s3());
+  const { id: projectId } = await t.db.projects.ensureDefault();
+  const backupId = uuidv7();
+  await t.db.backups.create({
+    id: backupId,
+    projectId,
+    createdBy: null,
+    name: null,
+    description: null,
+    type: 'full',
+    dialect: 'botserver',
+    destinationId: id,
+    keyPrefix: `backups/${backupId}`,
+    compressed: true,
+    compressionLevel: 6,
+    verifyRequested: false,
+    retentionDays: null,
+    warnings: [],
+    createdAt: new Date(),
+    artifacts: [],
+  });
+  const gone = await t.ask('DELETE', `/api/destinations/${id}`, { token: admin });
+  expect([gone.statusCode, gone.json().code]).toEqual([409, 'CONFLICT']);
+  const secrets = { access_key_id: 'a', secret_access_key: 'b' };
+  for (const config of [{ prefix: 'elsewhere' }, { bucket: 'other', ...secrets }]) {
+    const answer = await patch(id, { config });
+    expect([config, answer.statusCode]).toEqual([config, 409]);
+  }
+  expect((await patch(id, { config: { endpoint: 'https://new.example.com', ...secrets } })).statusCode).toBe(
+    200,
+  );
+
+  await t.db.backups.change(backupId, { status: 'deleted', deletedAt: new Date() });
+  expect((await patch(id, { config: { prefix: 'elsewhere' } })).statusCode).toBe(200);
+  expect((await t.ask('DELETE', `/api/destinations/${id}`, { token: admin })).statusCode).toBe(200);
+  expect((await t.ask('DELETE', `/api/destinations/${id}`, { token: admin })).statusCode).toBe(404);
+});
+
+test('a test is a job', async () => {
+  const { id } = await made(s3());
+  const answer = await t.ask('POST', `/api/destinations/${id}/test`, { token: admin });
+  expect(answer.statusCode).toBe(202);
+  const { id: jobId } = answer.json().data;
+  expect(answer.headers.location).toBe(`/api/jobs/${jobId}`);
+  const job = (await t.db.jobs.get(jobId))!;
+  expect(job.kind).toBe('destination-test');
+  expect(job.plan).not.toMatch(/AKID|very secret/);
+});
+
+test.each([
+  [{ type: 'ftp', name: 'x', config: {} }, 'body/type'],
+  [{ ...local(), config: { path: 'relative' } }, 'body/config/path'],
+  [{ ...local(), config: { path: '/a/../b' } }, 'body/config/path'],
+  [{ ...local(), config: { path: '/' } }, 'body/config/path'],
+  [{ ...local(), config: { path: '/x', bucket: 'y' } }, 'body/config/bucket'],
+  [s3({ bucket: 'No' }), 'body/config/bucket'],
+  [s3({ endpoint: 'ftp://x' }), 'body/config/endpoint'],
+  [s3({ endpoint: 'https://user:pw@host' }), 'body/config/endpoint'],
+  [s3({ prefix: '/x' }), 'body/config/prefix'],
+  [s3({ prefix: 'a/../b' }), 'body/config/prefix'],
+  [s3({ secret_access_key: undefined }), 'body/config/secret_access_key'],
+  [s3({ acces_key_id: 'x' }), 'body/config/acces_key_id'],
+  [{ ...s3(), retention_days: 0 }, 'body/retention_days'],
+])('wrong settings are named by their path: %#', async (body, path) => {
+  const answer = await create(body);
+  expect(answer.statusCode).toBe(400);
+  const paths = answer.json().details.map((fault: { path: string }) => fault.path);
+  expect(paths).toContain(path);
+  expect(answer.body).not.toMatch(/very secret|user:pw/);
+});
+
+test('a change cannot bring in what its type has no use for', async () => {
+  const { id } = await made(local());
+  const answer = await patch(id, { config: { bucket: 'abc', access_key_id: 'x', secret_access_key: 'y' } });
+  expect(answer.statusCode).toBe(400);
+  expect((await patch(id, { type: 's3' })).statusCode).toBe(400);
+  expect((await patch(id, { config: { path: '/srv/other' } })).json().data.config).toEqual({
+    path: '/srv/other',
+  });
+});
+
+test('local destinations only where they are allowed', async () => {
+  const own = await buildTestApp({ env: { LOCAL_ALLOWED: 'false' } });
+  try {
+    const { token } = await own.as('admin');
+    const answer = await own.ask('POST', '/api/destinations', { token, body: local() });
+    expect([answer.statusCode, answer.json().code]).toEqual([403, 'LOCAL_NOT_ALLOWED']);
+  } finally {
+    await own.close();
+  }
+});
