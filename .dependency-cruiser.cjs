@@ -37,7 +37,7 @@ const owned = {
 };
 
 /** Tests, and what several tests of a room share (a `testing` folder, `testing.ts`, `testing-x.ts`, `test-support.ts`). */
-const tests = '\\.test\\.ts$|/testing/[^/]+\\.ts$|/(testing(-[a-z0-9-]+)?|test-support)\\.ts$';
+const tests = '\\.test\\.ts$|/testing/[^/]+\\.ts$|/(testing|testing-[a-z0-9-]+|test-support)\\.ts$';
 /** Any room, or the name of one that this package does not declare (which does not resolve to a path). */
 const anyRoom = '^(packages|apps|bench|e2e|prisma)/|^@tarfleet/';
 

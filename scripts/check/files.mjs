@@ -31,6 +31,6 @@ export function sourceFiles() {
 
 /** Tests, and what tests share; `tests` in .dependency-cruiser.cjs says the same. */
 export const isTest = (path) =>
-  /\.test\.ts$|\/testing\/[^/]+\.ts$|\/(testing(-[a-z0-9-]+)?|test-support)\.ts$/.test(path);
+  /\.test\.ts$|\/testing\/[^/]+\.ts$|\/(testing|testing-[a-z0-9-]+|test-support)\.ts$/.test(path);
 
 export const readText = (path) => readFileSync(join(root, path), 'utf8');
