@@ -44,18 +44,21 @@ export function createLockKeeper(options: {
         if (!released) onLost(lost);
         throw lost;
       };
-      const schedule = (): void => {
+      const schedule = (pauseMs: number): void => {
         timer = setTimeout(() => {
+          let nextMs = everyMs;
           extend(Math.min(options.callMs, everyMs * 2))
             .catch((error: unknown) => {
               if (error !== lost) options.onFault(error);
+              // After an outage, learn soon whether the lock outlived it.
+              nextMs = Math.min(everyMs, 1_000);
             })
             .finally(() => {
-              if (!released && !lost) schedule();
+              if (!released && !lost) schedule(nextMs);
             });
-        }, everyMs);
+        }, pauseMs);
       };
-      schedule();
+      schedule(everyMs);
 
       return {
         get lost() {

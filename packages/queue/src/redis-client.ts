@@ -18,6 +18,8 @@ export function createRedisClient(target: RedisTarget): RedisClient {
     ...(password ? { password } : {}),
     ...(tls ? { tls: {} } : {}),
     connectTimeout: 5_000,
+    // ioredis lets this run on, after a disconnect of what is closed already too, and so holds up the process.
+    disconnectTimeout: 300,
     keepAlive: 10_000,
     // Longer than any blocking command: notices a peer that vanished without a word.
     socketTimeout: 20_000,

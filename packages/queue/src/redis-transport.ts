@@ -17,11 +17,6 @@ export async function createRedisTransport(
     clients.add(client);
     client.on('error', options.onFault);
     client.setMaxListeners(0);
-    const disconnect = client.disconnect.bind(client);
-    client.disconnect = (reconnect) => {
-      // On one that has ended already, ioredis starts a timer that nothing stops.
-      if (client.status !== 'end') disconnect(reconnect);
-    };
     return client;
   };
   const closeAll = (): void => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe } from '@jest/globals';
 import type { JobKind } from '@tarfleet/contracts';
 import { createLogger, type Logger } from '@tarfleet/kernel';
-import { createTestDatabase, testRedisUrl } from '@tarfleet/testbed';
+import { createTestDatabase, type RunningRedis, startRedis } from '@tarfleet/testbed';
 import {
   createQueueEvents,
   createQueueProducer,
@@ -83,9 +83,14 @@ export function onBothBackends(tests: (backend: Backend) => void): void {
     tests(backend);
   });
   describe('on Redis', () => {
-    const url = testRedisUrl();
-    const { backend, closeAll } = createOpener(() => url);
+    let redis: RunningRedis | undefined;
+    const { backend, closeAll } = createOpener(() => redis?.url() ?? '');
+    beforeAll(async () => {
+      // A server of its own: the queue of messages has one name only.
+      redis = await startRedis();
+    });
     afterEach(closeAll);
+    afterAll(() => redis?.stop());
     tests(backend);
   });
 }
