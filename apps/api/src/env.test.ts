@@ -1,0 +1,32 @@
+import { expect, test } from '@jest/globals';
+import { EnvError } from '@tarfleet/kernel';
+import { readConfig } from './env.ts';
+
+const NEEDED = { DATABASE_URL: 'postgres://h/d', QUEUE_URL: 'redis://h', API_KEYS: '{}', POOLS: '{}' };
+
+test('what is documented is the default', () => {
+  expect(readConfig(NEEDED)).toMatchObject({
+    HOST: '127.0.0.1',
+    SESSION_HOURS: 12,
+    BODY_LIMIT_BYTES: 1_048_576,
+    RATE_LIMIT_RESTORES_PER_HOUR: 10,
+    RATE_LIMIT_STATUS_PER_MINUTE: 100,
+    RATE_LIMIT_VERIFY_PER_HOUR: 20,
+    TRUSTED_PROXIES: 0,
+    LOCAL_ALLOWED: false,
+  });
+});
+
+test('every fault is told at once, without values', () => {
+  const read = () =>
+    readConfig({ ...NEEDED, DATABASE_URL: 'mysql://secret', PORT: 'x', PUBLIC_URL: 'ftp://y' });
+  expect(read).toThrow(EnvError);
+  expect(read).toThrow(/DATABASE_URL[\s\S]*PORT[\s\S]*|PORT[\s\S]*DATABASE_URL/);
+  expect(read).not.toThrow(/secret/);
+});
+
+test('another issuer needs its name and audience', () => {
+  expect(() => readConfig({ ...NEEDED, JWKS_URL: 'https://x/keys' })).toThrow(/JWT_AUDIENCE/);
+  const all = { JWKS_URL: 'https://x/keys', JWT_ISSUER: 'https://x', JWT_AUDIENCE: 'a' };
+  expect(readConfig({ ...NEEDED, ...all })).toMatchObject(all);
+});
