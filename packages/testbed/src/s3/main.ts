@@ -39,9 +39,12 @@ const server = createServer((incoming, response) => {
     }
     const { status, code } = error instanceof S3Fault ? error : new S3Fault(500, 'InternalError');
     const body = method === 'HEAD' ? '' : `<Error><Code>${code}</Code><Message>${code}</Message></Error>`;
-    response.writeHead(status, { 'content-type': 'application/xml', connection: 'close' }).end(body);
-    // The rest of a body that was refused.
-    incoming.resume();
+    const refuse = (): void => {
+      response.writeHead(status, { 'content-type': 'application/xml' }).end(body);
+    };
+    // A refusal in the middle of a body would meet a client that is still sending, and cut it off.
+    if (incoming.readableEnded) refuse();
+    else incoming.once('end', refuse).resume();
   });
 });
 server.requestTimeout = 0;
