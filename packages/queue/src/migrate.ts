@@ -2,6 +2,7 @@ import { AppError } from '@tarfleet/kernel';
 import { runMigrations } from 'bullmq';
 import pg from 'pg';
 import { withDeadline } from './deadline.ts';
+import { loginFault } from './postgres-transport.ts';
 import { assertNoEviction, createRedisClient, untilReady } from './redis-client.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import { parseQueueUrl } from './url.ts';
@@ -43,7 +44,7 @@ export async function migrateQueue(url: string): Promise<void> {
         { cause: error },
       );
     }
-    throw error;
+    throw loginFault(error instanceof AppError ? error.cause : error) ?? error;
   } finally {
     await client.end();
   }

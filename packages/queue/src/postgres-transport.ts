@@ -6,7 +6,7 @@ import { createSharedPool } from './shared-pool.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 import type { PostgresTarget } from './url.ts';
 
-/** Connections for queries of one process; one more listens, where something has to be listened to. */
+/** Connections of one process at most. One of them listens, where something has to be listened to. */
 const POOL_SIZE = 6;
 
 /**
@@ -59,7 +59,9 @@ export async function createPostgresTransport(
 }
 
 async function assertMigrated(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
+  const client = await pool.connect().catch((error: unknown) => {
+    throw loginFault(error) ?? error;
+  });
   let fault: Error | undefined;
   try {
     await assertSchemaCompatibility(client);
@@ -83,4 +85,16 @@ async function assertMigrated(pool: pg.Pool): Promise<void> {
   } finally {
     client.release(fault);
   }
+}
+
+/** What a refused login means; undefined for every other fault. */
+export function loginFault(error: unknown): AppError | undefined {
+  const code = String((error as { code?: unknown } | null)?.code);
+  if (code.startsWith('28')) {
+    return new AppError('UNAVAILABLE', "The queue's Postgres refuses the role or password in QUEUE_URL.");
+  }
+  if (code === '3D000') {
+    return new AppError('UNAVAILABLE', 'The database that QUEUE_URL names does not exist; create it first.');
+  }
+  return undefined;
 }
