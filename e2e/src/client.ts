@@ -12,11 +12,19 @@ export interface Client {
   token: string;
   request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** As `request`, and throws with the answer when it is not a 2xx. */
-  must(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer['body']>;
+  must(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer['body']>;
   /** The job when it has ended. */
   ended(jobId: string, timeoutMs?: number): Promise<Answer['body']>;
   /** Each server-sent event of a job until its end. */
-  events(jobId: string, lastEventId?: string): AsyncGenerator<{ id: string | null; event: string; data: Answer['body'] }>;
+  events(
+    jobId: string,
+    lastEventId?: string,
+  ): AsyncGenerator<{ id: string | null; event: string; data: Answer['body'] }>;
   /** The same API through another process. */
   at(url: string): Client;
 }

@@ -54,8 +54,12 @@ export async function runStory(stage: Stage): Promise<void> {
   const backupJob = await follow(client, accepted.backup_id, 'backup ');
   const backupSeconds = (performance.now() - backupStart) / 1000;
   const { data: backup } = await client.must('GET', `/api/backups/${accepted.backup_id}`);
-  if (backup.status !== 'completed') throw new Error(`The backup is ${backup.status}: ${JSON.stringify(backup.error)}`);
-  const files = backup.services.reduce((sum: number, one: { files_count: number }) => sum + one.files_count, 0);
+  if (backup.status !== 'completed')
+    throw new Error(`The backup is ${backup.status}: ${JSON.stringify(backup.error)}`);
+  const files = backup.services.reduce(
+    (sum: number, one: { files_count: number }) => sum + one.files_count,
+    0,
+  );
   for (const warning of backup.file_warnings) say(`   ${warning.code}: ${warning.message}`);
   table.push(['files', String(files)]);
   table.push(['content', `${megabytes(backup.content_bytes)} MB`]);
@@ -89,7 +93,10 @@ export async function runStory(stage: Stage): Promise<void> {
 
   say('9. Comparing every byte and attribute');
   const after = { data: await snapshotTree(data), config: await snapshotTree(config) };
-  const differences = [...compareTrees(before.data, after.data), ...compareTrees(before.config, after.config)];
+  const differences = [
+    ...compareTrees(before.data, after.data),
+    ...compareTrees(before.config, after.config),
+  ];
   if (differences.length > 0) throw new Error(`Not as before:\n${differences.slice(0, 20).join('\n')}`);
   table.push(['compared', `${before.data.length + before.config.length} entries, all equal`]);
 
@@ -159,7 +166,8 @@ async function checkPlainTar(
   await mkdir(target);
   await run('tar', ['xzpf', archive, '-C', target, '--numeric-owner']);
   const differences = compareTrees(before, await snapshotTree(join(target, data)));
-  if (differences.length > 0) throw new Error(`tar xzf gives another tree:\n${differences.slice(0, 10).join('\n')}`);
+  if (differences.length > 0)
+    throw new Error(`tar xzf gives another tree:\n${differences.slice(0, 10).join('\n')}`);
   say(`   tar xzf of ${service?.file_path.split('/').at(-1)}: ${before.length} entries, all equal`);
   await rm(target, { recursive: true });
 }

@@ -1,4 +1,6 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
+export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
+export { makeNastyTree, makeRealisticTree } from './make-tree.ts';
 export { type RunningRedis, startRedis } from './redis.ts';
 export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.ts';
 export { type RunningS3, startS3, testS3 } from './s3.ts';

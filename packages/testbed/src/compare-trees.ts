@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { type BigIntStats, createReadStream } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { findTool } from './tools.ts';
+
+const run = promisify(execFile);
+
+/** All that a backup must keep of one entry. Names are bytes, one character each. */
+export interface TreeEntry {
+  path: string;
+  type: string;
+  mode: string;
+  owner: string;
+  /** Not of folders, whose size is the filesystem's own matter. */
+  size: string;
+  mtimeNs: string;
+  link: string;
+  /** The first path of the same content, for names of one inode. */
+  sameAs: string;
+  sha256: string;
+  device: string;
+  attributes: string;
+}
+
+/** Every entry below a folder, itself included as an empty path, sorted by bytes. */
+export async function snapshotTree(root: string): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = [];
+  const inodes = new Map<string, string>();
+  const attributes = await readAttributes(root);
+  const base = Buffer.from(root);
+  const walk = async (relative: Buffer): Promise<void> => {
+    const full = relative.length > 0 ? Buffer.concat([base, SLASH, relative]) : base;
+    const stats = await lstat(full, { bigint: true });
+    const path = relative.toString('latin1');
+    entries.push(await describe(full, path, stats, inodes, attributes.get(path) ?? ''));
+    if (!stats.isDirectory()) return;
+    const names = await readdir(full, { encoding: 'buffer' });
+    for (const name of names.sort(Buffer.compare)) {
+      await walk(relative.length > 0 ? Buffer.concat([relative, SLASH, name]) : name);
+    }
+  };
+  await walk(Buffer.alloc(0));
+  return entries;
+}
+
+const SLASH = Buffer.from('/');
+
+async function describe(
+  full: Buffer,
+  path: string,
+  stats: BigIntStats,
+  inodes: Map<string, string>,
+  attributes: string,
+): Promise<TreeEntry> {
+  const type = typeOf(stats);
+  const inode = `${stats.dev}:${stats.ino}`;
+  const linked = type !== 'directory' && stats.nlink > 1n;
+  const sameAs = linked ? (inodes.get(inode) ?? '') : '';
+  if (linked && !inodes.has(inode)) inodes.set(inode, path);
+  return {
+    path,
+    type,
+    mode: (stats.mode & 0o7777n).toString(8),
+    owner: `${stats.uid}:${stats.gid}`,
+    size: type === 'directory' ? '' : String(stats.size),
+    mtimeNs: String(stats.mtimeNs),
+    link: type === 'symlink' ? (await readlink(full, { encoding: 'buffer' })).toString('latin1') : '',
+    sameAs,
+    sha256: type === 'file' ? await hashOf(full) : '',
+    device: type.endsWith('device') ? String(stats.rdev) : '',
+    attributes,
+  };
+}
+
+function typeOf(stats: BigIntStats): string {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isSymbolicLink()) return 'symlink';
+  if (stats.isFIFO()) return 'fifo';
+  if (stats.isCharacterDevice()) return 'character device';
+  if (stats.isBlockDevice()) return 'block device';
+  return 'socket';
+}
+
+async function hashOf(path: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** Extended attributes and ACLs by path; nothing on a machine without getfattr. */
+async function readAttributes(root: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const tool = await findTool('getfattr');
+  if (!tool) return found;
+  const args = ['-R', '-P', '-h', '-d', '-m', '-', '-e', 'hex', '--absolute-names', root];
+  const { stdout } = await run(tool, args, { encoding: 'latin1', maxBuffer: 1 << 28 });
+  for (const block of stdout.split('\n\n')) {
+    const [head = '', ...lines] = block.split('\n');
+    const name = head
+      .replace(/^# file: /, '')
+      .replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const path = name.slice(Buffer.from(root).toString('latin1').length + 1);
+    found.set(path, lines.filter(Boolean).sort().join(' '));
+  }
+  return found;
+}
+
+/** One line for each difference; none when the trees are the same in all that counts. */
+export function compareTrees(before: TreeEntry[], after: TreeEntry[]): string[] {
+  const differences: string[] = [];
+  const there = new Map(after.map((entry) => [entry.path, entry]));
+  for (const entry of before) {
+    const other = there.get(entry.path);
+    there.delete(entry.path);
+    const name = JSON.stringify(entry.path);
+    if (!other) {
+      differences.push(`${name} is missing (${entry.type})`);
+      continue;
+    }
+    for (const field of Object.keys(entry) as (keyof TreeEntry)[]) {
+      if (entry[field] !== other[field]) {
+        differences.push(
+          `${name}: ${field} was ${JSON.stringify(entry[field])}, is ${JSON.stringify(other[field])}`,
+        );
+      }
+    }
+  }
+  for (const entry of there.values())
+    differences.push(`${JSON.stringify(entry.path)} is new (${entry.type})`);
+  return differences;
+}
