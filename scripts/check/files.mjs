@@ -3,11 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './process.mjs';
 
-let listed;
-
-/** Every file that a clone has or would have after `git add`, relative to the root, sorted. */
+/** Every file that a clone has or would have after `git add`, relative to the root, sorted. Asked anew each time: files come and go. */
 export function repositoryFiles() {
-  listed ??= execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: root,
     encoding: 'utf8',
     maxBuffer: 1 << 26,
