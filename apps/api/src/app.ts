@@ -91,7 +91,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   healthRoutes(app, { ...deps, metrics });
   authRoutes(app, { ...deps, sessionTokens, countUse });
   tokenRoutes(app, deps);
-  userRoutes(app, deps);
+  userRoutes(app, { ...deps, countUse });
   projectRoutes(app, deps);
   memberRoutes(app, deps);
   serverRoutes(app, deps);

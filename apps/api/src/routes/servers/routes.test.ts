@@ -157,12 +157,26 @@ test('the sudo password is sealed together with the rest and never lost in silen
   expect((await patch(id, { auth })).statusCode).toBe(200);
 });
 
-test('two moves at once leave credentials that belong to the place', async () => {
+test('changes at once leave credentials that belong to the place', async () => {
   const { id } = await made();
   const auth = { type: 'password', password: 'pw' };
-  const moves = [{ host: 'db2.example.com' }, { port: 2222 }, { host: 'db3.example.com', port: 22 }];
-  await Promise.all(moves.map((move) => patch(id, { ...move, auth })));
-  expect(await open(id)).toEqual({ auth });
+  for (let round = 0; round < 8; round += 1) {
+    const name = `n${round} ${crypto.randomUUID()}`;
+    const changes = [
+      { name },
+      { host: `h${round}.example.com`, auth },
+      { username: 'root' },
+      { port: 2200 + round, auth },
+    ];
+    const answers = await Promise.all(changes.map((change) => patch(id, change)));
+    expect(answers.map((answer) => answer.statusCode)).toEqual([200, 200, 200, 200]);
+    expect(await open(id)).toEqual({ auth });
+    expect((await t.db.servers.get(id))!).toMatchObject({
+      name,
+      host: `h${round}.example.com`,
+      port: 2200 + round,
+    });
+  }
 });
 
 test('other fields change without credentials', async () => {

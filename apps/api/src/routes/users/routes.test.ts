@@ -91,6 +91,18 @@ test('everyone changes their own password, knowing the old one; other sessions e
   expect((await t.ask('GET', '/api/auth/me', { token: elsewhere })).statusCode).toBe(401);
 });
 
+test('guesses at the present password are counted', async () => {
+  const own = await buildTestApp({ env: { RATE_LIMIT_LOGINS_PER_MINUTE: '2' } });
+  try {
+    const { user, token } = await own.as('viewer');
+    const body = { password: 'another long one', current_password: 'guess' };
+    const guess = async () => (await own.ask('PATCH', `/api/users/${user.id}`, { token, body })).statusCode;
+    expect([await guess(), await guess(), await guess()]).toEqual([400, 400, 429]);
+  } finally {
+    await own.close();
+  }
+});
+
 test('a password that an admin sets ends every session of the user', async () => {
   const { user, token } = await t.as('viewer');
   await t.ask('PATCH', `/api/users/${user.id}`, { token: admin, body: { password: 'set by an admin' } });

@@ -3,6 +3,7 @@ import { createPasswords } from '@tarfleet/vault';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
 import { actorOf } from '../../plugins/actor.ts';
+import type { CountUse } from '../../plugins/rate-limits.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
 import { Deleted, IdParams, PageQuery, strict } from '../shapes.ts';
 import { changeUser } from './change-user.ts';
@@ -11,7 +12,7 @@ import { userView } from './view.ts';
 
 const tags = ['Users'];
 
-export function userRoutes(app: Api, { db }: AppDeps): void {
+export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: CountUse }): void {
   const passwords = createPasswords();
 
   app.get(
@@ -66,8 +67,12 @@ export function userRoutes(app: Api, { db }: AppDeps): void {
         response: { 200: UserAnswer },
       },
     },
-    async (request) =>
-      ok(userView(await changeUser({ db, passwords }, actorOf(request), request.params.id, request.body))),
+    async (request, reply) => {
+      const actor = actorOf(request);
+      // Whoever holds a session must not try passwords faster than whoever signs in.
+      if (request.body.current_password !== undefined) await countUse(reply, 'login', actor.userId);
+      return ok(userView(await changeUser({ db, passwords }, actor, request.params.id, request.body)));
+    },
   );
 
   app.delete(
