@@ -35,19 +35,20 @@ export async function putInParts(object: PartedObject): Promise<void> {
     await object.beforeCommit?.();
     signal.throwIfAborted();
     expected = { key, bytes: object.reader.result().bytes, etag: multipartEtag(sent.digests) };
-    await complete(object, upload, sent.parts, expected);
+    const input = { Key: key, UploadId: upload.uploadId, MultipartUpload: { Parts: sent.parts } };
+    await withRetry(() => calls.completeUpload(input, uninterrupted), object.patience);
   } catch (error) {
     let stored = false;
     await cleanUp(
       async (own) => {
         await endUpload(calls, upload, own);
-        // A completion whose answers were all lost may have come through after all.
+        // A completion whose answer was lost may have come through: then the upload is gone, and the object there.
         stored = expected !== undefined && (await whatIsThere(calls, expected, own)) === 'ours';
       },
       key,
       logger,
     );
-    if (!stored) throw error;
+    if (!stored) throw whenEnded(error, key);
     return;
   }
   try {
@@ -154,23 +155,6 @@ async function sendParts(
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-async function complete(
-  { calls, key, patience }: PartedObject,
-  upload: UploadRef,
-  parts: CompletedPart[],
-  expected: Expected,
-): Promise<void> {
-  const input = { Key: key, UploadId: upload.uploadId, MultipartUpload: { Parts: parts } };
-  await withRetry(async () => {
-    try {
-      await calls.completeUpload(input, uninterrupted);
-    } catch (error) {
-      // Done by a request whose answer was lost: the upload is gone, and the object is there.
-      if ((await whatIsThere(calls, expected, uninterrupted)) !== 'ours') throw whenEnded(error, key);
-    }
-  }, patience);
 }
 
 function whenEnded(error: unknown, key: string): unknown {

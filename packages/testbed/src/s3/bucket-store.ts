@@ -62,8 +62,10 @@ export class BucketStore {
     body: Readable,
     announced: { length: number; sha256: string | null; md5?: string },
   ): Promise<Blob> {
-    if (this.#used + announced.length > this.#quota) throw new S3Fault(403, 'QuotaExceeded');
-    this.#used += announced.length;
+    const refuseWhenFull = (): void => {
+      if (this.#used + announced.length > this.#quota) throw new S3Fault(403, 'QuotaExceeded');
+    };
+    refuseWhenFull();
     const path = join(this.#dir, randomBytes(12).toString('hex'));
     const md5 = createHash('md5');
     const sha256 = createHash('sha256');
@@ -85,13 +87,16 @@ export class BucketStore {
       if (announced.sha256 && sha256.digest('hex') !== announced.sha256) {
         throw new S3Fault(400, 'XAmzContentSHA256Mismatch');
       }
+      refuseWhenFull();
+      this.#used += blob.size;
       return blob;
     } catch (error) {
-      await this.drop([blob]);
+      await rm(path, { force: true });
       throw error;
     }
   }
 
+  /** Removes what `receive` gave. */
   async drop(blobs: Iterable<Blob>): Promise<void> {
     for (const blob of blobs) {
       this.#used -= blob.size;
