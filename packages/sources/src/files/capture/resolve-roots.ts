@@ -1,24 +1,38 @@
+import { posix } from 'node:path';
 import type { ArchiveRoot } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { splitRecords } from '../nul-records.ts';
-
-/** For each argument: what it is, its path, and where it leads when it is a link to a folder; NUL between. */
-const SCRIPT = `for path do
-  if [ -L "$path" ] && [ -d "$path" ]; then
-    real=$(readlink -f -- "$path"; echo .) && printf 'l\\0%s\\0%s\\0' "$path" "\${real%??}"
-  elif [ -d "$path" ]; then printf 'd\\0%s\\0\\0' "$path"
-  elif [ -e "$path" ] || [ -L "$path" ]; then printf 'o\\0%s\\0\\0' "$path"
-  else printf 'm\\0%s\\0\\0' "$path"
-  fi
-done`;
+import { isBelow } from '../paths.ts';
 
 /**
- * What a service's paths come to on the server now. A path that is a link to a folder gives two roots: the link,
- * and the folder under its own name, so that both come back. Roots inside other roots are left to those.
- * PATH_NOT_FOUND when not one of the paths is there.
+ * For each argument: what it is (directory, other, missing; `l` before it for a link), its path, and where it
+ * leads when it is a link; NUL between. The dot keeps a newline at the end of a name.
+ */
+const SCRIPT = `for path do
+  kind=o real=
+  [ -d "$path" ] && kind=d
+  if [ -L "$path" ]; then
+    [ -e "$path" ] && real=$(readlink -f -- "$path"; echo .) && real=\${real%??}
+    kind=l$kind
+  elif ! [ -e "$path" ]; then kind=m
+  fi
+  printf '%s\\0%s\\0%s\\0' "$kind" "$path" "$real"
+done`;
+
+/** The service's paths as the archive names them: absolute, without `.`, `..` and doubled slashes, each once. */
+export function rootPaths(service: ServiceTarget): string[] {
+  const plain = [...service.configPaths, ...service.dataPaths].map((path) =>
+    posix.normalize(`/${path}`).replace(/(?<=.)\/$/, ''),
+  );
+  return [...new Set(plain)];
+}
+
+/**
+ * What a service's paths come to on the server now. A path that is a link gives two roots: the link itself, and
+ * what it leads to under its own name, so that both come back. PATH_NOT_FOUND when not one of the paths is there.
  */
 export async function resolveRoots(
   session: Session,
@@ -26,40 +40,59 @@ export async function resolveRoots(
   signal: AbortSignal,
   warn: (warning: SourceWarning) => void,
 ): Promise<ArchiveRoot[]> {
-  const paths = [...new Set([...service.configPaths, ...service.dataPaths])];
+  const paths = rootPaths(service);
+  if (paths.length === 0) return [];
   const found = await session.run(['sh', '-c', SCRIPT, 'sh', ...paths], { signal });
   const records = splitRecords(found.stdout);
   if (found.code !== 0 || records.length !== paths.length * 3) {
     throw new AppError(
       'COMMAND_FAILED',
-      `The paths of ${service.name} could not be looked up on the server.`,
+      `The paths of ${service.name} could not be looked up on the server: ${found.stderr.toString().trim()}`,
     );
   }
   const roots = new Map<string, ArchiveRoot>();
   const missing: Buffer[] = [];
-  const add = (root: ArchiveRoot): void => void roots.set(root.path.toString('latin1'), root);
+  const add = (path: Buffer, type: ArchiveRoot['type']): void =>
+    void roots.set(path.toString('latin1'), { path, type });
   for (let index = 0; index < records.length; index += 3) {
-    const [kind, path, real] = records.slice(index, index + 3) as [Buffer, Buffer, Buffer];
-    if (kind.toString() === 'm') missing.push(path);
-    else if (kind.toString() === 'l') {
-      add({ path, type: 'symlink' });
-      add({ path: real, type: 'directory' });
-    } else add({ path, type: kind.toString() === 'd' ? 'directory' : 'other' });
+    const [kind = '', path = Buffer.alloc(0), real = Buffer.alloc(0)] = [
+      records[index]?.toString(),
+      records[index + 1],
+      records[index + 2],
+    ];
+    const type = kind.endsWith('d') ? 'directory' : 'other';
+    if (kind === 'm') missing.push(path);
+    else if (!kind.startsWith('l')) add(path, type);
+    else {
+      add(path, 'symlink');
+      if (real.length > 0) add(real, type);
+      else warn({ code: 'LINK_DANGLING', message: `${path.toString()} is a link that leads nowhere.`, path });
+    }
   }
-  if (missing.length === paths.length && paths.length > 0) {
+  if (missing.length === paths.length) {
     throw new AppError(
       'PATH_NOT_FOUND',
-      `None of the paths of ${service.name} is on the server: ${missing.map(String).join(', ')}. Correct the service, or put the paths there.`,
+      `None of the paths of ${service.name} is on the server, or its user cannot reach them: ${paths.join(', ')}. Correct the service, or put the paths there.`,
     );
   }
   for (const path of missing) {
-    warn({ code: 'PATH_NOT_FOUND', message: `${path.toString()} is not on the server.`, path });
+    warn({
+      code: 'PATH_NOT_FOUND',
+      message: `${path.toString()} is not on the server, or its user cannot reach it.`,
+      path,
+    });
   }
-  return [...roots.values()].filter((root) => ![...roots.values()].some((other) => holds(other, root)));
+  return [...roots.values()];
 }
 
-function holds(outer: ArchiveRoot, inner: ArchiveRoot): boolean {
-  if (outer === inner || outer.type !== 'directory') return false;
-  const prefix = outer.path.toString('latin1').replace(/\/?$/, '/');
-  return inner.path.toString('latin1').startsWith(prefix);
+/** For each root that lies inside another: itself, and the closest one around it. */
+export function nestedRoots(roots: readonly ArchiveRoot[]): { inner: Buffer; outer: Buffer }[] {
+  return roots.flatMap(({ path: inner }) => {
+    const around = roots.filter((root) => root.type === 'directory' && isBelow(inner, root.path));
+    const closest = around.reduce<Buffer | null>(
+      (best, { path }) => (best === null || path.length > best.length ? path : best),
+      null,
+    );
+    return closest ? [{ inner, outer: closest }] : [];
+  });
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { ArchiveRoot } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
@@ -5,9 +6,11 @@ import type { Session } from '@tarfleet/transport';
 import type { SourceWarning, Totals } from '../../types.ts';
 import { createLinkCounter } from '../hard-links.ts';
 import { nulRecords } from '../nul-records.ts';
+import { isAtOrBelow, memberName, parentOf, show } from '../paths.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { unquote } from '../unquote.ts';
-import { pruneExpression } from './excludes.ts';
+import { findArguments } from './find-expression.ts';
+import { nestedRoots } from './resolve-roots.ts';
 import type { Spill } from './spill.ts';
 
 export interface ScanOptions {
@@ -18,25 +21,18 @@ export interface ScanOptions {
   warn(warning: SourceWarning): void;
 }
 
-/** Type, number of names, device, inode, size; then the path. */
-const FORMAT = '%y %n %D %i %s\\0%p\\0';
-
 /**
- * Lists what is to be read: the names go to the spill as tar wants them (relative to /, NUL after each), folders
- * before what is in them. A folder that cannot be read is a warning; what vanishes meanwhile is nothing.
+ * Lists what is to be read: the names go to the spill as tar wants them, folders before what is in them. A folder
+ * that cannot be read is a warning; what vanishes meanwhile is nothing.
  */
 export async function scan(options: ScanOptions, spill: Spill): Promise<Totals> {
   const { session, service, roots, signal, warn } = options;
   const totals: Totals = { files: 0, directories: 0, other: 0, bytes: 0 };
+  // Without a path, find would take the current folder.
   if (roots.length === 0) return totals;
-  const find = await session.exec(
-    [
-      ...['find', '-P', ...roots.map((root) => root.path), '-ignore_readdir_race'],
-      ...[...pruneExpression(service.exclude), '-o', '-printf', FORMAT],
-    ],
-    { signal },
-  );
+  const find = await session.exec(findArguments(roots, service.exclude), { signal });
   find.stdin.end();
+  const owner = createOwner(roots);
   const links = createLinkCounter();
   const tail = createTail();
   let strange = false;
@@ -44,47 +40,71 @@ export async function scan(options: ScanOptions, spill: Spill): Promise<Totals> 
     find.done,
     readLines(find.stderr, (line) => {
       const warning = toWarning(line);
-      if (warning) warn(warning);
-      else {
-        tail.add(line);
-        strange = true;
-      }
+      if (warning) return warn(warning);
+      tail.add(line);
+      strange = true;
     }),
-    takeRecords(find.stdout, (facts, path) => count(totals, links, facts, path, warn), spill),
+    takeRecords(
+      find.stdout,
+      spill,
+      (facts, path) => owner.owns(path, facts[0]) && count(totals, links, facts, path, warn),
+    ),
   ]);
-  if (exit.code === 0 || (exit.code === 1 && !strange)) return totals;
-  throw new AppError(
-    'COMMAND_FAILED',
-    `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
-  );
+  if (exit.code !== 0 && (exit.code !== 1 || strange)) {
+    throw new AppError(
+      'COMMAND_FAILED',
+      `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
+    );
+  }
+  const bridges = owner.missing();
+  totals.directories += bridges.length;
+  await spill.add(bridges.map(memberName));
+  return totals;
+}
+
+/**
+ * Roots may lie inside each other, and inside what excludes prune from the outer one. Then each path is taken
+ * from the walk of its closest root alone, and the folders on the way to an inner root are kept in any case.
+ */
+function createOwner(roots: ArchiveRoot[]) {
+  const nested = nestedRoots(roots);
+  const bridges = new Map<string, Buffer>();
+  for (const { inner, outer } of nested) {
+    for (let path = parentOf(inner); !path.equals(outer); path = parentOf(path)) {
+      bridges.set(path.toString('latin1'), path);
+    }
+  }
+  let others: Buffer[] = [];
+  return {
+    owns(path: Buffer, depth: string | undefined): boolean {
+      if (nested.length === 0) return true;
+      if (depth === '0') others = nested.filter(({ outer }) => outer.equals(path)).map(({ inner }) => inner);
+      if (others.some((inner) => isAtOrBelow(path, inner))) return false;
+      bridges.delete(path.toString('latin1'));
+      return true;
+    },
+    missing: (): Buffer[] => [...bridges.values()],
+  };
 }
 
 async function takeRecords(
-  stdout: NodeJS.ReadableStream & AsyncIterable<Buffer>,
-  take: (facts: string[], path: Buffer) => boolean,
+  stdout: Readable,
   spill: Spill,
+  take: (facts: string[], path: Buffer) => boolean,
 ): Promise<void> {
   let facts: string[] | null = null;
-  for await (const records of nulRecords(stdout as Parameters<typeof nulRecords>[0])) {
+  for await (const records of nulRecords(stdout)) {
     const names: Buffer[] = [];
     for (const record of records) {
       if (facts === null) facts = record.toString('latin1').split(' ');
       else {
-        if (take(facts, record)) names.push(tarName(record), NUL);
+        if (take(facts, record)) names.push(memberName(record));
         facts = null;
       }
     }
-    if (names.length > 0) await spill.add(names);
+    await spill.add(names);
   }
   if (facts !== null) throw new AppError('COMMAND_FAILED', 'find stopped in the middle of its list.');
-}
-
-const NUL = Buffer.from([0]);
-
-/** As tar is to name it: without the slash at its beginning, so that plain tar restores below any folder. */
-function tarName(path: Buffer): Buffer {
-  const name = path.subarray(path[0] === 0x2f ? 1 : 0);
-  return name.length > 0 ? name : Buffer.from('.');
 }
 
 /** Whether the entry is to be read. */
@@ -95,43 +115,39 @@ function count(
   path: Buffer,
   warn: ScanOptions['warn'],
 ): boolean {
-  const [type, names, device, inode, size] = facts;
-  switch (type) {
-    case 'f':
-      totals.files += 1;
-      if (links.first(`${device}:${inode}`, Number(names))) totals.bytes += Number(size);
-      return true;
-    case 'd':
-      totals.directories += 1;
-      return true;
-    case 's':
-      warn({
-        code: 'SOCKET_SKIPPED',
-        message: `${path.toString()} is a socket; no archive can hold one.`,
-        path,
-      });
-      return false;
-    case 'l':
-    case 'p':
-    case 'c':
-    case 'b':
-      totals.other += 1;
-      return true;
-    default:
-      warn({
-        code: 'KIND_SKIPPED',
-        message: `${path.toString()} is of a kind that no archive can hold.`,
-        path,
-      });
-      return false;
+  const [, type, names, device, inode, size] = facts;
+  // The root of all: a name of its own it has not, and its attributes are not anybody's data.
+  if (path.length === 1) return false;
+  if (type === 'f') {
+    totals.files += 1;
+    if (links.first(`${device}:${inode}`, Number(names))) totals.bytes += Number(size);
+    return true;
   }
+  if (type === 'd') {
+    totals.directories += 1;
+    return true;
+  }
+  if (type !== undefined && 'lpcb'.includes(type)) {
+    totals.other += 1;
+    return true;
+  }
+  const socket = type === 's';
+  warn({
+    code: socket ? 'SOCKET_SKIPPED' : 'KIND_SKIPPED',
+    message: `${show(path)} is ${socket ? 'a socket' : 'of a kind that no archive can hold'}; the backup does not hold it.`,
+    path,
+  });
+  return false;
 }
 
-/** find's complaint about one path: `find: '/srv/x': Permission denied`. */
+/** find's complaint about one path, in the C locale: `find: '/srv/x\ny': Permission denied`. */
 function toWarning(line: string): SourceWarning | null {
-  const found = /^find: [‘'`]?(.*?)['’]?: ([A-Z][^:]*)$/.exec(line);
+  const found = /^find: '(\/.*)': ([^:]+)$/.exec(line);
   if (!found?.[1] || !found[2]) return null;
   const path = unquote(found[1]);
-  if (path[0] !== 0x2f) return null;
-  return { code: 'FILE_UNREADABLE', message: `${path.toString()} cannot be read: ${found[2]}.`, path };
+  return {
+    code: 'FILE_UNREADABLE',
+    message: `${show(path)} cannot be listed (${found[2]}); the backup does not hold what is in it.`,
+    path,
+  };
 }

@@ -9,27 +9,26 @@ export async function tarArguments(
   signal: AbortSignal,
 ): Promise<string[]> {
   const help = (await session.run(['tar', '--help'], { signal })).stdout.toString('latin1');
-  const knows = (option: string): boolean => help.includes(option);
+  const ifKnown = (option: string): string[] => (help.includes(option) ? [option] : []);
   const pax = [
     'delete=atime',
     'delete=ctime',
-    // Without the process number that tar would put in, the same tree gives the same bytes.
+    // Without tar's process number and start time, the same tree gives the same bytes.
     'exthdr.name=%d/PaxHeaders/%f',
     'globexthdr.name=tarfleet/GlobalHead',
+    'globexthdr.mtime=0',
     `comment=${encodeRootList(roots)}`,
   ];
   return [
     ...['tar', '--create', '--file=-', '--format=pax', `--pax-option=${pax.join(',')}`],
-    ...['--numeric-owner', '--sparse', '--no-recursion', '--ignore-failed-read', '--quoting-style=c'],
-    ...(knows('--xattrs-include') ? ['--xattrs', '--xattrs-include=*'] : []),
-    ...(knows('--acls') ? ['--acls'] : []),
-    ...['--directory=/', '--null'],
-    ...(knows('--verbatim-files-from') ? ['--verbatim-files-from'] : []),
-    '--files-from=-',
+    // Blocks of 64 KiB, as much as a pipe holds.
+    ...['--blocking-factor=128', '--numeric-owner', '--sparse', '--ignore-failed-read', '--quoting-style=c'],
+    ...[...ifKnown('--xattrs'), ...ifKnown('--acls')],
+    ...['--directory=/', '--no-recursion', '--null', ...ifKnown('--verbatim-files-from'), '--files-from=-'],
   ];
 }
 
-/** The tools that a capture stands on. TOOL_MISSING says which to install. */
+/** The tools that files need on the server. TOOL_MISSING says which to install. */
 export async function assertTools(session: Session, signal: AbortSignal): Promise<void> {
   const { find, tar } = await session.capabilities(signal);
   const missing = [
