@@ -96,7 +96,7 @@ function launch(program: string, args: string[], user: ServerUser | null) {
   const child = spawn(program, args, {
     ...(user ?? {}),
     cwd: '/',
-    env: { LC_ALL: 'C', PATH: process.env.PATH ?? '' },
+    env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';

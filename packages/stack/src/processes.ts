@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../../..');
+/** Nothing of the starter's own environment reaches the apps by accident. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const KILL_AFTER_MS = 45_000;
 
 export interface Process {
@@ -32,7 +35,7 @@ export async function startProcess(
 ): Promise<{ process: Process; ready: Record<string, unknown> }> {
   const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, options.app, 'src/main.ts')], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...options.env },
+    env: { PATH, HOME: homedir(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];

@@ -3,6 +3,7 @@ export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
 export { makeNastyTree, makeRealisticTree } from './make-tree.ts';
 export { type RunningRedis, startRedis } from './redis.ts';
 export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.ts';
+export { signedFetch } from './s3/sigv4.ts';
 export { type RunningS3, startS3, testS3 } from './s3.ts';
 export { createTestDatabase, type TestDatabase, testRedisUrl } from './servers.ts';
 export { type RunningSshd, startSshd } from './sshd.ts';

@@ -1,7 +1,8 @@
 import type { JobEvent } from '@tarfleet/contracts';
 import type { JobRecord, Repositories, RestoreStatus } from '@tarfleet/db';
 import { v7 as uuidv7 } from 'uuid';
-import { type SettleOptions, settle } from './settle.ts';
+import type { SettleOptions } from './end.ts';
+import { settle } from './settle.ts';
 
 /** Document 1's states, by the step that brings them about. */
 const RESTORE_STATES: Record<string, RestoreStatus> = {

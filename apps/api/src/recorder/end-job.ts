@@ -1,5 +1,6 @@
 import type { Database, JobRecord } from '@tarfleet/db';
-import { type End, type SettleOptions, settle } from './settle.ts';
+import type { End, SettleOptions } from './end.ts';
+import { settle } from './settle.ts';
 
 interface EndOptions extends SettleOptions {
   db: Database;

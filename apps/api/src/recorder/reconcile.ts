@@ -8,7 +8,7 @@ import { planSweep } from '../planner/on-backup.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import { endJob } from './end-job.ts';
 import { applyInOrder } from './record.ts';
-import type { SettleOptions } from './settle.ts';
+import type { SettleOptions } from './end.ts';
 
 export interface ReconcilerOptions extends SettleOptions {
   db: Database;

@@ -2,7 +2,7 @@ import type { EventBatch, JobEvent, Progress } from '@tarfleet/contracts';
 import type { Database, JobRecord, Repositories } from '@tarfleet/db';
 import type { Logger } from '@tarfleet/kernel';
 import { applyEvent } from './apply-event.ts';
-import type { SettleOptions } from './settle.ts';
+import type { SettleOptions } from './end.ts';
 
 export interface Recorder {
   /** Stores a batch and lets its events have their effect. Rejects when the database is down: the batch then comes again. */

@@ -1,6 +1,6 @@
 import type { BackupResult, Failure } from '@tarfleet/contracts';
 import type { BackupStatus, JobRecord, Repositories } from '@tarfleet/db';
-import { completeArtifact, type End, failureOf, type SettleOptions } from './settle.ts';
+import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 /** The number of a job's very first attempt: see Delivery.attempt. */

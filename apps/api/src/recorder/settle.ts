@@ -1,18 +1,7 @@
-import type { EndState, Failure, JobResult, ResultOf } from '@tarfleet/contracts';
+import type { ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
+import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { settleBackup } from './settle-backup.ts';
-
-export interface End {
-  state: EndState;
-  at: Date;
-  result: JobResult | null;
-  failure: Failure | null;
-}
-
-export interface SettleOptions {
-  /** How long after the end of a backup its dead attempts' left-overs stay, in milliseconds. */
-  sweepGraceMs: number;
-}
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
 
@@ -71,19 +60,6 @@ export async function settle(
 function afterSweep(end: End): { sweptAt: Date } | { sweepAfter: Date } {
   const done = end.state === 'completed' || end.failure?.code === 'CONFLICT';
   return done ? { sweptAt: end.at } : { sweepAfter: new Date(end.at.getTime() + SWEEP_AGAIN_MS) };
-}
-
-export async function completeArtifact(tx: Repositories, result: ResultOf<'artifact'>): Promise<void> {
-  const { kind: _kind, artifactId, startedAt, endedAt, ...done } = result;
-  await tx.artifacts.complete(artifactId, {
-    ...done,
-    startedAt: new Date(startedAt),
-    completedAt: new Date(endedAt),
-  });
-}
-
-export function failureOf(end: Pick<End, 'failure'>): Failure {
-  return end.failure ?? { code: 'INTERNAL', message: 'The job ended without a result.', retryable: false };
 }
 
 async function settleRestore(tx: Repositories, job: JobRecord, end: End): Promise<void> {
