@@ -72,7 +72,7 @@ test('request bodies are closed: a misspelled field is a fault', () => {
   const walk = (where: string, schema: unknown): void => {
     if (typeof schema !== 'object' || schema === null) return;
     const node = schema as Record<string, unknown>;
-    if (node.properties && node.additionalProperties !== false) loose.push(where);
+    if (node.properties && node.additionalProperties === undefined) loose.push(where);
     for (const [name, child] of Object.entries(node)) walk(`${where}/${name}`, child);
   };
   for (const { path, method, operation } of operations()) {

@@ -52,7 +52,7 @@ export interface TestApp {
     ask?: Ask,
   ): Promise<LightMyRequestResponse>;
   /** Another app on the same database, as a second replica. */
-  replica(): Promise<Api>;
+  replica(changes?: { db: Database }): Promise<Api>;
   close(): Promise<void>;
 }
 
@@ -145,8 +145,8 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       for (const projectId of projects) await db.projectMembers.add({ projectId, userId: made.id, role });
       return { user: made, token: await login(made.email) };
     },
-    async replica() {
-      const other = await buildApp(deps);
+    async replica(changes) {
+      const other = await buildApp({ ...deps, ...changes });
       replicas.push(other);
       return other;
     },

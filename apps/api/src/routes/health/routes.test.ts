@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { createDatabase } from '@tarfleet/db';
 import { startRedis } from '@tarfleet/testbed';
 import { buildTestApp } from '../../testing/test-app.ts';
 
@@ -25,6 +26,25 @@ test('ready while both parts answer, and which one is down when it does not', as
   } finally {
     await t.close();
     await redis.stop();
+  }
+});
+
+test('while the database is gone, requests are told to come back', async () => {
+  const t = await buildTestApp();
+  const gone = createDatabase({ url: 'postgres://user:canary-4711@127.0.0.1:1/none' });
+  try {
+    const { token } = await t.as('admin');
+    const app = await t.replica({ db: gone });
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await app.inject({ url: '/api/servers', headers });
+    expect([answer.statusCode, answer.json().code]).toEqual([503, 'UNAVAILABLE']);
+    expect(answer.headers['retry-after']).toBeTruthy();
+    const ready = await app.inject({ url: '/readyz' });
+    expect(ready.json().parts).toEqual({ database: 'down', queue: 'up' });
+    expect(answer.body + ready.body + t.logged()).not.toContain('canary-4711');
+  } finally {
+    await t.close();
+    await gone.close();
   }
 });
 

@@ -1,6 +1,7 @@
 import type { Database, JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import type { Api } from '../../api-type.ts';
 import { type CancelOptions, cancelJob } from '../../cancel.ts';
 import { streamEvents } from '../../live/event-stream.ts';
@@ -58,7 +59,7 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
         params: IdParams,
         querystring: EventsQuery,
         headers: EventsHeaders,
-        produces: ['text/event-stream'],
+        response: { 200: { content: { 'text/event-stream': { schema: Type.String() } } } },
       },
     },
     async (request, reply) => {
