@@ -1,0 +1,49 @@
+import { AppError } from '@tarfleet/kernel';
+import type { Session } from '@tarfleet/transport';
+import type { SourceWarning } from '../../types.ts';
+import { createTail, readLines } from '../read-lines.ts';
+import type { Group } from './locate.ts';
+import { MERGE_SCRIPT } from './merge-script.ts';
+import { serverFault } from './server-words.ts';
+import { type Stage, stageWords } from './stage.ts';
+
+const ATTRIBUTES = /^cp: (preserving|setting|failed to preserve|failed to set|cannot set) .*$/;
+
+/** Moves what is staged to where it belongs. What cannot be moved does not keep the rest from it, but is an error. */
+export async function merge(options: {
+  session: Session;
+  stage: Stage;
+  group: Group;
+  overwrite: boolean;
+  signal: AbortSignal;
+  warn(warning: SourceWarning): void;
+}): Promise<void> {
+  const { session, stage, group, overwrite, signal, warn } = options;
+  const roots = group.roots.flatMap((root) => [root.staged, root.anchor, root.rest]);
+  const command = await session.exec(
+    ['sh', '-c', MERGE_SCRIPT, 'sh', ...stageWords(stage), overwrite ? '1' : '0', ...roots],
+    { signal },
+  );
+  command.stdin.end();
+  command.stdout.resume();
+  const tail = createTail();
+  let faults = 0;
+  const [exit] = await Promise.all([
+    command.done,
+    readLines(command.stderr, (line) => {
+      if (ATTRIBUTES.test(line)) {
+        warn({
+          code: 'ATTRIBUTES_NOT_RESTORED',
+          message: `The server said: ${Buffer.from(line.slice(0, 500), 'latin1').toString()}`,
+        });
+        return;
+      }
+      faults += 1;
+      tail.add(line.replaceAll('/proc/self/fd/9', 'stage'));
+    }),
+  ]);
+  if (faults > 0) throw serverFault('Not everything could be put in its place', tail.text());
+  if (exit.code !== 0) {
+    throw new AppError('COMMAND_FAILED', `The restore stopped on the server (${exit.signal ?? exit.code}).`);
+  }
+}

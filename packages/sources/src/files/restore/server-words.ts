@@ -1,0 +1,14 @@
+import { AppError } from '@tarfleet/kernel';
+
+const FULL = /No space left on device|Disk quota exceeded/;
+
+/** The fault behind what a command on the server printed. */
+export function serverFault(what: string, words: string): AppError {
+  if (FULL.test(words)) {
+    return new AppError(
+      'INSUFFICIENT_STORAGE',
+      `The server's disk is full: a restore needs room for a second copy of what it puts back. Make room there, then restore again. ${words}`,
+    );
+  }
+  return new AppError('COMMAND_FAILED', `${what}: ${words}`);
+}

@@ -1,0 +1,86 @@
+import { AppError } from '@tarfleet/kernel';
+import type { Session } from '@tarfleet/transport';
+import type { Group } from './locate.ts';
+import { serverFault } from './server-words.ts';
+
+/** A folder of ours alone on the server, in which files wait until all of them are there. */
+export interface Stage {
+  base: Buffer;
+  name: string;
+  /** Device and inode, so that another folder under its name is not taken for it; empty until it is made. */
+  identity: string;
+}
+
+/** Where tar puts what it extracts, and where what is in the way is moved, both inside the stage. */
+export const TREE = 'tree';
+export const ASIDE = 'aside';
+
+/**
+ * Removes `./$2`, a stage of ours, from the folder `$1`, and leaves that folder's own time as it was. A mount
+ * below it would be left alone. `$3` is the stage's identity, or empty for whichever is there.
+ */
+const REMOVE = `
+remove_stage() {
+  [ -e "./$2" ] || [ -L "./$2" ] || return 0
+  if [ -L "./$2" ] || [ ! -d "./$2" ] || [ "$(stat -c %u "./$2")" != "$(id -u)" ]; then
+    printf '%s/%s is not the folder that Tarfleet made.\\n' "$1" "$2" >&2; return 1
+  fi
+  [ -z "$3" ] || [ "$(stat -c %d:%i "./$2")" = "$3" ] || return 0
+  [ "$(id -u)" = 0 ] || find "./$2" -type d ! -perm -700 -exec chmod u+rwx {} ';'
+  rm -rf --one-file-system -- "./$2"
+}
+cd -P -- "$1" && [ "$PWD" = "$1" ] || { printf '%s has moved.\\n' "$1" >&2; exit 1; }
+modified=$(stat -c %y .)
+`;
+
+const KEEP_TIME = 'touch -m -d "$modified" . 2>/dev/null\n';
+
+const MAKE_SCRIPT = `umask 077
+${REMOVE}
+remove_stage "$1" "$2" "$3" && mkdir -- "./$2" && mkdir -- "./$2/${TREE}" "./$2/${ASIDE}" || exit 1
+${KEEP_TIME}
+stat -c %d:%i "./$2"`;
+
+const REMOVE_SCRIPT = `${REMOVE}
+remove_stage "$1" "$2" "$3" || exit 1
+${KEEP_TIME}
+exit 0`;
+
+export function plannedStage(group: Group, jobId: string): Stage {
+  return { base: group.base, name: `.tarfleet-restore-${jobId}`, identity: '' };
+}
+
+/**
+ * Makes the stage anew and gives its identity; what an earlier attempt of the same job left under its name is
+ * removed first.
+ */
+export async function makeStage(session: Session, stage: Stage, signal: AbortSignal): Promise<string> {
+  const made = await session.run(['sh', '-c', MAKE_SCRIPT, 'sh', stage.base, stage.name, ''], { signal });
+  const identity = made.stdout.toString().trim();
+  if (made.code === 0 && /^\d+:\d+$/.test(identity)) return identity;
+  throw serverFault(
+    `No working folder could be made in ${stage.base.toString()}`,
+    made.stderr.toString().trim() || `exit ${made.code}`,
+  );
+}
+
+export async function removeStage(session: Session, stage: Stage, signal: AbortSignal): Promise<void> {
+  const { base, name, identity } = stage;
+  const removed = await session.run(['sh', '-c', REMOVE_SCRIPT, 'sh', base, name, identity], { signal });
+  if (removed.code === 0) return;
+  throw new AppError(
+    'COMMAND_FAILED',
+    `The working folder ${base.toString()}/${name} could not be removed: ${removed.stderr.toString().trim()}`,
+  );
+}
+
+/** The beginning of every script that works in the stage: `$1` to `$3` say which it is; they are shifted away. */
+export const ENTER_STAGE = `cd -P -- "$1" && cd -P -- "./$2" && [ "$(stat -c %d:%i .)" = "$3" ] || {
+  printf 'The working folder %s/%s is gone.\\n' "$1" "$2" >&2; exit 1
+}
+shift 3
+`;
+
+export function stageWords(stage: Stage): [Buffer, string, string] {
+  return [stage.base, stage.name, stage.identity];
+}
