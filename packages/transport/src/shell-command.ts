@@ -71,9 +71,9 @@ export function quote(argument: string | Buffer): ByteText {
  * Any script as plain ASCII on one line, free of quotes, newlines and `!`: bytes outside a safe set travel as
  * octal escapes of `printf %b` (POSIX: `\0ddd`). ssh libraries send commands as UTF-8 text, csh cannot quote a
  * newline, fish has its own escapes: none of that can touch this form. The locale is set first, since a shell
- * in a multibyte locale may misread bytes.
+ * in a multibyte locale may misread bytes, and traces (`set -x`, inherited through SHELLOPTS) are turned off.
  */
 function armour(script: ByteText): string {
   const octal = (char: string): string => `\\0${char.charCodeAt(0).toString(8).padStart(3, '0')}`;
-  return `LC_ALL=C; export LC_ALL; eval "$(printf %b "${script.replace(UNSAFE, octal)}")"`;
+  return `set +xv; LC_ALL=C; export LC_ALL; eval "$(printf %b "${script.replace(UNSAFE, octal)}")"`;
 }

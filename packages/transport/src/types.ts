@@ -3,7 +3,10 @@ import type { Readable, Writable } from 'node:stream';
 import type { ServerSecrets, ServerTarget } from '@tarfleet/contracts';
 
 export interface ExecOptions {
-  /** Aborting it ends the command and all it started, on the server too, and rejects `done` with the reason. */
+  /**
+   * Aborting it ends the command and all it started, on the server too (TERM, then KILL after 2 s, to its process
+   * group), and rejects `done` with the reason. What moved to a group of its own (`setsid`) is not found.
+   */
   signal: AbortSignal;
   /** More environment; LC_ALL=C is always set. */
   env?: Record<string, string>;
@@ -15,14 +18,23 @@ export interface Exit {
   signal: string | null;
 }
 
-/** A running command. The caller must read `stdout` and `stderr` to their ends, or destroy them. */
+/**
+ * A running command. The caller must read `stdout` and `stderr` to their ends, both at once, or destroy them: one
+ * that fills up unread holds the command back. None of the streams needs an error listener.
+ */
 export interface RemoteProcess {
+  /** Fails with COMMAND_FAILED when the command ends before it has read everything. End it, even when it is not used. */
   stdin: Writable;
+  /** Ends only once the command has ended as well. Destroyed early, it ends the command as a closed pipe would. */
   stdout: Readable;
   stderr: Readable;
   /**
-   * How it ended. Rejects with CONNECTION_LOST (retryable) when the connection broke first, BECOME_FAILED when
-   * sudo refused, or the abort's reason; after a break, `stdout` ends with an error too, never cleanly.
+   * How it ended, once its output has been read. Rejects with CONNECTION_LOST (retryable) when the connection broke
+   * or the session was closed first, or with the abort's reason, when nothing of the command is left; `stdout` and
+   * `stderr` then end with the same error, never cleanly. Nobody needs to wait for it.
+   *
+   * A command whose connection broke cannot be ended: it lives on until it writes to its closed output (SIGPIPE)
+   * or reads the end of its input. What must not happen twice needs a guard on the server.
    */
   done: Promise<Exit>;
 }
@@ -34,7 +46,12 @@ export interface RunResult extends Exit {
 }
 
 export interface Session {
-  /** Starts a command. Arguments are bytes or text and reach it as they are, whatever they hold; no shell looks at them. */
+  /**
+   * Starts a command, in the root folder. Arguments are bytes or text and reach it as they are, whatever they hold; no
+   * shell looks at them. Over ssh at most 8 run at once on a session, more wait for a place. Errors: COMMAND_FAILED
+   * (a NUL byte, over 120 KiB of arguments, or the server would not start it), CONNECTION_LOST, BECOME_FAILED,
+   * TOOL_MISSING (no sudo). A program that is not there is exit code 127, one that may not be run is 126.
+   */
   exec(argv: readonly (string | Buffer)[], options: ExecOptions): Promise<RemoteProcess>;
   /**
    * Runs a small command to its end, with `input` on stdin. Output over 1 MiB is COMMAND_FAILED.
@@ -52,7 +69,7 @@ export interface Session {
 export interface Capabilities {
   user: string;
   uid: number;
-  /** Tool name (`tar`, `find`, `bsdtar`, `busybox`, `sudo`, `sha256sum`, `setsid`) to its version line, null where it is missing. */
+  /** Tool name (`tar`, `find`, `bsdtar`, `busybox`, `sudo`, `sha256sum`, `setsid`, `gzip`) to its version line, null where it is missing. */
   tools: Record<string, string | null>;
   /** Which implementation answers to `tar` and `find`. */
   tar: 'gnu' | 'bsd' | 'busybox' | 'other' | null;
@@ -63,7 +80,9 @@ export interface Capabilities {
 export interface Transport {
   /**
    * Connects. Errors: SERVER_UNREACHABLE (retryable), SERVER_AUTH_FAILED, HOST_KEY_CHANGED, HOST_KEY_NOT_PINNED
-   * (unless `pinning` allows a first sight), BECOME_FAILED, LOCAL_NOT_ALLOWED.
+   * (unless `pinning` allows a first sight), BECOME_FAILED, TOOL_MISSING (no sudo), LOCAL_NOT_ALLOWED, those of
+   * `openSecrets`, or the signal's reason. `details.fingerprint` of an error is the key that the target showed, where
+   * it came that far (null or absent otherwise; a jump host's is `details.jumpFingerprint`).
    */
   connect(request: ConnectRequest): Promise<Session>;
 }

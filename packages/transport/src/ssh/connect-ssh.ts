@@ -1,12 +1,10 @@
-import type { Duplex } from 'node:stream';
-import type { JumpTarget, SshTarget } from '@tarfleet/contracts';
+import type { SshTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
-import type { Client } from 'ssh2';
 import { createSession } from '../create-session.ts';
 import type { ConnectRequest, Session } from '../types.ts';
-import { connectError } from './errors.ts';
-import type { Become } from './launch-script.ts';
-import { openClient } from './open-client.ts';
+import { labelOf, withDetails } from './errors.ts';
+import { openJump, openTunnel } from './jump.ts';
+import { type OpenClient, type OpenOptions, openClient } from './open-client.ts';
 import { createSshSession } from './ssh-session.ts';
 
 export interface SshSettings {
@@ -15,6 +13,9 @@ export interface SshSettings {
   keepaliveMs: number;
 }
 
+/** A connection made only to end a command. */
+const REOPEN_MS = 5000;
+
 /** A session on an ssh server, through its jump host where it has one, with root's rights where it says so. */
 export async function connectSsh(
   target: SshTarget,
@@ -22,65 +23,50 @@ export async function connectSsh(
   settings: SshSettings,
 ): Promise<Session> {
   const { openSecrets, signal, pinning = 'required' } = request;
-  const common = { openSecrets, signal, pinning, ...settings };
   const { jump } = target;
-  // A jump host is pinned like any other server: only the target itself may be seen for the first time.
-  const jumped = jump
-    ? await openClient({
-        ...common,
-        target: jump,
-        label: `the jump host ${labelOf(jump)}`,
-        pinning: 'required',
-      })
-    : null;
   const label = jump ? `${labelOf(target)} through ${jump.name}` : labelOf(target);
-  try {
-    const { client, fingerprint, secrets } = await openClient({
-      ...common,
-      target,
+  // sudo reads one line; what follows would reach the command as its input.
+  const openOwn: ConnectRequest['openSecrets'] = async (own) => {
+    const secrets = await openSecrets(own);
+    if (!/[\r\n\0]/.test(secrets.becomePassword ?? '')) return secrets;
+    throw new AppError('BECOME_FAILED', `The sudo password stored for ${label} holds a line break.`);
+  };
+  const gate = jump ? await openJump(jump, request, settings) : null;
+  const open = (how: Pick<OpenOptions, 'signal' | 'pinning' | 'target'>): Promise<OpenClient> =>
+    openClient({
+      ...settings,
+      ...how,
       label,
-      ...(jumped ? { tunnel: () => openTunnel(jumped.client, target, label) } : {}),
+      openSecrets: openOwn,
+      ...(gate
+        ? { tunnel: () => openTunnel(gate, target, label, how.signal, settings.connectTimeoutMs) }
+        : {}),
     });
-    const become: Become = target.become === 'sudo' ? { password: secrets.becomePassword ?? null } : null;
-    const ssh = createSshSession({ client, label, become, logger: settings.logger });
-    jumped?.client.once('close', () => ssh.lose(null));
+  try {
+    const { client, fingerprint, secrets } = await open({ target, signal, pinning });
+    const ssh = createSshSession({
+      client,
+      label,
+      become: target.become === null ? null : { password: secrets.becomePassword ?? null },
+      logger: settings.logger,
+      reopen: async () => {
+        const pinned = { ...target, hostKey: fingerprint };
+        return (await open({ target: pinned, signal: AbortSignal.timeout(REOPEN_MS), pinning: 'required' }))
+          .client;
+      },
+    });
+    gate?.once('close', () => ssh.lose(null));
     const close = async (): Promise<void> => {
       await ssh.close();
-      jumped?.client.end();
+      gate?.end();
     };
     const session = createSession({ exec: ssh.exec, close }, fingerprint);
-    if (become) await checkBecome(session, label, signal, fingerprint);
+    if (target.become) await checkBecome(session, label, signal, fingerprint);
     return session;
   } catch (error) {
-    jumped?.client.end();
+    gate?.end();
     throw error;
   }
-}
-
-function labelOf(target: SshTarget | JumpTarget): string {
-  return `${target.name} (${target.host}:${target.port})`;
-}
-
-/** A connection from the jump host to the target's port. */
-function openTunnel(client: Client, target: SshTarget, label: string): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const refused = (error: Error): void =>
-      reject(
-        connectError(new Error(`the jump host could not reach it (${error.message})`), {
-          label,
-          username: target.username,
-          fingerprint: null,
-        }),
-      );
-    try {
-      client.forwardOut('127.0.0.1', 0, target.host, target.port, (error, channel) =>
-        error ? refused(error) : resolve(channel),
-      );
-    } catch (error) {
-      // ssh2 throws when the jump host's connection is gone already.
-      refused(error as Error);
-    }
-  });
 }
 
 /** Fails early, and with the session closed, when sudo does not give root's rights. */
@@ -99,7 +85,6 @@ async function checkBecome(
   } catch (error) {
     await session.close();
     if (!(error instanceof AppError)) throw error;
-    const { code, message, retryable, cause } = error;
-    throw new AppError(code, message, { retryable, cause, details: { fingerprint } });
+    throw withDetails(error, { fingerprint });
   }
 }

@@ -1,4 +1,5 @@
 /** The one place where what ssh2 and sockets report becomes an AppError. */
+import type { JumpTarget, SshTarget } from '@tarfleet/contracts';
 import { AppError, errnoOf } from '@tarfleet/kernel';
 
 export interface HostFacts {
@@ -57,4 +58,15 @@ export function lostError(label: string, cause: unknown): AppError {
 function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/\.$/, '').slice(0, 200);
+}
+
+/** How messages call a host. */
+export function labelOf(target: SshTarget | JumpTarget): string {
+  return `${target.name} (${target.host}:${target.port})`;
+}
+
+/** The same error with other facts for the client. */
+export function withDetails(error: AppError, details: object): AppError {
+  const { code, message, retryable, cause } = error;
+  return new AppError(code, message, { retryable, cause, details });
 }

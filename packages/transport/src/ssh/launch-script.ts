@@ -4,8 +4,10 @@ import { type Argv, commandLine, shellCommand } from '../shell-command.ts';
 export interface LaunchScript {
   /** For the login shell. */
   line: string;
-  /** Printed on stdout, alone on a line, and on stderr with the process group id, right before the command starts. */
+  /** Printed on stderr before the process group id and a newline, as the last thing before the command. */
   marker: Buffer;
+  /** The line on stdout after which the command's own output begins. */
+  outputMark: Buffer;
   /** sudo's prompt for the password. */
   prompt: Buffer;
   /** Printed on stderr when there is no sudo. */
@@ -21,11 +23,11 @@ export type Become = { password: string | null } | null;
  */
 function announce(first: string, second: string): string {
   return [
-    `{ IFS= read -r tf </proc/$$/stat; } 2>/dev/null && { tf=\${tf##*) }; tf=\${tf#* }; tf=\${tf#* }; tf=\${tf%% *}; }`,
-    `[ -n "$tf" ] || tf=$(ps -o pgid= -p $$ 2>/dev/null) || tf=$$`,
+    `tf_g=; { IFS= read -r tf_g </proc/$$/stat; } 2>/dev/null && { tf_g=\${tf_g##*) }; tf_g=\${tf_g#* }; tf_g=\${tf_g#* }; tf_g=\${tf_g%% *}; }`,
+    `[ -n "$tf_g" ] || tf_g=$(ps -o pgid= -p $$ 2>/dev/null) || tf_g=$$`,
     // When nobody listens any more, the command must not start.
     `printf '%s%s\\n' ${first} ${second} || exit 141`,
-    `printf '%s%s %d\\n' ${first} ${second} "$tf" >&2 || exit 141`,
+    `printf '%s%s %d\\n' ${first} ${second} "$tf_g" >&2 || exit 141`,
   ].join('\n');
 }
 
@@ -50,6 +52,7 @@ export function launchScript(argv: Argv, env: Record<string, string>, become: Be
   return {
     line,
     marker: Buffer.from(m1 + m2),
+    outputMark: Buffer.from(`${m1 + m2}\n`),
     prompt: Buffer.from(p1 + p2),
     noSudo: Buffer.from(n1 + n2),
   };

@@ -55,14 +55,14 @@ export function awaitLaunch(
       resolve({ ...opened, processGroup, stdoutHead, stderrHead });
     };
     const onClose = (): void => {
-      const noise = said(err.text());
+      const noise = said(out.text() + err.text());
       const lost = options.lost();
       if (lost) fail(lost);
       else fail(become ? becomeFailed(options.host, become, asked, noise) : notStarted(options.host, noise));
     };
     const timer = setTimeout(() => {
       const seconds = Math.round(options.timeoutMs / 1000);
-      const noise = `it gave no answer within ${seconds} s. ${said(err.text())}`.trim();
+      const noise = `it gave no answer within ${seconds} s. ${said(out.text() + err.text())}`.trim();
       fail(become ? becomeFailed(options.host, become, asked, noise) : notStarted(options.host, noise));
     }, options.timeoutMs);
 
@@ -70,8 +70,8 @@ export function awaitLaunch(
     channel.on('data', (chunk: Buffer) => {
       if (stdoutHead !== null) stdoutHead = Buffer.concat([stdoutHead, chunk]);
       else {
-        const after = out.find(chunk, script.marker);
-        if (after) stdoutHead = after.subarray(1);
+        const after = out.find(chunk, script.outputMark);
+        if (after) stdoutHead = after;
         else if (out.size() > MAX_NOISE_BYTES) return fail(tooNoisy(options.host));
       }
       check();
@@ -86,7 +86,10 @@ export function awaitLaunch(
       const rest = err.find(chunk, script.marker);
       const line = rest?.indexOf('\n') ?? -1;
       if (rest && line >= 0) {
-        processGroup = Number(rest.subarray(0, line).toString('latin1').trim());
+        const group = Number(rest.subarray(0, line).toString('latin1').trim());
+        // Signals go to this number negated, and -0 and -1 mean far more than one group.
+        if (!Number.isInteger(group) || group < 2) return fail(notStarted(options.host, ''));
+        processGroup = group;
         stderrHead = rest.subarray(line + 1);
         return check();
       }

@@ -23,6 +23,10 @@ export interface ProcessOptions {
 
 /** How long a channel may take to close after everything that held it was killed. */
 const CLOSE_GRACE_MS = 1000;
+/** The server takes 2.5 s at most to end a group; over a connection that hangs nobody learns that. */
+const KILL_TIMEOUT_MS = 8000;
+/** In which the channel of a command that has exited closes, once its output is out of the way. */
+const DRAIN_MS = 250;
 
 /** Streams and end of a launched command. */
 export function createRemoteProcess(launched: Launched, options: ProcessOptions): TrackedProcess {
@@ -35,11 +39,17 @@ export function createRemoteProcess(launched: Launched, options: ProcessOptions)
   // The caller may look at the streams first; until then nobody waits for `done`.
   done.promise.catch(() => undefined);
 
+  const closedWithin = (ms: number): Promise<boolean> =>
+    Promise.race([closed.then(() => true), sleep(ms, false, { ref: false })]);
   const endGroup = async (): Promise<void> => {
-    await options.kill(processGroup).catch(() => {
-      // No second channel to be had: sshd itself can signal the group of a command that it started.
+    // A command that has exited left nothing in its group, and its number free for others, unless something
+    // still holds its output open.
+    if (ended.exit !== null && (await closedWithin(DRAIN_MS))) return;
+    const killed = options.kill(processGroup).catch(() => {
+      // Not to be had in any other way: sshd itself can signal the group of a command that it started.
       if (!settled) channel.signal('KILL');
     });
+    await Promise.race([killed, sleep(KILL_TIMEOUT_MS, undefined, { ref: false })]);
   };
   const stdout = createRelay(channel, launched.stdoutHead, () => {
     // A reader who leaves early ends a local command by SIGPIPE; ssh has nothing like it.
@@ -67,14 +77,15 @@ export function createRemoteProcess(launched: Launched, options: ProcessOptions)
       failWith(reason);
       stdin.close();
       await endGroup();
-      await Promise.race([closed, sleep(CLOSE_GRACE_MS, undefined, { ref: false })]);
+      await closedWithin(CLOSE_GRACE_MS);
       channel.close();
       settle(() => done.reject(reason));
     })();
     return ending;
   };
   const lose = (error: AppError): void => {
-    if (settled) return;
+    // What is being ended keeps its reason.
+    if (settled || ending) return;
     failWith(error);
     settle(() => done.reject(error));
   };

@@ -18,6 +18,8 @@ export interface SshSessionOptions {
   label: string;
   become: Become;
   logger: Logger;
+  /** One more connection to the same server, to end commands with where this one has no room. */
+  reopen: () => Promise<Client>;
 }
 
 export interface SshSession {
@@ -33,12 +35,13 @@ const MAX_KILLERS = 2;
 /** A sudo that asks something we do not recognise never answers; a loaded machine may take a while. */
 const LAUNCH_TIMEOUT_MS = 60_000;
 const CHANNEL_PATIENCE_MS = 60_000;
-const KILL_PATIENCE_MS = 2000;
+const KILL_PATIENCE_MS = 300;
 /** How long an abort waits for a command that is still starting, so as to end it on the server. */
 const START_GRACE_MS = 2000;
 
 /** Commands over one connection. Owns it: `close` ends it. */
-export function createSshSession({ client, label, become, logger }: SshSessionOptions): SshSession {
+export function createSshSession(options: SshSessionOptions): SshSession {
+  const { client, label, become, logger, reopen } = options;
   const running = new Set<TrackedProcess>();
   const starts = new Set<Promise<TrackedProcess>>();
   const commands = createLimiter(MAX_COMMANDS);
@@ -50,16 +53,22 @@ export function createSshSession({ client, label, become, logger }: SshSessionOp
   const lose = (cause: unknown): void => {
     lost ??= lostError(label, cause);
     for (const command of [...running]) command.lose(lost);
+    client.destroy();
   };
   client.on('error', (error) => {
     lastFault = error;
   });
   client.once('close', () => lose(lastFault));
 
-  const launch = async (argv: Argv, env: Record<string, string>, patienceMs: number): Promise<Launched> => {
+  const launch = async (
+    over: Client,
+    argv: Argv,
+    env: Record<string, string>,
+    patienceMs: number,
+  ): Promise<Launched> => {
     if (lost) throw lost;
     const script = launchScript(argv, env, become);
-    const opened = await openChannel(client, script.line, { label, lost: () => lost, patienceMs });
+    const opened = await openChannel(over, script.line, { label, lost: () => lost, patienceMs });
     return awaitLaunch(opened, script, become, {
       host: label,
       timeoutMs: LAUNCH_TIMEOUT_MS,
@@ -80,17 +89,26 @@ export function createSshSession({ client, label, become, logger }: SshSessionOp
     if (lost) command.lose(lost);
     return command;
   };
+  const runQuietly = async (over: Client, argv: Argv): Promise<void> => {
+    const { channel } = await launch(over, argv, {}, KILL_PATIENCE_MS);
+    channel.resume();
+    channel.stderr.resume();
+    await once(channel, 'close');
+  };
   const kill = createGroupKiller(async (argv) => {
     const release = await killers.acquire();
+    let spare: Client | null = null;
     try {
-      const { channel } = await launch(argv, {}, KILL_PATIENCE_MS);
-      channel.resume();
-      channel.stderr.resume();
-      await once(channel, 'close');
+      await runQuietly(client, argv).catch(async (error: unknown) => {
+        if (lost) throw error;
+        spare = await reopen();
+        await runQuietly(spare, argv);
+      });
     } catch (error) {
-      logger.warn({ err: error, server: label }, 'could not end a command over a second channel');
+      logger.warn({ err: error, server: label }, 'could not end a command on the server');
       throw error;
     } finally {
+      (spare as Client | null)?.end();
       release();
     }
   });
@@ -103,7 +121,7 @@ export function createSshSession({ client, label, become, logger }: SshSessionOp
       release();
       throw closedError(label);
     }
-    const starting = launch(argv, env ?? {}, CHANNEL_PATIENCE_MS).then(
+    const starting = launch(client, argv, env ?? {}, CHANNEL_PATIENCE_MS).then(
       (launched) => track(launched, signal, release),
       (error: unknown) => {
         release();
