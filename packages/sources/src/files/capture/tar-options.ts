@@ -13,7 +13,7 @@ export async function tarArguments(
   const pax = [
     'delete=atime',
     'delete=ctime',
-    // Without tar's process number and start time, the same tree gives the same bytes.
+    // Without tar's process number and start time, the same tree gives the same bytes (but for sparse files).
     'exthdr.name=%d/PaxHeaders/%f',
     'globexthdr.name=tarfleet/GlobalHead',
     'globexthdr.mtime=0',
