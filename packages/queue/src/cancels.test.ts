@@ -21,11 +21,11 @@ onBothBackends((backend) => {
     await producer.enqueue(job);
     await producer.enqueue(bystander);
     await eventually(() => (deliveries.length === 2 ? true : undefined));
-    await other.requestCancel(job.jobId, 'Cancelled by ann@example.org.');
+    await other.requestCancel(job.jobId, 'Cancelled by ann \ud83d.');
     await other.requestCancel(job.jobId, 'Cancelled by bob@example.org.');
     const state = await untilState(producer, job, 'failed');
     expect(JSON.parse(state.state === 'failed' ? state.reason : '')).toEqual({
-      ...{ code: 'CANCELLED', message: 'Cancelled by ann@example.org.', retryable: false },
+      ...{ code: 'CANCELLED', message: 'Cancelled by ann \ud83d.', retryable: false },
     });
     expect(await producer.state(bystander)).toEqual({ state: 'active' });
     await producer.requestCancel(bystander.jobId, 'both');
@@ -111,8 +111,7 @@ onBothBackends((backend) => {
     const records = await hub.queue(CANCELS_QUEUE);
     const [old, fresh] = [aJob(backend.pool()), aJob(backend.pool())];
     const timestamp = Date.now() - 40 * 24 * 3_600_000;
-    const record = { jobId: old.jobId, reason: 'old', createdAt: new Date(timestamp).toISOString() };
-    await records.add('cancel', record, { jobId: cancelId(old.jobId), timestamp });
+    await records.add('cancel', {}, { jobId: cancelId(old.jobId), timestamp });
     await producer.requestCancel(fresh.jobId, 'fresh');
     const job = aJob(backend.pool());
     const deliveries: Delivery[] = [];

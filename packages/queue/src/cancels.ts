@@ -2,6 +2,7 @@ import { createParser } from '@tarfleet/contracts';
 import { Type } from 'typebox';
 import { withDeadline } from './deadline.ts';
 import type { Hub } from './hub.ts';
+import { decodeValue, encodeValue } from './job-data.ts';
 import { CANCELS_QUEUE, cancelId } from './names.ts';
 
 /** A record older than this belongs to a job that ended long ago without anybody clearing up. */
@@ -15,8 +16,12 @@ const parseRecord = createParser(
 /** Leaves the record of a cancel; a second one for the same job changes nothing. */
 export async function addCancel(hub: Hub, jobId: string, reason: string): Promise<void> {
   const queue = await hub.queue(CANCELS_QUEUE);
-  const record = { jobId, reason: reason.replaceAll('\0', ''), createdAt: new Date().toISOString() };
-  await queue.add('cancel', record, { jobId: cancelId(jobId), removeOnComplete: false, removeOnFail: false });
+  const body = encodeValue({ jobId, reason, createdAt: new Date().toISOString() });
+  await queue.add(
+    'cancel',
+    { body },
+    { jobId: cancelId(jobId), removeOnComplete: false, removeOnFail: false },
+  );
 }
 
 export async function removeCancel(hub: Hub, jobId: string): Promise<void> {
@@ -48,17 +53,39 @@ export function createCancelWatch(hub: Hub): CancelWatch {
     const queue = await hub.queue(CANCELS_QUEUE);
     return new Set(await queue.getRanges(['wait'], 0, -1));
   };
+  let running: Promise<Set<string>> | undefined;
+  let following: Promise<Set<string>> | undefined;
+  const startList = (): Promise<Set<string>> => {
+    const current = list().finally(() => {
+      if (running === current) running = undefined;
+    });
+    running = current;
+    return current;
+  };
+  /** A listing that began after this call; those who ask while one runs share the one after it. */
+  const freshList = (): Promise<Set<string>> => {
+    if (!running) return startList();
+    following ??= running.then(
+      () => begin(),
+      () => begin(),
+    );
+    return following;
+  };
+  const begin = (): Promise<Set<string>> => {
+    following = undefined;
+    return startList();
+  };
   const match = async (ids: string[], recorded: Set<string>): Promise<string | null> => {
     const id = ids.map(cancelId).find((candidate) => recorded.has(candidate));
     if (id === undefined) return null;
     const job = await (await hub.queue(CANCELS_QUEUE)).getJob(id);
     // Cleared between the two calls.
     if (!job) return null;
-    const record = parseRecord(job.data);
+    const record = parseRecord(decodeValue((job.data as { body?: unknown } | null)?.body));
     return record.ok ? record.value.reason : 'The job was cancelled.';
   };
   const poll = async (): Promise<void> => {
-    const recorded = await list();
+    const recorded = await freshList();
     for (const entry of [...watched]) {
       const reason = await match(entry.ids, recorded);
       if (reason !== null && watched.delete(entry)) entry.onCancel(reason);
@@ -81,7 +108,7 @@ export function createCancelWatch(hub: Hub): CancelWatch {
   };
 
   return {
-    find: (jobIds) => withDeadline(callMs, async () => match(jobIds, await list())),
+    find: (jobIds) => withDeadline(callMs, async () => match(jobIds, await freshList())),
     watch(jobIds, onCancel) {
       const entry = { ids: jobIds, onCancel };
       watched.add(entry);

@@ -33,12 +33,12 @@ export async function startConsumer(options: ConsumeOptions, parts: ConsumerPart
     worker,
     concurrency,
     onFault: hub.onFault,
-    async run(job, token) {
+    async run(job, token, mayFetch) {
       const ref: JobRef = { jobId: job.id ?? '', pool, kind };
       current.add(ref);
       try {
-        await deliver(job, token, {
-          ...{ hub, pool, kind, handler, locks, cancels, logger },
+        return await deliver(job, token, {
+          ...{ hub, worker, pool, kind, handler, locks, cancels, logger, mayFetch },
           ...{ stopping: stopping.signal, leaving: leaving.signal },
         });
       } finally {
@@ -48,11 +48,8 @@ export async function startConsumer(options: ConsumeOptions, parts: ConsumerPart
     async giveBack(job, token) {
       const hold = locks.hold(job, token, () => {});
       const { backend, onFault } = hub;
-      const signal = leaving.signal;
-      await settle(
-        { type: 'put-back' },
-        { job, token, hold, callMs: settings.callMs, backend, logger, onFault, signal },
-      );
+      const parts = { worker, job, token, hold, callMs: settings.callMs, backend, logger, onFault };
+      await settle({ type: 'put-back' }, { ...parts, signal: leaving.signal, mayFetch: () => false });
       hold.release();
     },
   });

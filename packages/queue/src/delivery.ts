@@ -3,7 +3,7 @@ import { AppError, type Logger, toFailure } from '@tarfleet/kernel';
 import type { Job } from 'bullmq';
 import type { CancelWatch } from './cancels.ts';
 import { childOutcomes } from './child-outcomes.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, JobWorker } from './hub.ts';
 import { encodeValue, parseJobData } from './job-data.ts';
 import type { LockKeeper } from './lock-keeper.ts';
 import { createProgressSender } from './progress.ts';
@@ -15,6 +15,7 @@ const MAX_STARTS = 999;
 
 export interface DeliverOptions {
   hub: Hub;
+  worker: JobWorker;
   pool: string;
   kind: JobRef['kind'];
   handler: DeliveryHandler;
@@ -25,10 +26,11 @@ export interface DeliverOptions {
   stopping: AbortSignal;
   /** Aborted when the process waits no longer for the queue. */
   leaving: AbortSignal;
+  mayFetch: () => boolean;
 }
 
-/** Runs one try at one job, from its first check to its end in the queue. Never rejects. */
-export async function deliver(job: Job, token: string, options: DeliverOptions): Promise<void> {
+/** Runs one try at one job, from its first check to its end in the queue. May give the next job, as `settle`. Never rejects. */
+export async function deliver(job: Job, token: string, options: DeliverOptions): Promise<Job | undefined> {
   const { hub, pool, kind, locks, cancels } = options;
   const jobId = job.id ?? '';
   const attemptToken = randomBytes(6).toString('hex');
@@ -38,12 +40,14 @@ export async function deliver(job: Job, token: string, options: DeliverOptions):
   const data = parseJobData(job.data);
   const attempt = data.ok ? data.value.generation * 1_000 + job.attemptsStarted : 0;
   const logger = options.logger.child({ jobId, kind, ...(attempt ? { attempt } : {}) });
-  const finish = async (outcome: Outcome): Promise<void> => {
+  const finish = async (outcome: Outcome): Promise<Job | undefined> => {
+    const { worker, mayFetch, leaving: signal } = options;
     const { callMs } = hub.settings;
-    const signal = options.leaving;
     const { backend, onFault } = hub;
-    await settle(outcome, { job, token, hold, callMs, backend, logger, onFault, signal });
+    const parts = { worker, job, token, hold, callMs, backend, logger, onFault, signal, mayFetch };
+    const next = await settle(outcome, parts);
     hold.release();
+    return next;
   };
 
   const refusal = data.ok ? refuse(job) : invalid(data.faults);
@@ -89,7 +93,7 @@ export async function deliver(job: Job, token: string, options: DeliverOptions):
   options.stopping.removeEventListener('abort', stop);
   unwatch();
   await progress.flush();
-  await finish(outcome);
+  return finish(outcome);
 }
 
 async function runHandler(handler: DeliveryHandler, delivery: Delivery, logger: Logger): Promise<Outcome> {

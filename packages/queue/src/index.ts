@@ -2,7 +2,6 @@
 export { createQueueEvents } from './events.ts';
 export { migrateQueue } from './migrate.ts';
 export { createQueueProducer } from './producer.ts';
-export { DEFAULT_SETTINGS, type QueueOptions, type QueueSettings } from './settings.ts';
+export type { QueueOptions, QueueSettings } from './settings.ts';
 export * from './types.ts';
-export { parseQueueUrl } from './url.ts';
 export { createQueueWorker } from './worker.ts';

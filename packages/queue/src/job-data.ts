@@ -1,4 +1,4 @@
-import { createParser, Failure, type FleetMessage, FleetMessage as Message, Uuid } from '@tarfleet/contracts';
+import { createParser, type FleetMessage, FleetMessage as Message, Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { JobsOptions } from 'bullmq';
 import { type Static, Type } from 'typebox';
@@ -20,7 +20,6 @@ export const parseJobData = createParser(JobData);
 const parseMessageData = createParser(Type.Object({ body: Type.String() }, { additionalProperties: false }));
 const parseMessage = createParser(Message);
 const parseUuid = createParser(Uuid);
-const parseFailure = createParser(Failure);
 
 /** Throws PLAN_INVALID for a job that no worker could read. */
 export function jobData(job: QueueJob): JobData {
@@ -74,11 +73,4 @@ export function readMessage(
 ): { ok: true; value: FleetMessage } | { ok: false; faults: string[] } {
   const outer = parseMessageData(data);
   return outer.ok ? parseMessage(decodeValue(outer.value.body)) : outer;
-}
-
-/** The failure in a job's reason, whoever wrote it. */
-export function readFailure(reason: string): Failure {
-  const parsed = parseFailure(decodeValue(reason));
-  if (parsed.ok) return parsed.value;
-  return { code: 'INTERNAL', message: 'The queue failed the job without giving a reason.', retryable: false };
 }

@@ -16,8 +16,11 @@ export interface JobLoopOptions {
   worker: JobWorker;
   concurrency: number;
   onFault: FaultLog;
-  /** Runs one job to its end in the queue. Must not reject. */
-  run: (job: Job, token: string) => Promise<void>;
+  /**
+   * Runs one job to its end in the queue. May come back with the next one, fetched in the same step under the
+   * same token, while `mayFetch` says so. Must not reject.
+   */
+  run: (job: Job, token: string, mayFetch: () => boolean) => Promise<Job | undefined>;
   /** Takes back a job that arrived while the loop was being stopped. Must not reject. */
   giveBack: (job: Job, token: string) => Promise<void>;
 }
@@ -32,9 +35,15 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
   const stopping = new AbortController();
   let slotFree = (): void => {};
 
+  const mayFetch = (): boolean => !stopping.signal.aborted;
+
+  const runOn = async (first: Job, token: string): Promise<void> => {
+    let job: Job | undefined = first;
+    while (job && mayFetch()) job = await options.run(job, token, mayFetch);
+    if (job) await options.giveBack(job, token);
+  };
   const start = (job: Job, token: string): void => {
-    const task = options
-      .run(job, token)
+    const task = runOn(job, token)
       .catch(onFault)
       .finally(() => {
         running.delete(task);
@@ -61,8 +70,7 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
       const began = performance.now();
       try {
         const job = (await worker.getNextJob(token)) as Job | undefined;
-        if (job && stopping.signal.aborted) await options.giveBack(job, token);
-        else if (job) start(job, token);
+        if (job) start(job, token);
         // Usually blocks for seconds; it comes back at once, again and again, while the server is away.
         emptyTurns = job || performance.now() - began > 1_000 ? 0 : emptyTurns + 1;
         if (emptyTurns > 5) await pause(250);

@@ -27,12 +27,19 @@ export async function startMessages(
   const locks = createLockKeeper({ lockMs, callMs, logger, onFault });
   const leaving = new AbortController();
 
-  const end = async (job: Job, token: string, find: () => Promise<Outcome>): Promise<void> => {
+  const end = async (
+    job: Job,
+    token: string,
+    find: () => Promise<Outcome>,
+    mayFetch: () => boolean,
+  ): Promise<Job | undefined> => {
     const hold = locks.hold(job, token, () => {});
     const outcome = await find();
     const signal = leaving.signal;
-    await settle(outcome, { job, token, hold, callMs, backend, logger, onFault, signal });
+    const parts = { worker, job, token, hold, callMs, backend, logger, onFault, signal, mayFetch };
+    const next = await settle(outcome, parts);
     hold.release();
+    return next;
   };
   const handle = async (job: Job): Promise<Outcome> => {
     const message = readMessage(job.data);
@@ -55,8 +62,15 @@ export async function startMessages(
     worker,
     concurrency: settings.messageConcurrency,
     onFault,
-    run: (job, token) => end(job, token, () => handle(job)),
-    giveBack: (job, token) => end(job, token, async () => ({ type: 'put-back' })),
+    run: (job, token, mayFetch) => end(job, token, () => handle(job), mayFetch),
+    async giveBack(job, token) {
+      await end(
+        job,
+        token,
+        async () => ({ type: 'put-back' }),
+        () => false,
+      );
+    },
   });
   return async () => {
     await loop.stop();

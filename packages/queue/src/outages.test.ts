@@ -56,7 +56,7 @@ async function startFleet(backend: Backend, pool: string) {
   const job = aJob(pool, 'artifact');
   await producer.enqueue(job);
   const delivery = await eventually(() => running);
-  return { producer, worker, messages, progress, job, delivery, finish: open };
+  return { producer, worker, events, messages, progress, job, delivery, finish: open };
 }
 type Fleet = Awaited<ReturnType<typeof startFleet>>;
 
@@ -100,6 +100,26 @@ async function expectRecovery(fleet: Fleet, published: Promise<void>, batch: Eve
   await producer.ping();
 }
 
+/** Closes everything while the server is away, with a handler at its end and one that listens to its signal. */
+async function expectClosing(backend: Backend, stopServer: () => Promise<void>): Promise<void> {
+  const fleet = await startFleet(backend, backend.pool());
+  const consumer = await fleet.worker.consume({
+    ...{ pool: fleet.job.pool, kind: 'delete', concurrency: 1 },
+    handler: ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+  });
+  await fleet.producer.enqueue(aJob(fleet.job.pool, 'delete'));
+  await eventually(() => consumer.running()[0]);
+  await stopServer();
+  const published = fleet.worker.publish(message(randomUUID()));
+  fleet.finish();
+  const closed = [fleet.worker, fleet.producer, fleet.events].map((object) => object.close());
+  await expect(published).rejects.toMatchObject({ code: 'WORKER_STOPPING' });
+  await Promise.all(closed);
+}
+
 async function startServer(dir: string, port = ''): Promise<{ url: string; stop(): Promise<void> }> {
   const args = ['--import', 'tsx', join(__dirname, 'testing-postgres.ts'), dir, port];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -107,6 +127,7 @@ async function startServer(dir: string, port = ''): Promise<{ url: string; stop(
   return {
     url,
     async stop() {
+      if (child.exitCode !== null) return;
       child.stdin.end();
       await once(child, 'exit');
     },
@@ -155,6 +176,10 @@ describe('Redis', () => {
     expect(await untilState(fleet.producer, fleet.job, 'completed')).toMatchObject({
       result: 'done after all',
     });
+  });
+
+  test('is gone while everything closes', async () => {
+    await expectClosing(backend, () => redis.stop());
   });
 });
 
@@ -209,6 +234,10 @@ describe('Postgres', () => {
     expect(await untilState(fleet.producer, fleet.job, 'completed')).toMatchObject({
       result: 'done after all',
     });
+  });
+
+  test('is gone while everything closes', async () => {
+    await expectClosing(backend, () => server.stop());
   });
 });
 

@@ -7,7 +7,7 @@ import type { Transport, TransportOptions } from './transport.ts';
 import type { PostgresTarget } from './url.ts';
 
 /** Connections of one process at most. One of them listens, where something has to be listened to. */
-const POOL_SIZE = 6;
+const POOL_SIZE = 8;
 
 /**
  * A small pool that all queues of the process share. Rejects when Postgres does not answer, or `migrateQueue`

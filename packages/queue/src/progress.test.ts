@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals';
 import type { Progress } from '@tarfleet/contracts';
+import { openHub } from './hub.ts';
+import { decodeValue } from './job-data.ts';
+import { queueName } from './names.ts';
 import { createProgressSender } from './progress.ts';
-import { aJob, eventually, onBothBackends, untilState } from './testing.ts';
+import { aJob, eventually, FAST, onBothBackends, testLogger, untilState } from './testing.ts';
 
 const report = (bytesDone: number): Omit<Progress, 'attempt' | 'n'> => ({
   ...{ phase: 'copy', bytesDone, bytesTotal: 1_000, filesDone: 0, filesTotal: null },
@@ -54,6 +57,27 @@ onBothBackends((backend) => {
       expect(list.at(-1)?.progress).toEqual({ ...report(1_000), attempt: 1001, n: numbers.at(-1) });
     }
     await untilState(producer, foreign, 'completed');
+  });
+});
+
+onBothBackends((backend) => {
+  test('the last report is with the job before the job counts as finished', async () => {
+    const [producer, worker] = [await backend.producer(), await backend.worker()];
+    const job = aJob(backend.pool(), 'artifact');
+    await worker.consume({
+      ...{ pool: job.pool, kind: job.kind, concurrency: 1 },
+      handler: async ({ progress }) => {
+        progress(report(1));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        progress(report(2));
+      },
+    });
+    await producer.enqueue(job);
+    await untilState(producer, job, 'completed');
+    const hub = await openHub({ url: backend.url, logger: testLogger(), settings: FAST });
+    const found = await (await hub.queue(queueName(job))).getJob(job.jobId);
+    expect(decodeValue(found?.progress)).toEqual({ ...report(2), attempt: 1001, n: 2 });
+    await hub.close();
   });
 });
 

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Failure } from '@tarfleet/contracts';
 import type { Logger } from '@tarfleet/kernel';
-import { type Job, UnrecoverableError } from 'bullmq';
+import { Job, type JobJson, UnrecoverableError } from 'bullmq';
 import { errorNumber, withDeadline } from './deadline.ts';
 import { describeFault, type FaultLog } from './fault-log.ts';
+import type { JobWorker } from './hub.ts';
 import { encodeValue } from './job-data.ts';
 import type { Hold } from './lock-keeper.ts';
 
@@ -19,6 +20,7 @@ export type Outcome =
   | { type: 'later'; delayMs: number };
 
 export interface SettleOptions {
+  worker: JobWorker;
   job: Job;
   token: string;
   hold: Hold;
@@ -28,22 +30,29 @@ export interface SettleOptions {
   onFault: FaultLog;
   /** Ends the wait for a queue that is down; the job then stalls and is tried again. */
   signal: AbortSignal;
+  /** Whether to fetch the next job in the same step, which halves the commits on Postgres. */
+  mayFetch: () => boolean;
 }
 
 /**
  * Writes a try's end into the queue. While the queue is down it tries again for as long as the lock may be
- * ours, so that finished work is not lost to a short outage. Never rejects.
+ * ours, so that finished work is not lost to a short outage. Resolves with the next job, where one was fetched
+ * under the same token. Never rejects.
  */
-export async function settle(outcome: Outcome, options: SettleOptions): Promise<void> {
+export async function settle(outcome: Outcome, options: SettleOptions): Promise<Job | undefined> {
   const { job, hold, signal, logger } = options;
   for (let pause = 200; ; pause = Math.min(pause * 2, 2_000)) {
     if (hold.lost) {
       logger.info({ outcome: outcome.type }, 'attempt superseded, its end is not recorded');
-      return;
+      return undefined;
     }
     try {
-      await withDeadline(options.callMs, () => move(outcome, options));
-      return;
+      const moved = move(outcome, options);
+      return await withDeadline(options.callMs, () => moved).catch((error: unknown) => {
+        // When the answer comes after all, nobody waits for the job in it any more.
+        moved.then((late) => late && putBack(late, options)).catch(options.onFault);
+        throw error;
+      });
     } catch (error) {
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
       const number = errorNumber(cause);
@@ -53,17 +62,17 @@ export async function settle(outcome: Outcome, options: SettleOptions): Promise<
           { outcome: outcome.type, ...describeFault(cause) },
           'job was not ours any more at its end',
         );
-        return;
+        return undefined;
       }
       if (number !== undefined) {
         logger.error({ jobId: job.id, ...describeFault(cause) }, 'queue refused the end of a job');
-        return;
+        return undefined;
       }
       options.onFault(cause);
     }
     if (signal.aborted) {
       logger.warn({ jobId: job.id }, 'queue is down at shutdown, the job will be tried again');
-      return;
+      return undefined;
     }
     await sleep(pause, undefined, { signal }).catch(() => {
       // One last try follows.
@@ -71,23 +80,35 @@ export async function settle(outcome: Outcome, options: SettleOptions): Promise<
   }
 }
 
-async function move(outcome: Outcome, { job, token, backend }: SettleOptions): Promise<void> {
+async function move(outcome: Outcome, options: SettleOptions): Promise<Job | undefined> {
+  const { job, token, mayFetch } = options;
   switch (outcome.type) {
     case 'done':
-      await job.moveToCompleted(outcome.result, token, false);
-      return;
+      return nextJob(await job.moveToCompleted(outcome.result, token, mayFetch()), options);
     case 'failed': {
       const reason = encodeValue(outcome.failure);
       const error = outcome.failure.retryable ? new Error(reason) : new UnrecoverableError(reason);
-      await job.moveToFailed(error, token, false);
-      return;
+      return nextJob(await job.moveToFailed(error, token, mayFetch()), options);
     }
     case 'later':
       await job.moveToDelayed(Date.now() + outcome.delayMs, token);
-      return;
+      return undefined;
     case 'put-back':
-      await job.moveToWait(token);
-      // On Postgres it went to the end of the queue. Whoever has taken it meanwhile keeps it.
-      if (backend === 'postgres') await job.changePriority({ priority: 0, lifo: true });
+      await putBack(job, options);
+      return undefined;
   }
+}
+
+/** BullMQ's answer is `[data, id, ...]`, with nothing in it when no job waits. */
+function nextJob(answer: unknown, { worker, token }: SettleOptions): Job | undefined {
+  if (!Array.isArray(answer) || !answer[0]) return undefined;
+  const job = Job.fromJSON(worker, answer[0] as JobJson, String(answer[1])) as Job;
+  job.token = token;
+  return job;
+}
+
+async function putBack(job: Job, { token, backend }: SettleOptions): Promise<void> {
+  await job.moveToWait(token);
+  // On Postgres it went to the end of the queue. Whoever has taken it meanwhile keeps it.
+  if (backend === 'postgres') await job.changePriority({ priority: 0, lifo: true });
 }
