@@ -41,7 +41,10 @@ async function main(): Promise<void> {
   say(`   API at ${stack.url}`);
   const client = await signIn(stack.url, stack.adminEmail, password);
   try {
-    await runStory({ client, dir, home, say, opened });
+    const died = stack.failed.then((name) => {
+      throw new Error(`${name} ended by itself.`);
+    });
+    await Promise.race([runStory({ client, dir, home, say, opened }), died]);
   } catch (error) {
     say(`\nThe last lines of the logs:\n${logs.slice(-30).join('\n')}`);
     throw error;

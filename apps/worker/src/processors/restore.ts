@@ -166,18 +166,18 @@ async function restoreOne(
     onEntry,
     openTar: async () => {
       const stored = await storage.get(key, { signal });
-      return chain([stored, checkHash(artifact.object), createMemberReader(signal)]);
+      return chain(stored, checkHash(artifact.object), createMemberReader(signal));
     },
   });
 }
 
 /** The last stream of a chain in which any fault destroys all, with that fault. */
-function chain(streams: [Readable, ...Duplex[]]): Readable {
-  return streams.reduce<Readable>((from, to) => {
+function chain(source: Readable, ...steps: Duplex[]): Readable {
+  return steps.reduce<Readable>((from, to) => {
     from.on('error', (error) => to.destroy(error));
     to.on('close', () => from.destroy());
-    return from.pipe(to as Duplex);
-  }, streams[0]);
+    return from.pipe(to);
+  }, source);
 }
 
 /** Compares the bytes once more while they are used: what changed since the check must not look like a clean end. */
