@@ -60,7 +60,6 @@ async function startFleet(backend: Backend, pool: string) {
 }
 type Fleet = Awaited<ReturnType<typeof startFleet>>;
 
-/** What has to hold while the server is away. */
 async function expectFastRefusals({ producer, worker, job, delivery }: Fleet): Promise<void> {
   const other = aJob(job.pool);
   const calls = [
@@ -83,7 +82,6 @@ async function expectFastRefusals({ producer, worker, job, delivery }: Fleet): P
   }
 }
 
-/** What has to work again by itself. */
 async function expectRecovery(fleet: Fleet, published: Promise<void>, batch: EventBatch): Promise<void> {
   const { producer, messages, progress, job } = fleet;
   await published;
