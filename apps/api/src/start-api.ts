@@ -2,6 +2,7 @@ import { createDatabase } from '@tarfleet/db';
 import type { Logger } from '@tarfleet/kernel';
 import { createQueueEvents, createQueueProducer } from '@tarfleet/queue';
 import { createPlanSigner, createSecretBox, parseApiKeys, parsePools } from '@tarfleet/vault';
+import { collectDefaultMetrics } from 'prom-client';
 import { buildApp } from './app.ts';
 import type { CancelOptions } from './cancel.ts';
 import { createDispatcher } from './dispatcher.ts';
@@ -51,7 +52,10 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     dispatcher,
     hub,
     cancel,
-    addMetrics: (registry) => metrics.register(registry),
+    addMetrics: (registry) => {
+      collectDefaultMetrics({ register: registry });
+      metrics.register(registry);
+    },
   });
 
   const recorder = createRecorder({ db, logger, sweepGraceMs, onEnded });

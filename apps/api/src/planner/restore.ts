@@ -16,6 +16,8 @@ export interface RestoreRequest {
   restorePath: string | null;
   overwrite: boolean;
   verifyIntegrity: boolean;
+  /** Whether the actor is an administrator: nobody else touches the workers' own hosts. */
+  mayUseLocal: boolean;
 }
 
 export async function planRestore(
@@ -28,6 +30,9 @@ export async function planRestore(
   const server = await db.servers.get(onlyServer(artifacts));
   if (!server || server.projectId !== backup.projectId) {
     throw new AppError('NOT_FOUND', `The server ${artifacts[0]?.serverName ?? ''} is no longer configured.`);
+  }
+  if (server.kind === 'local' && !request.mayUseLocal) {
+    throw new AppError('INSUFFICIENT_PERMISSIONS', 'Only an administrator may restore to a local server.');
   }
   const target = await toServerTarget(db, server);
   assertPinned(target);

@@ -29,6 +29,8 @@ export interface Reconciler {
 }
 
 const BATCH = 200;
+/** How long a worker that is gone is remembered. */
+const WORKERS_KEPT_MS = 7 * 24 * 3600 * 1000;
 const parseResult = createParser(JobResult);
 const parseFailure = createParser(Failure);
 
@@ -171,6 +173,7 @@ async function tidy({ db }: ReconcilerOptions): Promise<void> {
   await db.idempotency.purge();
   await db.rateLimits.purge();
   await db.sessions.purge();
+  await db.workers.purge(new Date(Date.now() - WORKERS_KEPT_MS));
 }
 
 function readFailure(reason: string): Failure {

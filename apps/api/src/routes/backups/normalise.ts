@@ -41,7 +41,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
 export function normaliseRestore(
   body: RestoreBody,
   projectId: number,
-): Omit<RestoreRequest, 'backup' | 'userId' | 'requestId'> & { warnings: string[] } {
+): Omit<RestoreRequest, 'backup' | 'userId' | 'requestId' | 'mayUseLocal'> & { warnings: string[] } {
   if (body.createRollbackPoint === true) {
     throw later(
       'createRollbackPoint: true',

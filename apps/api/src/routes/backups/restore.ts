@@ -26,8 +26,14 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
     async (request, reply) => {
       const backup = await findBackup(deps, request, request.params.id, 'operator');
       const { warnings, ...wanted } = normaliseRestore(request.body, backup.projectId);
-      const { userId } = actorOf(request);
-      const draft = await planRestore(deps, { ...wanted, backup, userId, requestId: request.id });
+      const { userId, role } = actorOf(request);
+      const draft = await planRestore(deps, {
+        ...wanted,
+        backup,
+        userId,
+        requestId: request.id,
+        mayUseLocal: role === 'admin',
+      });
       await deps.dispatcher.submit(draft);
       const restoreJobId = draft.root.id;
       request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');
