@@ -70,19 +70,19 @@ async function run(
   });
   tar.stdout.resume();
   const judged = judge(tar, options.warn);
-  const fed = pipeline(source, walker, tarInput(tar, judged), { signal: options.signal }).catch(
-    (error: unknown) => {
-      // tar must not take the break for the archive's end, nor wait for more.
-      abort(error);
-      throw error;
-    },
-  );
-  const [feeding, judging] = await Promise.allSettled([fed, judged]);
+  // When tar has failed, nothing more is fetched for it.
+  const failed = new AbortController();
+  judged.catch((error: unknown) => failed.abort(error));
+  const signal = AbortSignal.any([options.signal, failed.signal]);
+  const fed = pipeline(source, walker, tarInput(tar, judged), { signal }).catch((error: unknown) => {
+    // tar must not take the break for the archive's end, nor wait for more: it is ended, with this as its fault.
+    abort(error);
+    throw error;
+  });
+  const [judging, feeding] = await Promise.allSettled([judged, fed]);
   options.signal.throwIfAborted();
-  // The archive's own fault says more than what tar makes of a stream that broke off; `fed` has tar's fault when
-  // that came first.
-  if (feeding.status === 'rejected') throw feeding.reason;
   if (judging.status === 'rejected') throw judging.reason;
+  if (feeding.status === 'rejected') throw feeding.reason;
 }
 
 /**
@@ -112,16 +112,21 @@ function tarInput(tar: RemoteProcess, judged: Promise<void>): Writable {
 async function judge(tar: RemoteProcess, warn: (warning: SourceWarning) => void): Promise<void> {
   const tail = createTail();
   let strange = false;
+  let warned = false;
   const [exit] = await Promise.all([
     tar.done,
     readLines(tar.stderr, (line) => {
       const message = readExtractMessage(line);
       if (message === 'nothing') return;
-      if (message) return warn(message);
-      tail.add(line);
+      if (message) {
+        warned = true;
+        warn(message);
+        return;
+      }
       strange = true;
+      tail.add(line);
     }),
   ]);
-  if (!strange && (exit.code === 0 || exit.code === 2)) return;
+  if (exit.code === 0 || (exit.code === 2 && warned && !strange)) return;
   throw serverFault(`tar failed on the server (${exit.signal ?? exit.code})`, tail.text());
 }

@@ -12,6 +12,7 @@ import { ASIDE, ENTER_STAGE, TREE } from './stage.ts';
 export const MERGE_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 stage=/proc/self/fd/9 over=$1 count=0
 shift
+[ -d "$stage/${TREE}" ] || { printf 'There is no /proc on the server.\\n' >&2; exit 1; }
 [ "$over" = 1 ] && how=-f || how=-n
 
 enter() {
@@ -43,15 +44,20 @@ holds_mount() {
   return 1
 }
 
-# Where one is a folder and the other is not: the old one leaves its place first.
+# Where one is a folder and the other is not: the old one leaves its place first. Its path is noted, so that it
+# goes back if all ends between the two moves.
 swap() {
   if holds_mount "$2"; then
     printf '%s/%s holds a mount: it was left as it is.\\n' "$PWD" "\${2#./}" >&2
     return
   fi
-  count=$((count + 1))
+  count=$((count + 1)) folder=
+  [ -L "$2" ] || [ ! -d "$2" ] || folder=\${PWD%/}/\${2#./}
+  printf '%s' "\${PWD%/}/\${2#./}" >"$stage/${ASIDE}/$count.path" || return
   mv -f -T -- "$2" "$stage/${ASIDE}/$count" || return
-  mv -f -T -- "$1" "$2" || mv -f -T -- "$stage/${ASIDE}/$count" "$2"
+  if mv -f -T -- "$1" "$2"; then [ -z "$folder" ] || printf '%s\\0' "$folder"
+  else mv -f -T -- "$stage/${ASIDE}/$count" "$2"
+  fi
 }
 
 put() {

@@ -1,13 +1,15 @@
+import type { Readable } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
+import { nulRecords } from '../nul-records.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import type { Group } from './locate.ts';
 import { MERGE_SCRIPT } from './merge-script.ts';
 import { serverFault } from './server-words.ts';
 import { type Stage, stageWords } from './stage.ts';
 
-const ATTRIBUTES = /^cp: (preserving|setting|failed to preserve|failed to set|cannot set) .*$/;
+const ATTRIBUTES = /^(cp|touch): (preserving|setting|failed to preserve|failed to set|cannot set) .*$/;
 
 /** Moves what is staged to where it belongs. What cannot be moved does not keep the rest from it, but is an error. */
 export async function merge(options: {
@@ -25,11 +27,11 @@ export async function merge(options: {
     { signal },
   );
   command.stdin.end();
-  command.stdout.resume();
   const tail = createTail();
   let faults = 0;
   const [exit] = await Promise.all([
     command.done,
+    readReplaced(command.stdout, warn),
     readLines(command.stderr, (line) => {
       if (ATTRIBUTES.test(line)) {
         warn({
@@ -45,5 +47,18 @@ export async function merge(options: {
   if (faults > 0) throw serverFault('Not everything could be put in its place', tail.text());
   if (exit.code !== 0) {
     throw new AppError('COMMAND_FAILED', `The restore stopped on the server (${exit.signal ?? exit.code}).`);
+  }
+}
+
+/** The script prints each folder that had to go, with a NUL behind it. */
+async function readReplaced(stdout: Readable, warn: (warning: SourceWarning) => void): Promise<void> {
+  for await (const paths of nulRecords(stdout)) {
+    for (const path of paths) {
+      warn({
+        code: 'FOLDER_REPLACED',
+        message: `${path.toString()} was a folder where the backup has none: it was removed with all that was in it.`,
+        path: Buffer.from(path),
+      });
+    }
   }
 }

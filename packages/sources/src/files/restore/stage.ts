@@ -16,16 +16,35 @@ export const TREE = 'tree';
 export const ASIDE = 'aside';
 
 /**
- * Removes `./$2`, a stage of ours, from the folder `$1`, and leaves that folder's own time as it was. A mount
- * below it would be left alone. `$3` is the stage's identity, or empty for whichever is there.
+ * Removes `./$2`, a stage of ours, from the folder `$1`, and leaves that folder's own time as it was. `$3` is the
+ * stage's identity, or empty for whichever is there. What had been moved aside and not been replaced goes back.
  */
 const REMOVE = `
+put_back() {
+  for note in ./${ASIDE}/*.path; do
+    old=\${note##*/} old=\${old%.path}
+    [ -e "./${ASIDE}/$old" ] || [ -L "./${ASIDE}/$old" ] || continue
+    path=$(cat -- "$note"; echo .) path=\${path%.}
+    folder=\${path%/*}
+    (
+      exec 9<. && cd -P -- "\${folder:-/}" && [ "$PWD" = "\${folder:-/}" ] || exit 1
+      path=./\${path##*/}
+      [ -e "$path" ] || [ -L "$path" ] || mv -n -T -- "/proc/self/fd/9/${ASIDE}/$old" "$path"
+    ) || return
+  done
+}
 remove_stage() {
   [ -e "./$2" ] || [ -L "./$2" ] || return 0
   if [ -L "./$2" ] || [ ! -d "./$2" ] || [ "$(stat -c %u "./$2")" != "$(id -u)" ]; then
-    printf '%s/%s is not the folder that Tarfleet made.\\n' "$1" "$2" >&2; return 1
+    printf '%s/%s is not a folder that Tarfleet made.\\n' "$1" "$2" >&2
+    return 1
   fi
   [ -z "$3" ] || [ "$(stat -c %d:%i "./$2")" = "$3" ] || return 0
+  # Notes are believed only where nobody else could have written them.
+  (
+    cd -P -- "./$2" || exit 1
+    [ "$(stat -c %u:%a .)" != "$(id -u):700" ] || put_back
+  ) || return
   [ "$(id -u)" = 0 ] || find "./$2" -type d ! -perm -700 -exec chmod u+rwx {} ';'
   rm -rf --one-file-system -- "./$2"
 }
@@ -35,9 +54,12 @@ modified=$(stat -c %y .)
 
 const KEEP_TIME = 'touch -m -d "$modified" . 2>/dev/null\n';
 
+/** Default ACLs of the folder around it must reach neither the stage nor what is extracted there. */
 const MAKE_SCRIPT = `umask 077
 ${REMOVE}
-remove_stage "$1" "$2" "$3" && mkdir -- "./$2" && mkdir -- "./$2/${TREE}" "./$2/${ASIDE}" || exit 1
+remove_stage "$1" "$2" "$3" && mkdir -m 700 -- "./$2" || exit 1
+! command -v setfacl >/dev/null || setfacl -b -k -- "./$2" 2>/dev/null
+chmod 0700 "./$2" && chmod g-s "./$2" && mkdir -- "./$2/${TREE}" "./$2/${ASIDE}" || exit 1
 ${KEEP_TIME}
 stat -c %d:%i "./$2"`;
 
