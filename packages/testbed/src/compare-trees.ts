@@ -12,65 +12,67 @@ export interface TreeEntry {
   path: string;
   type: string;
   mode: string;
-  owner: string;
+  uid: string;
+  gid: string;
   /** Not of folders, whose size is the filesystem's own matter. */
   size: string;
   mtimeNs: string;
   link: string;
-  /** The first path of the same content, for names of one inode. */
+  /** For the second and further names of one inode, in the order of paths: its first. */
   sameAs: string;
   sha256: string;
-  device: string;
-  attributes: string;
+  /** Of devices only. */
+  rdev: string;
+  /** With the ACLs, as `name=0xhex`; empty on a machine without getfattr. */
+  xattrs: string;
 }
 
-/** Every entry below a folder, itself included as an empty path, sorted by bytes. */
+/** Every entry below a folder, itself included as an empty path, sorted by the bytes of the path. */
 export async function snapshotTree(root: string): Promise<TreeEntry[]> {
-  const entries: TreeEntry[] = [];
-  const inodes = new Map<string, string>();
-  const attributes = await readAttributes(root);
-  const base = Buffer.from(root);
+  const found: { entry: TreeEntry; inode: string }[] = [];
+  const base = Buffer.from(root.replace(/(?<=.)\/+$/, ''));
+  const xattrs = await readAttributes(base.toString());
   const walk = async (relative: Buffer): Promise<void> => {
     const full = relative.length > 0 ? Buffer.concat([base, SLASH, relative]) : base;
     const stats = await lstat(full, { bigint: true });
     const path = relative.toString('latin1');
-    entries.push(await describe(full, path, stats, inodes, attributes.get(path) ?? ''));
+    const entry = await describe(full, path, stats, xattrs.get(path) ?? '');
+    const linked = !stats.isDirectory() && stats.nlink > 1n;
+    found.push({ entry, inode: linked ? `${stats.dev}:${stats.ino}` : '' });
     if (!stats.isDirectory()) return;
-    const names = await readdir(full, { encoding: 'buffer' });
-    for (const name of names.sort(Buffer.compare)) {
+    for (const name of await readdir(full, { encoding: 'buffer' })) {
       await walk(relative.length > 0 ? Buffer.concat([relative, SLASH, name]) : name);
     }
   };
   await walk(Buffer.alloc(0));
-  return entries;
+  // One character is one byte. Not in the order of the walk, in which "a/x" comes before "a-b".
+  found.sort((one, other) => (one.entry.path < other.entry.path ? -1 : 1));
+  const firsts = new Map<string, string>();
+  return found.map(({ entry, inode }) => {
+    if (inode === '') return entry;
+    const first = firsts.get(inode);
+    if (first === undefined) firsts.set(inode, entry.path);
+    return { ...entry, sameAs: first ?? '' };
+  });
 }
 
 const SLASH = Buffer.from('/');
 
-async function describe(
-  full: Buffer,
-  path: string,
-  stats: BigIntStats,
-  inodes: Map<string, string>,
-  attributes: string,
-): Promise<TreeEntry> {
+async function describe(full: Buffer, path: string, stats: BigIntStats, xattrs: string): Promise<TreeEntry> {
   const type = typeOf(stats);
-  const inode = `${stats.dev}:${stats.ino}`;
-  const linked = type !== 'directory' && stats.nlink > 1n;
-  const sameAs = linked ? (inodes.get(inode) ?? '') : '';
-  if (linked && !inodes.has(inode)) inodes.set(inode, path);
   return {
     path,
     type,
     mode: (stats.mode & 0o7777n).toString(8),
-    owner: `${stats.uid}:${stats.gid}`,
+    uid: String(stats.uid),
+    gid: String(stats.gid),
     size: type === 'directory' ? '' : String(stats.size),
     mtimeNs: String(stats.mtimeNs),
     link: type === 'symlink' ? (await readlink(full, { encoding: 'buffer' })).toString('latin1') : '',
-    sameAs,
+    sameAs: '',
     sha256: type === 'file' ? await hashOf(full) : '',
-    device: type.endsWith('device') ? String(stats.rdev) : '',
-    attributes,
+    rdev: type.endsWith('device') ? String(stats.rdev) : '',
+    xattrs,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
 export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
-export { makeNastyTree, makeRealisticTree } from './make-tree.ts';
+export { makeNastyTree } from './make-nasty-tree.ts';
+export { makeRealisticTree } from './make-realistic-tree.ts';
 export { type RunningRedis, startRedis } from './redis.ts';
 export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.ts';
 export { signedFetch } from './s3/sigv4.ts';
