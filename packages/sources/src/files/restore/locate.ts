@@ -18,23 +18,51 @@ export interface Group {
 }
 
 /**
- * For each path: device, stage's folder, anchor, rest; NUL between. The stage lies beside the target, or inside
- * where that is a mount of its own or where nothing can be made beside it.
+ * For each pair of words, `d` for a folder and its path: device, stage's folder, anchor, rest; NUL between. The
+ * stage lies beside the target, or inside where that is a mount of its own or where nothing can be made beside it.
+ *
+ * It walks down from `/` one name at a time. A symlink on the way, or in the place of a folder, is followed only
+ * where none but root and we could have put it there, or where it leads to what belongs to whoever could: else
+ * somebody who may write beside the target could have us write anywhere.
  */
-const SCRIPT = `for path do
-  rest=\${path##*/} up=\${path%/*}
-  while [ ! -d "\${up:-/}" ]; do
-    if [ -e "$up" ] || [ -L "$up" ]; then printf 'blocked\\0\\0%s\\0\\0' "$up"; continue 2; fi
-    rest=\${up##*/}/$rest up=\${up%/*}
-  done
-  cd -P -- "\${up:-/}" || exit 1
-  anchor=$PWD base=$PWD
-  device=$(stat -c %d .) || exit 1
-  if [ -d "./$rest" ] && [ ! -L "./$rest" ]; then
-    own=$(stat -c %d "./$rest") || exit 1
-    if [ "$own" != "$device" ] || [ ! -w . ]; then device=$own base=\${anchor%/}/$rest; fi
+const SCRIPT = `me=$(id -u)
+into() {
+  from=\${PWD%/} who=
+  if [ -L "./$1" ]; then
+    facts=$(stat -c '%A %u' .) || return 1
+    case $facts in
+      *[tT]' '*) who=$(stat -c %u "./$1") || return 1 ;;
+      ?????w* | ????????w*) return 1 ;;
+      *) who=\${facts#* } ;;
+    esac
   fi
-  printf '%s\\0%s\\0%s\\0%s\\0' "$device" "$base" "$anchor" "$rest"
+  cd -P -- "./$1" || return 1
+  if [ -z "$who" ]; then [ "$PWD" = "$from/$1" ]
+  else [ "$who" = 0 ] || [ "$who" = "$me" ] || [ "$who" = "$(stat -c %u .)" ]
+  fi
+}
+while [ $# -ge 2 ]; do
+  kind=$1 left=\${2#/}
+  shift 2
+  cd /
+  while :; do
+    name=\${left%%/*}
+    [ -d "./$name" ] || break
+    if [ "$name" = "$left" ] && { [ "$kind" != d ] || [ ! -L "./$name" ]; }; then break; fi
+    into "$name" || { printf 'untrusted\\0\\0%s\\0\\0' "$from/$name"; continue 2; }
+    if [ "$name" = "$left" ]; then left=\${PWD##*/}; cd ..; break; fi
+    left=\${left#*/}
+  done
+  if [ "$name" != "$left" ] && { [ -e "./$name" ] || [ -L "./$name" ]; } && [ ! -d "./$name" ]; then
+    printf 'blocked\\0\\0%s\\0\\0' "\${PWD%/}/$name"
+    continue
+  fi
+  anchor=$PWD base=$PWD device=$(stat -c %d .) || exit 1
+  if [ -d "./$left" ] && [ ! -L "./$left" ]; then
+    own=$(stat -c %d "./$left") || exit 1
+    if [ "$own" != "$device" ] || [ ! -w . ]; then device=$own base=\${anchor%/}/$left; fi
+  fi
+  printf '%s\\0%s\\0%s\\0%s\\0' "$device" "$base" "$anchor" "$left"
 done`;
 
 const REFUSED = /^\/(proc|sys|dev)(\/|$)/;
@@ -46,7 +74,7 @@ export async function locate(
   signal: AbortSignal,
 ): Promise<Group[]> {
   if (roots.length === 0) return [];
-  const targets = roots.map((root) => root.target);
+  const targets = roots.flatMap((root) => [root.folder ? 'd' : 'o', root.target]);
   const found = await session.run(['sh', '-c', SCRIPT, 'sh', ...targets], { signal });
   if (found.code !== 0) {
     throw new AppError(
@@ -67,10 +95,16 @@ export async function locate(
         `${anchor.toString()} on the server is not a folder, so ${root.target.toString()} cannot be put below it. Move it away, or restore to another folder.`,
       );
     }
-    if (REFUSED.test(join(anchor, rest).toString('latin1'))) {
+    if (device.toString() === 'untrusted') {
       throw new AppError(
         'PATH_REFUSED',
-        `${root.target.toString()} belongs to the system itself (/proc, /sys, /dev): nothing is restored there.`,
+        `${anchor.toString()} on the server is a symlink that ordinary users can change, and does not lead to a folder of theirs: it is not followed to ${root.target.toString()}. Let only root change it, or restore to another folder.`,
+      );
+    }
+    if (rest.length === 0 || REFUSED.test(join(anchor, rest).toString('latin1'))) {
+      throw new AppError(
+        'PATH_REFUSED',
+        `${root.target.toString()} is part of the system itself (/, /proc, /sys, /dev): nothing is restored there.`,
       );
     }
     const group = groups.get(device.toString()) ?? { base, roots: [] };

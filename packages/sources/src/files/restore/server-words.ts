@@ -1,6 +1,7 @@
 import { AppError } from '@tarfleet/kernel';
 
-const FULL = /No space left on device|Disk quota exceeded/;
+/** tar tells a write that came short by its count alone. */
+const FULL = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/;
 
 /** The fault behind what a command on the server printed. */
 export function serverFault(what: string, words: string): AppError {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createTarWalker, decodeRootList } from '@tarfleet/archive';
+import { type ArchiveRoot, createTarWalker, decodeRootList } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { discard } from './streams.ts';
@@ -13,6 +13,8 @@ export interface WantedRoot {
   staged: Buffer;
   /** Absolute, without `.` or doubled slashes. */
   target: Buffer;
+  /** It was a folder: where a symlink to a folder stands in its place now, it goes where that leads. */
+  folder: boolean;
 }
 
 /** The roots that the archive itself names, or else those of the service; each with its target. */
@@ -24,8 +26,13 @@ export async function wantedRoots(options: {
 }): Promise<WantedRoot[]> {
   const { service, restorePath } = options;
   const named = await readRootList(await options.openTar(), options.signal);
-  const paths = named ?? [...service.configPaths, ...service.dataPaths].map((path) => Buffer.from(path));
-  const roots = paths.map((path) => toRoot(path, restorePath));
+  const listed: ArchiveRoot[] =
+    named ??
+    [...service.configPaths, ...service.dataPaths].map((path) => ({
+      path: Buffer.from(path),
+      type: 'directory',
+    }));
+  const roots = listed.map(({ path, type }) => toRoot(path, restorePath, type === 'directory'));
   // A folder and something inside it: the folder brings both. The same name twice is one.
   return roots.filter(
     (root, index) =>
@@ -37,13 +44,13 @@ export async function wantedRoots(options: {
 }
 
 /** Reads only as far as the first entry. Null when the archive does not say. */
-async function readRootList(tar: Readable, signal: AbortSignal): Promise<Buffer[] | null> {
+async function readRootList(tar: Readable, signal: AbortSignal): Promise<ArchiveRoot[] | null> {
   const seen = new Error('the first entry is reached');
-  const lists: Buffer[][] = [];
+  const lists: ArchiveRoot[][] = [];
   const walker = createTarWalker({
     onComment(comment) {
       const list = decodeRootList(comment);
-      if (list) lists.push(list.map((root) => root.path));
+      if (list) lists.push(list);
     },
     onEntry() {
       throw seen;
@@ -59,7 +66,7 @@ async function readRootList(tar: Readable, signal: AbortSignal): Promise<Buffer[
 
 const SLASH = 0x2f;
 
-function toRoot(path: Buffer, restorePath: string | null): WantedRoot {
+function toRoot(path: Buffer, restorePath: string | null, folder: boolean): WantedRoot {
   const parts = split(path);
   const target = [...(restorePath === null ? [] : split(Buffer.from(restorePath))), ...parts];
   if (target.some((part) => part === '..')) {
@@ -75,6 +82,7 @@ function toRoot(path: Buffer, restorePath: string | null): WantedRoot {
     member: parts.length > 0 ? trim(path) : null,
     staged: Buffer.from(parts.join('/') || '.', 'latin1'),
     target: Buffer.from(`/${target.join('/')}`, 'latin1'),
+    folder,
   };
 }
 
