@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { Group } from './locate.ts';
@@ -9,6 +10,8 @@ export interface Stage {
   name: string;
   /** Device and inode, so that another folder under its name is not taken for it; empty until it is made. */
   identity: string;
+  /** Names a folder inside: inodes are used again, so a later attempt's stage may have this one's. */
+  token: string;
 }
 
 /** Where tar puts what it extracts, and where what is in the way is moved, both inside the stage. */
@@ -17,7 +20,7 @@ export const ASIDE = 'aside';
 
 /**
  * Removes `./$2`, a stage of ours, from the folder `$1`, and leaves that folder's own time as it was. `$3` is the
- * stage's identity, or empty for whichever is there. What had been moved aside and not been replaced goes back.
+ * stage's identity, `$4` its token; whichever is there goes when `$3` is empty. What had been moved aside and not been replaced goes back.
  */
 const REMOVE = `
 put_back() {
@@ -39,7 +42,7 @@ remove_stage() {
     printf '%s/%s is not a folder that Tarfleet made.\\n' "$1" "$2" >&2
     return 1
   fi
-  [ -z "$3" ] || [ "$(stat -c %d:%i "./$2")" = "$3" ] || return 0
+  [ -z "$3" ] || { [ "$(stat -c %d:%i "./$2")" = "$3" ] && [ -d "./$2/$4" ]; } || return 0
   # Notes are believed only where nobody else could have written them.
   (
     cd -P -- "./$2" || exit 1
@@ -57,19 +60,24 @@ const KEEP_TIME = 'touch -m -d "$modified" . 2>/dev/null\n';
 /** Default ACLs of the folder around it must reach neither the stage nor what is extracted there. */
 const MAKE_SCRIPT = `umask 077
 ${REMOVE}
-remove_stage "$1" "$2" "$3" && mkdir -m 700 -- "./$2" || exit 1
+remove_stage "$@" && mkdir -m 700 -- "./$2" || exit 1
 ! command -v setfacl >/dev/null || setfacl -b -k -- "./$2" 2>/dev/null
-chmod 0700 "./$2" && chmod g-s "./$2" && mkdir -- "./$2/${TREE}" "./$2/${ASIDE}" || exit 1
+chmod 0700 "./$2" && chmod g-s "./$2" && mkdir -- "./$2/${TREE}" "./$2/${ASIDE}" "./$2/$4" || exit 1
 ${KEEP_TIME}
 stat -c %d:%i "./$2"`;
 
 const REMOVE_SCRIPT = `${REMOVE}
-remove_stage "$1" "$2" "$3" || exit 1
+remove_stage "$@" || exit 1
 ${KEEP_TIME}
 exit 0`;
 
 export function plannedStage(group: Group, jobId: string): Stage {
-  return { base: group.base, name: `.tarfleet-restore-${jobId}`, identity: '' };
+  return {
+    base: group.base,
+    name: `.tarfleet-restore-${jobId}`,
+    identity: '',
+    token: randomBytes(8).toString('hex'),
+  };
 }
 
 /**
@@ -77,7 +85,9 @@ export function plannedStage(group: Group, jobId: string): Stage {
  * removed first.
  */
 export async function makeStage(session: Session, stage: Stage, signal: AbortSignal): Promise<string> {
-  const made = await session.run(['sh', '-c', MAKE_SCRIPT, 'sh', stage.base, stage.name, ''], { signal });
+  const made = await session.run(['sh', '-c', MAKE_SCRIPT, 'sh', ...stageWords({ ...stage, identity: '' })], {
+    signal,
+  });
   const identity = made.stdout.toString().trim();
   if (made.code === 0 && /^\d+:\d+$/.test(identity)) return identity;
   throw serverFault(
@@ -87,8 +97,8 @@ export async function makeStage(session: Session, stage: Stage, signal: AbortSig
 }
 
 export async function removeStage(session: Session, stage: Stage, signal: AbortSignal): Promise<void> {
-  const { base, name, identity } = stage;
-  const removed = await session.run(['sh', '-c', REMOVE_SCRIPT, 'sh', base, name, identity], { signal });
+  const { base, name } = stage;
+  const removed = await session.run(['sh', '-c', REMOVE_SCRIPT, 'sh', ...stageWords(stage)], { signal });
   if (removed.code === 0) return;
   throw new AppError(
     'COMMAND_FAILED',
@@ -96,13 +106,13 @@ export async function removeStage(session: Session, stage: Stage, signal: AbortS
   );
 }
 
-/** The beginning of every script that works in the stage: `$1` to `$3` say which it is; they are shifted away. */
-export const ENTER_STAGE = `cd -P -- "$1" && cd -P -- "./$2" && [ "$(stat -c %d:%i .)" = "$3" ] || {
+/** The beginning of every script that works in the stage: `$1` to `$4` say which it is; they are shifted away. */
+export const ENTER_STAGE = `cd -P -- "$1" && cd -P -- "./$2" && [ "$(stat -c %d:%i .)" = "$3" ] && [ -d "./$4" ] || {
   printf 'The working folder %s/%s is gone.\\n' "$1" "$2" >&2; exit 1
 }
-shift 3
+shift 4
 `;
 
-export function stageWords(stage: Stage): [Buffer, string, string] {
-  return [stage.base, stage.name, stage.identity];
+export function stageWords(stage: Stage): [Buffer, string, string, string] {
+  return [stage.base, stage.name, stage.identity, stage.token];
 }
