@@ -2,8 +2,8 @@ import type { Failure } from '@tarfleet/contracts';
 import type { Database, JobRecord } from '@tarfleet/db';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import type { QueueProducer } from '@tarfleet/queue';
-import { endJob } from './recorder/end-job.ts';
 import type { SettleOptions } from './recorder/end.ts';
+import { endJob } from './recorder/end-job.ts';
 
 /** How a job ends that was cancelled before its turn came. */
 export const NEVER_BEGUN: Failure = {

@@ -38,11 +38,6 @@ export function toFailure(error: unknown): Failure {
   };
 }
 
-/** The AppError behind a failure that came over the queue. */
-export function fromFailure(failure: Failure): AppError {
-  return new AppError(failure.code, failure.message, { retryable: failure.retryable });
-}
-
 /** The system's own code of an error (`ENOENT`, `ECONNRESET`), where there is one. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;

@@ -1,7 +1,6 @@
-/** The closed list of what every room may lean on: errors, environment, logs, shutdown, retry, secrets. */
+/** The closed list of what every room may lean on: errors, environment, logs, shutdown, retry. */
 export * from './app-error.ts';
 export * from './env.ts';
 export * from './logger.ts';
 export * from './retry.ts';
-export * from './secret.ts';
 export * from './shutdown.ts';

@@ -6,9 +6,9 @@ import { NEVER_BEGUN } from '../cancel.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { planSweep } from '../planner/on-backup.ts';
 import type { PlanKeys } from '../planner/targets.ts';
+import type { SettleOptions } from './end.ts';
 import { endJob } from './end-job.ts';
 import { applyInOrder } from './record.ts';
-import type { SettleOptions } from './end.ts';
 
 export interface ReconcilerOptions extends SettleOptions {
   db: Database;
