@@ -15,7 +15,8 @@ export interface Relay {
  * the stream early; the rest is then read and discarded, so that nothing waits for a reader who left.
  */
 export function createRelay(source: Readable, head: Buffer, onAbandoned: () => void): Relay {
-  let sourceEnded = false;
+  // A source that was paused for a moment may have ended in it.
+  let sourceEnded = source.readableEnded;
   let confirmed = false;
   let ended = false;
   let failed = false;

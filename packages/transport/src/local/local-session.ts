@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf } from '@tarfleet/kernel';
@@ -24,6 +24,8 @@ export function createLocalSession(): {
   const exec = async (argv: Argv, { signal, env }: ExecOptions): Promise<RemoteProcess> => {
     signal.throwIfAborted();
     if (closed) throw closedError();
+    // One signal for all the commands of a job is as it should be, and no leak.
+    setMaxListeners(0, signal);
     const words = shellCommand(argv, env ? { env } : {});
     // The same limit as over ssh, so that what works here works there.
     commandLine(words);

@@ -108,7 +108,8 @@ export function awaitLaunch(
       }
       if (err.size() > MAX_NOISE_BYTES) fail(tooNoisy(options.host));
     });
-    channel.once('close', onClose);
+    if (opened.ended.closed) onClose();
+    else channel.once('close', onClose);
   });
 }
 

@@ -5,8 +5,8 @@ import type { Exit } from '../types.ts';
 
 export interface OpenedChannel {
   channel: ClientChannel;
-  /** Filled in as soon as the server tells how the command ended, which may be before anybody listens. */
-  ended: { exit: Exit | null };
+  /** How far it has ended, kept from the start: a short command may be over before anybody listens. */
+  ended: { exit: Exit | null; closed: boolean };
 }
 
 export interface ChannelOptions {
@@ -56,9 +56,12 @@ function tryOpen(client: Client, line: string): Promise<OpenedChannel | Error> {
     try {
       client.exec(line, (error, channel) => {
         if (error) return resolve(error);
-        const ended: OpenedChannel['ended'] = { exit: null };
+        const ended: OpenedChannel['ended'] = { exit: null, closed: false };
         channel.prependOnceListener('exit', (code: number | null, signal?: string) => {
           ended.exit = { code, signal: code === null ? (signal ?? null) : null };
+        });
+        channel.prependOnceListener('close', () => {
+          ended.closed = true;
         });
         resolve({ channel, ended });
       });

@@ -35,7 +35,10 @@ export function createRemoteProcess(launched: Launched, options: ProcessOptions)
   let ending: Promise<void> | null = null;
   let settled = false;
   const done = createDeferred<Exit>();
-  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
+  const closed = new Promise<void>((resolve) => {
+    if (ended.closed) resolve();
+    else channel.once('close', () => resolve());
+  });
   // The caller may look at the streams first; until then nobody waits for `done`.
   done.promise.catch(() => undefined);
 
@@ -98,7 +101,7 @@ export function createRemoteProcess(launched: Launched, options: ProcessOptions)
   };
   if (ended.exit) onExit();
   else channel.once('exit', onExit);
-  channel.once('close', () => {
+  void closed.then(() => {
     // While it is being ended, `abort` settles it, after the whole group is gone.
     if (ending) return;
     const how = ended.exit;

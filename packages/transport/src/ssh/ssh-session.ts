@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Client } from 'ssh2';
@@ -90,10 +90,10 @@ export function createSshSession(options: SshSessionOptions): SshSession {
     return command;
   };
   const runQuietly = async (over: Client, argv: Argv): Promise<void> => {
-    const { channel } = await launch(over, argv, {}, KILL_PATIENCE_MS);
+    const { channel, ended } = await launch(over, argv, {}, KILL_PATIENCE_MS);
     channel.resume();
     channel.stderr.resume();
-    await once(channel, 'close');
+    if (!ended.closed) await once(channel, 'close');
   };
   const kill = createGroupKiller(async (argv) => {
     const release = await killers.acquire();
@@ -116,6 +116,8 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   const exec = async (argv: Argv, { signal, env }: ExecOptions): Promise<RemoteProcess> => {
     signal.throwIfAborted();
     if (closing) throw closedError(label);
+    // One signal for all the commands of a job is as it should be, and no leak.
+    setMaxListeners(0, signal);
     const release = await commands.acquire(signal);
     if (closing) {
       release();
