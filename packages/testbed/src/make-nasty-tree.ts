@@ -84,7 +84,6 @@ async function addModes(at: At): Promise<void> {
     ['setuid', 0o4755],
     ['setgid', 0o2755],
     ['read-only', 0o400],
-    ['no-mode', 0o000],
   ];
   for (const [name, mode] of files) {
     await writeFile(at(name), '#!/bin/sh\n');
@@ -110,6 +109,9 @@ async function addRootOnly(dir: string, at: At): Promise<void> {
   await chown(at('foreign'), 12345, 54321);
   await mkdir(at('foreign folder'));
   await chown(at('foreign folder'), 12345, 54321);
+  // Nobody else could read it back.
+  await writeFile(at('no-mode'), 'for root only');
+  await chmod(at('no-mode'), 0o000);
   await symlink('foreign', at('foreign link'));
   await lchown(at('foreign link'), 12345, 54321);
   // Not every filesystem or container has these; where they are, they must survive.
