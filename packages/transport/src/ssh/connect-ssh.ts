@@ -2,6 +2,7 @@ import type { SshTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import { createSession } from '../create-session.ts';
 import type { ConnectRequest, Session } from '../types.ts';
+import { endClient } from './end-client.ts';
 import { labelOf, withDetails } from './errors.ts';
 import { openJump, openTunnel } from './jump.ts';
 import { type OpenClient, type OpenOptions, openClient } from './open-client.ts';
@@ -55,10 +56,14 @@ export async function connectSsh(
           .client;
       },
     });
-    gate?.once('close', () => ssh.lose(null));
+    let gateLost = false;
+    gate?.once('close', () => {
+      gateLost = true;
+      ssh.lose(null);
+    });
     const close = async (): Promise<void> => {
       await ssh.close();
-      gate?.end();
+      if (gate && !gateLost) await endClient(gate);
     };
     const session = createSession({ exec: ssh.exec, close }, fingerprint);
     if (target.become) await checkBecome(session, label, signal, fingerprint);

@@ -69,6 +69,40 @@ test('a broken connection is an error on every stream, never an end', async () =
   await sshd.stop();
 });
 
+test('a server that stops answering is noticed', async () => {
+  const sshd = await startSshd();
+  const attentive = createTransport({
+    logger: createLogger({ level: 'silent', process: 'test' }),
+    localAllowed: false,
+    localRoots: [],
+    keepaliveMs: 200,
+  });
+  const session = await attentive.connect({
+    target: sshTarget(sshd, { username: user.name }),
+    openSecrets: async () => keySecrets(sshd.privateKey),
+    signal: calm,
+  });
+  const [controller, reason] = [new AbortController(), new Error('stop')];
+  const waiting = session.run(['sleep', '30'], { signal: calm });
+  const aborted = session.run(['sleep', '30'], { signal: controller.signal });
+  const checks = [
+    expect(waiting).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: expect.stringMatching(/stopped answering/),
+    }),
+    expect(aborted).rejects.toBe(reason),
+  ];
+  await until(async () => (await processesWith('sleep\x0030')).length >= 2);
+  const serving = (await processesWith(`sshd: ${user.name}@notty`)).map((line) => Number.parseInt(line, 10));
+  expect(serving.length).toBe(1);
+  for (const pid of serving) process.kill(pid, 'SIGSTOP');
+  controller.abort(reason);
+  await Promise.all(checks);
+  await session.close();
+  for (const pid of serving) process.kill(pid, 'SIGCONT');
+  await sshd.stop();
+});
+
 describe.each([
   [1, null],
   [2, null],

@@ -6,6 +6,7 @@ import { createDeferred } from '../deferred.ts';
 import { createLimiter } from '../limiter.ts';
 import type { Argv } from '../shell-command.ts';
 import type { ExecOptions, RemoteProcess } from '../types.ts';
+import { endClient } from './end-client.ts';
 import { lostError } from './errors.ts';
 import { createGroupKiller } from './kill-groups.ts';
 import { awaitLaunch, type Launched } from './launch.ts';
@@ -97,18 +98,16 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   };
   const kill = createGroupKiller(async (argv) => {
     const release = await killers.acquire();
-    let spare: Client | null = null;
     try {
       await runQuietly(client, argv).catch(async (error: unknown) => {
         if (lost) throw error;
-        spare = await reopen();
-        await runQuietly(spare, argv);
+        const spare = await reopen();
+        await runQuietly(spare, argv).finally(() => endClient(spare));
       });
     } catch (error) {
       logger.warn({ err: error, server: label }, 'could not end a command on the server');
       throw error;
     } finally {
-      (spare as Client | null)?.end();
       release();
     }
   });
@@ -146,10 +145,7 @@ export function createSshSession(options: SshSessionOptions): SshSession {
     await Promise.race([Promise.allSettled(starts), grace]);
     await Promise.all([...running].map((command) => command.abort(closedError(label))));
     lost ??= closedError(label);
-    const gone = once(client, 'close');
-    client.end();
-    await Promise.race([gone, sleep(1000, undefined, { ref: false })]);
-    client.destroy();
+    await endClient(client);
   };
   return {
     exec,
