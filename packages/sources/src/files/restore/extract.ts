@@ -9,7 +9,7 @@ import { createTail, readLines } from '../read-lines.ts';
 import { assertSafeEntry, belongsTo } from './check-entry.ts';
 import { readExtractMessage } from './extract-messages.ts';
 import type { PlacedRoot } from './locate.ts';
-import { serverFault } from './server-words.ts';
+import { serverFault, tellsFullDisk } from './server-words.ts';
 import { ENTER_STAGE, type Stage, stageWords, TREE } from './stage.ts';
 
 export interface ExtractOptions {
@@ -125,6 +125,7 @@ async function judge(tar: RemoteProcess, warn: (warning: SourceWarning) => void)
       }
       strange = true;
       tail.add(line);
+      if (tellsFullDisk(line)) throw serverFault('tar failed on the server', tail.text());
     }),
   ]);
   if (exit.code === 0 || (exit.code === 2 && warned && !strange)) return;

@@ -141,7 +141,7 @@ describe('symlinks in the target', () => {
     const marker = `swap-${bench.dir}`;
     const attack = run('setpriv', [
       ...[`--reuid=${user.uid}`, '--clear-groups', 'sh', '-c'],
-      'while [ ! -e "$1/stop" ]; do for n in 1 5 9 17 29; do mv -T "$1/d$n" "$1/s$n" && ln -s "$2" "$1/d$n"; rm -f "$1/d$n"; mv -T "$1/s$n" "$1/d$n"; done; done 2>/dev/null',
+      'while [ -d "$1" ] && [ ! -e "$1/stop" ]; do for n in 1 5 9 17 29; do mv -T "$1/d$n" "$1/s$n" && ln -s "$2" "$1/d$n"; rm -f "$1/d$n"; mv -T "$1/s$n" "$1/d$n"; done; done 2>/dev/null',
       ...[marker, tree, outside],
     ]).catch(() => undefined);
     await until(async () => (await processesWith(marker)).length > 0);

@@ -3,6 +3,11 @@ import { AppError } from '@tarfleet/kernel';
 /** tar tells a write that came short by its count alone. */
 const FULL = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/;
 
+/** Such words end a command at once: tar itself would go on to the archive's end. */
+export function tellsFullDisk(words: string): boolean {
+  return FULL.test(words);
+}
+
 /** The fault behind what a command on the server printed. */
 export function serverFault(what: string, words: string): AppError {
   if (FULL.test(words)) {

@@ -104,7 +104,8 @@ test('names of every byte, and what a shell would expand, in folders that are th
     '"',
   ].map((name) => Buffer.from(name));
   for (let byte = 1; byte < 256; byte += 1) {
-    if (byte !== 0x2f && byte !== 0x2e) names.push(Buffer.from([0x44, byte]), Buffer.from([byte, 0x45, 0x45]));
+    if (byte !== 0x2f && byte !== 0x2e)
+      names.push(Buffer.from([0x44, byte]), Buffer.from([byte, 0x45, 0x45]));
   }
   await mkdir(tree);
   for (const [index, name] of names.entries()) {
