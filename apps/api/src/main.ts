@@ -6,6 +6,10 @@ try {
   const config = readConfig(process.env);
   const logger = createLogger({ level: config.LOG_LEVEL, process: 'api' });
   const api = await startApi(config, logger);
+  // Whoever started this process and listens knows now that it is ready, and where.
+  process.send?.({ url: api.url });
+  // It started us as its own: without it nobody would ever stop us.
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   onShutdown(() => api.stop(), { logger, timeoutMs: 30_000 });
 } catch (error) {
   const expected = error instanceof EnvError || (error as Error).name === 'AppError';

@@ -12,7 +12,9 @@ try {
   const dir = env.TARFLEET_DIR ?? (await defaultDir());
   const destination = s3FromEnv(env);
   process.stdout.write(`Starting Tarfleet; its data is in ${dir}\n`);
-  const stack = await startStack({
+  let stopping = false;
+  // A signal in the middle of the start waits for its end: half of a stack cannot be stopped cleanly.
+  const starting = startStack({
     dir,
     logger,
     port: env.PORT,
@@ -27,15 +29,15 @@ try {
     logLevel: env.LOG_LEVEL,
     onLine: (_name, line) => process.stdout.write(`${line}\n`),
   });
-  let stopping = false;
   onShutdown(
     async () => {
       stopping = true;
-      await stack.stop();
+      await (await starting).stop();
       process.stdout.write('Stopped.\n');
     },
     { logger, timeoutMs: 90_000 },
   );
+  const stack = await starting;
   const password = stack.newPassword ?? '(as set at the first start)';
   process.stdout.write(
     `\n  Tarfleet is ready.\n  URL       ${stack.url}\n  Docs      ${stack.url}/docs\n  E-mail    ${stack.adminEmail}\n  Password  ${password}\n\n`,

@@ -98,6 +98,8 @@ function launch(program: string, args: string[], user: ServerUser | null) {
     cwd: '/',
     env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: Ctrl-C in a terminal must not end it before those who use it.
+    detached: true,
   });
   let log = '';
   let seen = (): void => {};

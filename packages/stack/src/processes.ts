@@ -24,31 +24,33 @@ export interface ProcessOptions {
   /** `apps/api` or `apps/worker`. */
   app: string;
   env: Record<string, string>;
-  /** A line of its log that means that it is ready. */
-  readyMessage: string;
   onLine?: (line: string) => void;
 }
 
-/** Starts one of the apps as a process of its own; resolves with the ready line's fields once it says it is ready. */
+/** Starts one of the apps as a process of its own; resolves with what it says of itself once it is ready. */
 export async function startProcess(
   options: ProcessOptions,
 ): Promise<{ process: Process; ready: Record<string, unknown> }> {
   const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, options.app, 'src/main.ts')], {
     cwd: ROOT,
     env: { PATH, HOME: homedir(), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // A group of its own: Ctrl-C in a terminal reaches the starter alone, which stops everything in order.
+    detached: true,
   });
   const lines: string[] = [];
   let onReady: (fields: Record<string, unknown>) => void = () => {};
   const ready = new Promise<Record<string, unknown>>((resolve) => {
     onReady = resolve;
   });
+  // Told by a message, for a log level may hide any line.
+  child.on('message', (message) => onReady(message as Record<string, unknown>));
   for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
       if (lines.length > 500) lines.shift();
       options.onLine?.(line);
-      if (line.includes(`"msg":"${options.readyMessage}"`)) onReady(JSON.parse(line));
     });
   }
   const ended = new Promise<never>((_resolve, reject) => {

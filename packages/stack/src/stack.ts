@@ -77,11 +77,11 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     const failed = new Promise<string>((resolve) => {
       onFailed = resolve;
     });
-    const start = async (app: string, readyMessage: string, env: Record<string, string>) => {
+    const start = async (app: string, env: Record<string, string>) => {
       spawned += 1;
       const name = `${app.replace('apps/', '')}-${spawned}`;
       const started = await startProcess({
-        ...{ name, app, readyMessage, env: { LOG_LEVEL: level, QUEUE_URL: queueUrl, ...env } },
+        ...{ name, app, env: { LOG_LEVEL: level, QUEUE_URL: queueUrl, ...env } },
         onLine: (line) => options.onLine?.(name, line),
       });
       owned.push(started.process);
@@ -89,7 +89,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
       return started;
     };
     const addApi = async (env: Record<string, string> = {}) => {
-      const { process, ready } = await start('apps/api', 'api ready', {
+      const { process, ready } = await start('apps/api', {
         HOST: options.host ?? '127.0.0.1',
         PORT: '0',
         DATABASE_URL: databaseUrl,
@@ -102,7 +102,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
       return { process, url: String(ready.url) };
     };
     const addWorker = async (env: Record<string, string> = {}) => {
-      const { process } = await start('apps/worker', 'worker ready', {
+      const { process } = await start('apps/worker', {
         POOL: 'default',
         POOL_KEYS_FILE: files.poolKeys,
         LOCAL_ROOTS: [destinationDir, ...options.localRoots].join(':'),
