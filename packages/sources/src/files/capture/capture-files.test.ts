@@ -42,7 +42,7 @@ import {
   service,
   sshSession,
   until,
-} from '../test-sessions.ts';
+} from '../testing-sessions.ts';
 import { captureFiles } from './capture-files.ts';
 
 const run = promisify(execFile);

@@ -6,7 +6,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { compareTrees, makeNastyTree, snapshotTree } from '@tarfleet/testbed';
-import { localSession, processesWith, service, until } from '../test-sessions.ts';
+import { localSession, processesWith, service, until } from '../testing-sessions.ts';
 import { readExtractMessage } from './extract-messages.ts';
 import { type Bench, createBench, makeFiles } from './test-bench.ts';
 

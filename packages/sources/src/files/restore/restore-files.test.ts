@@ -29,7 +29,7 @@ import {
   startSshd,
 } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
-import { localSession, processesWith, service, sshSession } from '../test-sessions.ts';
+import { localSession, processesWith, service, sshSession } from '../testing-sessions.ts';
 import { type Bench, createBench, makeFiles } from './test-bench.ts';
 
 const run = promisify(execFile);

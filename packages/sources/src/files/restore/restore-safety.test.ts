@@ -34,7 +34,7 @@ import {
   sshSession,
   type TestUser,
   until,
-} from '../test-sessions.ts';
+} from '../testing-sessions.ts';
 import { type Bench, createBench, makeFiles } from './test-bench.ts';
 
 const run = promisify(execFile);

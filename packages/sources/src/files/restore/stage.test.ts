@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { compareTrees, snapshotTree } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
-import { calm, localSession, service } from '../test-sessions.ts';
+import { calm, localSession, service } from '../testing-sessions.ts';
 import { makeStage, plannedStage, removeStage, type Stage } from './stage.ts';
 import { type Bench, createBench, makeFiles } from './test-bench.ts';
 
