@@ -73,19 +73,39 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 }
 
 async function sendUndispatched(options: ReconcilerOptions): Promise<void> {
-  const { db, dispatcher } = options;
+  const { db, queue, dispatcher } = options;
   // A request that was stored just now is being sent by whoever stored it.
-  for (const job of await db.jobs.undispatched(new Date(Date.now() - 3_000), BATCH)) {
-    if (job.cancelRequestedAt === null) await dispatcher.send(job);
-    else await endJob(options, job, { state: 'cancelled', result: null, failure: NEVER_BEGUN });
+  const jobs = await db.jobs.undispatched(new Date(Date.now() - 3_000), BATCH);
+  await forEach(options, jobs, async (job) => {
+    const { id: jobId, pool, kind } = job;
+    // The queue may have it although nobody noted that: then it ends as any job in the queue that is cancelled.
+    const unknown =
+      job.cancelRequestedAt !== null && (await queue.state({ jobId, pool, kind })).state === 'missing';
+    if (unknown) await endJob(options, job, { state: 'cancelled', result: null, failure: NEVER_BEGUN });
+    else await dispatcher.send(job);
+  });
+}
+
+/** One job that cannot be dealt with must not stand in the way of the rest; a queue or database that is down does. */
+async function forEach<T extends { id: string }>(
+  { logger }: ReconcilerOptions,
+  items: T[],
+  action: (item: T) => Promise<void>,
+): Promise<void> {
+  for (const item of items) {
+    try {
+      await action(item);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'UNAVAILABLE') throw error;
+      logger.warn({ err: error, id: item.id }, 'reconciler leaves one out, it tries again');
+    }
   }
 }
 
 async function checkSilent(options: ReconcilerOptions): Promise<void> {
   const { db, patienceMs } = options;
-  for (const job of await db.jobs.unchecked(new Date(Date.now() - patienceMs), BATCH)) {
-    await checkOne(options, job);
-  }
+  const jobs = await db.jobs.unchecked(new Date(Date.now() - patienceMs), BATCH);
+  await forEach(options, jobs, (job) => checkOne(options, job));
 }
 
 async function checkOne(options: ReconcilerOptions, job: JobRecord): Promise<void> {
@@ -132,7 +152,8 @@ async function applyStuckEnd(options: ReconcilerOptions, job: JobRecord): Promis
   if (!(await options.db.jobEvents.hasEnded(job.id, job.attempt))) return false;
   const ended = await options.db.transaction(async (tx) => {
     const locked = await tx.jobs.lock(job.id);
-    if (!locked || locked.endedAt !== null) return null;
+    // A later attempt that has begun meanwhile is the one that counts.
+    if (!locked || locked.endedAt !== null || locked.attempt !== job.attempt) return null;
     const pending = await tx.jobEvents.ofAttempt(job.id, locked.attempt, locked.lastSeq);
     return applyInOrder(
       tx,
@@ -145,19 +166,25 @@ async function applyStuckEnd(options: ReconcilerOptions, job: JobRecord): Promis
   return ended !== null;
 }
 
-async function clearEnded({ db, queue }: ReconcilerOptions): Promise<void> {
-  for (const job of await db.jobs.toRemoveFromQueue(new Date(Date.now() - 2_000), BATCH)) {
-    const { id: jobId, pool, kind } = job;
-    if (!(await queue.remove({ jobId, pool, kind }))) continue;
-    await queue.clearCancel(jobId);
-    await db.jobs.markRemovedFromQueue([jobId]);
-  }
+async function clearEnded(options: ReconcilerOptions): Promise<void> {
+  const { db, queue } = options;
+  const jobs = await db.jobs.toRemoveFromQueue(new Date(Date.now() - 2_000), BATCH);
+  await forEach(options, jobs, async ({ id: jobId, pool, kind }) => {
+    if (await queue.remove({ jobId, pool, kind })) {
+      await queue.clearCancel(jobId);
+      await db.jobs.markRemovedFromQueue([jobId]);
+      return;
+    }
+    // Its worker may have died between the news of the end and the end: no other worker may do it all again.
+    await queue.requestCancel(jobId, 'The job has ended already.');
+  });
 }
 
-async function sweepDue({ db, dispatcher, keys }: ReconcilerOptions): Promise<void> {
-  for (const backup of await db.backups.dueForSweep(new Date(), BATCH)) {
+async function sweepDue(options: ReconcilerOptions): Promise<void> {
+  const { db, dispatcher, keys } = options;
+  await forEach(options, await db.backups.dueForSweep(new Date(), BATCH), async (backup) => {
     const jobs = await db.jobs.unfinishedOf(backup.id);
-    if (jobs.length > 0) continue;
+    if (jobs.length > 0) return;
     const draft = await planSweep({ db, keys }, { backup, userId: null, requestId: `sweep-${backup.id}` });
     try {
       await dispatcher.submit(draft);
@@ -165,7 +192,7 @@ async function sweepDue({ db, dispatcher, keys }: ReconcilerOptions): Promise<vo
       // Another process was quicker, or somebody began to use the backup: the next round looks again.
       if (!(error instanceof AppError) || error.code !== 'CONFLICT') throw error;
     }
-  }
+  });
 }
 
 async function tidy({ db }: ReconcilerOptions): Promise<void> {

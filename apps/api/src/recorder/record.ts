@@ -60,7 +60,7 @@ async function recordIn(
   const job = attempt > stored.attempt ? { ...stored, attempt, token, lastSeq: 0 } : stored;
   const inOrder = await nextInOrder(tx, job, batch.events);
   if (inOrder.length === 0) {
-    await tx.jobs.change(jobId, { attempt, token });
+    await tx.jobs.change(jobId, { attempt, token, lastSeq: job.lastSeq });
     return null;
   }
   return applyInOrder(tx, job, inOrder, options);

@@ -95,7 +95,10 @@ async function settleServerTest(
   at: Date,
 ): Promise<void> {
   if (!result.reachable) return;
-  const { server } = JSON.parse(job.plan) as { server: { id: string; hostKey?: string | null } };
+  const { server } = JSON.parse(job.plan) as { server: { id: string; host?: string; port?: number } };
+  // What an earlier host showed says nothing of the one that is configured now, least of all its key.
+  const now = await tx.servers.get(server.id);
+  if (!now || now.host !== (server.host ?? null) || now.port !== (server.port ?? null)) return;
   await tx.servers.recordTest(server.id, { tools: result.tools, at, fingerprint: result.fingerprint });
 }
 
