@@ -21,8 +21,11 @@ export interface RunDraft {
 export interface Dispatcher {
   /** Stores the run, then sends it. Once it is stored it is accepted: when the queue is down the reconciler sends it later. */
   submit(draft: RunDraft): Promise<void>;
-  /** Sends what is stored. Rejects when the queue is down. Sending twice is harmless. */
-  send(root: JobRecord): Promise<void>;
+  /**
+   * Sends what is stored, unless it has been sent or has ended meanwhile. Rejects when the queue is down. The job
+   * is locked until the queue has it, so it cannot end and leave the queue before: it would run a second time.
+   */
+  send(root: Pick<JobRecord, 'id'>): Promise<void>;
 }
 
 export function createDispatcher(deps: {
@@ -46,8 +49,8 @@ export function createDispatcher(deps: {
     const parent = await toQueueJob(root);
     if (children.length === 0) await queue.enqueue(parent);
     else await queue.enqueueFlow(parent, await Promise.all(children.map((one) => toQueueJob(one, root.id))));
-    await db.jobs.markDispatched([root.id, ...children.map((child) => child.id)]);
   };
+  const idsOf = (root: Sendable, children: Sendable[]): string[] => [root, ...children].map(({ id }) => id);
 
   return {
     async submit(draft) {
@@ -58,14 +61,21 @@ export function createDispatcher(deps: {
       });
       const first = (job: JobDraft): Sendable => ({ ...job, generation: 1 });
       try {
-        await enqueue(first(draft.root), draft.children.map(first));
+        const [root, children] = [first(draft.root), draft.children.map(first)];
+        await enqueue(root, children);
+        await db.jobs.markDispatched(idsOf(root, children));
       } catch (error) {
         logger.warn({ err: error, jobId: draft.root.id }, 'queue is down, the job is sent later');
       }
     },
-    async send(root) {
-      const children = root.kind === 'backup' ? await db.jobs.children(root.id) : [];
-      await enqueue(root, children);
+    async send({ id }) {
+      await db.transaction(async (tx) => {
+        const root = await tx.jobs.lock(id);
+        if (!root || root.endedAt !== null || root.dispatchedAt !== null) return;
+        const children = root.kind === 'backup' ? await tx.jobs.children(id) : [];
+        await enqueue(root, children);
+        await tx.jobs.markDispatched(idsOf(root, children));
+      });
     },
   };
 }

@@ -22,6 +22,8 @@ export async function streamEvents(
 ): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
+  // A client that left before this listener was there is not told of again.
+  if (response.destroyed) gone.abort();
   const signal = AbortSignal.any([gone.signal, deps.hub.closing]);
   const changes = changeSignal(deps.hub, jobId);
   let lastId = afterId;

@@ -4,7 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { assertRestorable, relock } from './on-backup.ts';
-import { assertPinned, type PlanKeys, toDestinationTarget, toServerTarget } from './targets.ts';
+import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
 /** What a restore request comes to, whichever document it was written by. */
 export interface RestoreRequest {
@@ -36,6 +36,7 @@ export async function planRestore(
   }
   const target = await toServerTarget(db, server);
   assertPinned(target);
+  poolKey(keys, server.pool);
   const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
   if (!destination) {
     throw new AppError('DESTINATION_NOT_FOUND', 'The destination of this backup is no longer configured.');
