@@ -51,6 +51,13 @@ export function createRunJob(deps: RunJobDeps): DeliveryHandler {
         await report.flush();
         throw error;
       }
+      // The queue alone holds the end where it cannot say whose the job is: the reconciler finds it there.
+      const lost = await delivery.assertOwned().then(() => null, toFailure);
+      if (lost?.code === 'ATTEMPT_SUPERSEDED') {
+        log.warn({ ...facts, code: lost.code, err: thrown }, 'attempt superseded');
+        throw new AppError(lost.code, lost.message, { cause: thrown });
+      }
+      if (lost) throw new AppError(failure.code, failure.message, { cause: thrown });
       const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
       log.warn({ ...facts, state, err: thrown }, 'job ended');
       report.emit({ type: 'ended', state, failure: { ...failure, retryable: false } });

@@ -145,10 +145,18 @@ async function commit(
   const verifiedAt = plan.verify ? new Date().toISOString() : null;
   const bytes = serializeManifest(buildManifest(plan, outcomes.done, outcomes.failed, verifiedAt));
   const key = `${plan.keyPrefix}/${MANIFEST_NAME}`;
-  await report.step('commit', 'Writing the manifest', async () => {
-    await delivery.assertOwned();
-    await storage.create(key, bytes, signal);
-  });
+  try {
+    await report.step('commit', 'Writing the manifest', async () => {
+      await delivery.assertOwned();
+      await storage.create(key, bytes, signal);
+    });
+  } catch (error) {
+    // Written by a predecessor since the look at the start, or by us when only the answer got lost.
+    const exists = error instanceof AppError && error.code === 'OBJECT_EXISTS';
+    const existing = exists ? await adopt(storage, context) : null;
+    if (!existing) throw error;
+    return existing;
+  }
   const manifestSha256 = createHash('sha256').update(bytes).digest('hex');
   const { done: artifacts, failed } = outcomes;
   return {
@@ -206,11 +214,13 @@ function isFinal(error: unknown): boolean {
   return failure.code !== 'WORKER_STOPPING' && failure.code !== 'ATTEMPT_SUPERSEDED' && !failure.retryable;
 }
 
-async function cleanUp(storage: Storage, { plan, log }: JobContext<BackupPlan>): Promise<void> {
+async function cleanUp(storage: Storage, { plan, delivery, log }: JobContext<BackupPlan>): Promise<void> {
   const signal = AbortSignal.timeout(CLEAN_UP_MS);
   try {
     const place = { keyPrefix: plan.keyPrefix, backupId: plan.jobId, sha256: null };
     if (await loadManifest(storage, place, signal)) return;
+    // A successor may be about to commit these very objects.
+    await delivery.assertOwned();
     await clearPrefix(storage, plan.keyPrefix, new Set(), signal);
   } catch (error) {
     log.warn({ err: error }, 'clean-up left to the sweep');
