@@ -8,21 +8,46 @@ export interface SessionDriver {
   close(): Promise<void>;
 }
 
-/** What every driver's session has in common, on top of running commands. */
-export function createSession(driver: SessionDriver, fingerprint: string | null): Session {
+/** Where the answer to the probe of one server is kept. */
+export interface KnownCapabilities {
+  found: Promise<Capabilities> | null;
+  /** By `performance.now()`. */
+  at: number;
+}
+
+/** Sessions that share an answer ask again after this long: tools are installed and replaced meanwhile. */
+const KNOWN_FOR_MS = 10_000;
+
+/**
+ * What every driver's session has in common, on top of running commands. Sessions of one server may share what the
+ * probe found; the same object then tells that nothing was asked anew.
+ */
+export function createSession(
+  driver: SessionDriver,
+  fingerprint: string | null,
+  shared?: KnownCapabilities,
+): Session {
   const run: Session['run'] = (argv, options) => runCommand(driver.exec, argv, options);
-  let known: Promise<Capabilities> | null = null;
+  const known: KnownCapabilities = shared ?? { found: null, at: 0 };
   return {
     exec: driver.exec,
     run,
     async capabilities(signal) {
       signal.throwIfAborted();
-      known ??= probe(run, signal);
+      if (shared && performance.now() - known.at > KNOWN_FOR_MS) known.found = null;
+      if (known.found) {
+        const found = await known.found.catch(() => null);
+        if (found) return found;
+        signal.throwIfAborted();
+      }
+      // A fault or an abort of one asker is not the answer for the next.
+      const asked = probe(run, signal);
+      known.found = asked;
+      known.at = performance.now();
       try {
-        return await known;
+        return await asked;
       } catch (error) {
-        // A fault or an abort of one asker is not the answer for the next.
-        known = null;
+        if (known.found === asked) known.found = null;
         throw error;
       }
     },

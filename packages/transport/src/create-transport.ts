@@ -1,5 +1,5 @@
 import { AppError, type Logger } from '@tarfleet/kernel';
-import { createSession } from './create-session.ts';
+import { createSession, type KnownCapabilities } from './create-session.ts';
 import { createLocalSession } from './local/local-session.ts';
 import { connectSsh } from './ssh/connect-ssh.ts';
 import type { Transport } from './types.ts';
@@ -19,6 +19,7 @@ export interface TransportOptions {
 /** Sessions on servers, over ssh and on this machine. Holds nothing open itself: each session is the caller's to close. */
 export function createTransport(options: TransportOptions): Transport {
   const { logger, connectTimeoutMs = 20_000, keepaliveMs = 15_000 } = options;
+  const ofThisMachine: KnownCapabilities = { found: null, at: 0 };
   return {
     async connect({ target, ...request }) {
       request.signal.throwIfAborted();
@@ -30,7 +31,7 @@ export function createTransport(options: TransportOptions): Transport {
           `This worker does not act on its own machine (server ${target.name}): allow local servers and their folders in its environment, or reach the machine over ssh.`,
         );
       }
-      return createSession(createLocalSession(), null);
+      return createSession(createLocalSession(), null, ofThisMachine);
     },
   };
 }

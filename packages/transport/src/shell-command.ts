@@ -3,6 +3,9 @@ import { AppError } from '@tarfleet/kernel';
 
 export type Argv = readonly (string | Buffer)[];
 
+/** The same bytes in every encoding, and the same characters in every locale. */
+const PLAIN = /^[\n\x20-\x7e]*$/;
+
 /** A script as one character per byte, so that bytes that are no text survive. */
 type ByteText = string;
 
@@ -10,6 +13,8 @@ export interface ScriptOptions {
   env?: Record<string, string>;
   /** Shell text that runs before the command, after the environment is set. */
   prologue?: string;
+  /** Nothing but `/bin/sh` itself reads the script: plain text then needs no armour, which costs a process. */
+  direct?: boolean;
 }
 
 /** Linux takes no single argument over 128 KiB, and a remote command is one argument of the login shell. */
@@ -40,7 +45,8 @@ export function shellCommand(argv: Argv, options: ScriptOptions = {}): ['/bin/sh
   if (options.prologue) lines.push(options.prologue);
   // Last, so that nothing in `env` can undo it.
   lines.push('export LC_ALL=C', `exec ${argv.map(quote).join(' ')}`);
-  return ['/bin/sh', '-c', armour(lines.join('\n'))];
+  const script = lines.join('\n');
+  return ['/bin/sh', '-c', options.direct && PLAIN.test(script) ? script : armour(script)];
 }
 
 /** The same as a single line for the login shell behind sshd, whichever shell that is. */

@@ -58,7 +58,7 @@ export interface Session {
    * A non-zero exit is a result, not an error.
    */
   run(argv: readonly (string | Buffer)[], options: ExecOptions & { input?: Buffer }): Promise<RunResult>;
-  /** What the server has: looked up once per session. */
+  /** What the server has: looked up once per session; for this machine, at most every ten seconds. */
   capabilities(signal: AbortSignal): Promise<Capabilities>;
   /** SHA256 fingerprint of the host's key as this connection saw it; null for local. */
   readonly fingerprint: string | null;

@@ -1,6 +1,7 @@
 import type { Logger } from '@tarfleet/kernel';
 import type { Source } from '../types.ts';
 import { captureFiles } from './capture/capture-files.ts';
+import type { TarHelp } from './capture/tar-options.ts';
 import { restoreFiles } from './restore/restore-files.ts';
 
 export interface FilesSourceOptions {
@@ -11,8 +12,10 @@ export interface FilesSourceOptions {
 
 /** Files and folders of a server. */
 export function createFilesSource(deps: FilesSourceOptions): Source {
+  const { tmpDir } = deps;
+  const tarHelp: TarHelp = new WeakMap();
   return {
-    capture: (options) => captureFiles(deps, options),
+    capture: (options) => captureFiles({ tmpDir, tarHelp }, options),
     restore: (options) => restoreFiles(deps, options),
   };
 }

@@ -26,9 +26,9 @@ export function createLocalSession(): {
     if (closed) throw closedError();
     // One signal for all the commands of a job is as it should be, and no leak.
     setMaxListeners(0, signal);
-    const words = shellCommand(argv, env ? { env } : {});
     // The same limit as over ssh, so that what works here works there.
-    commandLine(words);
+    commandLine(shellCommand(argv, env ? { env } : {}));
+    const words = shellCommand(argv, { ...(env ? { env } : {}), direct: true });
     // A group of its own, so that all it starts can be ended with it.
     const child = spawn(words[0], words.slice(1), {
       cwd: '/',

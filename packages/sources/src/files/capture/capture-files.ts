@@ -5,13 +5,20 @@ import { readTar } from './read-tar.ts';
 import { resolveRoots } from './resolve-roots.ts';
 import { scan } from './scan.ts';
 import { createSpill } from './spill.ts';
-import { assertTools, tarArguments } from './tar-options.ts';
+import { assertTools, type TarHelp, tarArguments } from './tar-options.ts';
+
+export interface CaptureDeps {
+  /** Of the worker, for the list of names. */
+  tmpDir: string;
+  /** Shared by all captures of a process; each asks for itself without it. */
+  tarHelp?: TarHelp;
+}
 
 /**
  * A service's files as a tar stream: one `find` lists them, one GNU `tar` reads them, and its bytes pass through
  * unchanged. The list waits on the worker's disk in between. See `docs/services.md`.
  */
-export async function captureFiles(deps: { tmpDir: string }, options: CaptureOptions): Promise<Capture> {
+export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): Promise<Capture> {
   const { session, service } = options;
   const link = linkSignal(options.signal);
   const { signal } = link;
@@ -26,7 +33,8 @@ export async function captureFiles(deps: { tmpDir: string }, options: CaptureOpt
   try {
     const roots = await resolveRoots(session, service, signal, warn);
     const totals = await scan({ session, service, roots, signal, warn }, spill);
-    const process = await session.exec(await tarArguments(session, roots, signal), { signal });
+    const command = await tarArguments(deps.tarHelp ?? new WeakMap(), session, roots, signal);
+    const process = await session.exec(command, { signal });
     const tar = readTar({ process, spill, signal, warn, onEntry: options.onEntry, onWarned: limiter.close });
     tar.once('close', () => {
       // Whoever stopped reading early: nothing of it goes on running on the server.
