@@ -21,6 +21,8 @@ export interface BenchContext {
   processEnv: Record<string, string>;
   /** How many services the queue's bench backs up. */
   services: number;
+  /** The parts of a bench to run; all where none is named. */
+  parts: readonly string[];
 }
 
 export interface Bench {

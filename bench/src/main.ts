@@ -1,4 +1,4 @@
-// `pnpm bench [name]`: runs one bench, or all. Each prints tables, then a line of JSON for each of its figures.
+// `pnpm bench [name [part...]]`: runs one bench (or some of its parts), or all. Each prints tables, then a line of JSON for each of its figures.
 // The exit code is 0 only when every bench ran to its end; a goal that is missed shows in its figure.
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { table } from './table.ts';
 
 const BENCHES: Bench[] = [queueBench, memoryBench];
 
+const [wanted, ...parts] = process.argv.slice(2).filter((argument) => argument !== '--');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const interrupted = new AbortController();
 const owned: { stop(): Promise<void> }[] = [];
@@ -39,6 +40,7 @@ function createContext(): BenchContext {
     },
     processEnv: nodeOptions ? { NODE_OPTIONS: nodeOptions } : {},
     services: Number(services ?? 600),
+    parts,
   };
 }
 
@@ -65,7 +67,6 @@ async function runOne(bench: Bench): Promise<boolean> {
   return ok;
 }
 
-const [wanted] = process.argv.slice(2).filter((argument) => argument !== '--');
 const chosen = BENCHES.filter(({ name }) => wanted === undefined || name === wanted);
 say(`Benches:\n${BENCHES.map(({ name, about }) => `  ${name.padEnd(8)} ${about}`).join('\n')}`);
 let code = 0;

@@ -12,6 +12,6 @@ export async function untilEnded(client: Client, jobId: string, signal: AbortSig
     if (data.state === 'completed') return seconds;
     if (data.ended_at !== null) throw new Error(`The job has not ended well: ${JSON.stringify(data)}`);
     if (seconds * 1000 > LIMIT_MS) throw new Error(`The job has not ended in time: ${JSON.stringify(data)}`);
-    await sleep(500, undefined, { signal });
+    await sleep(1_000, undefined, { signal });
   }
 }

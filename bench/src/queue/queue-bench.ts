@@ -15,7 +15,12 @@ export const queueBench: Bench = {
   name: 'queue',
   about: 'trivial backups a second, from HTTP to the final state, beside jobs a second of bare BullMQ',
   async run(context) {
-    return [...(await runOn('postgres', context)), ...(await runOn('redis', context))];
+    const figures: Figure[] = [];
+    for (const backend of ['postgres', 'redis'] as const) {
+      if (context.parts.length > 0 && !context.parts.includes(backend)) continue;
+      figures.push(...(await runOn(backend, context)));
+    }
+    return figures;
   },
 };
 
