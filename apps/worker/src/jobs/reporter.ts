@@ -1,7 +1,7 @@
 import type { EventBatch, JobEvent, JobEventBody, JobKind } from '@tarfleet/contracts';
 
 /** How long events wait for company before they travel, in milliseconds. */
-const GATHER_MS = 150;
+const GATHER_MS = 300;
 const BATCH_EVENTS = 500;
 /** More warnings than this are counted, not sent: a million unreadable files must not flood the record. */
 const MAX_WARNINGS = 1000;
@@ -40,6 +40,7 @@ export function createReporter(options: ReporterOptions): JobReporter {
   let seq = 0;
   let steps = 0;
   let warnings = 0;
+  let accounted = MAX_WARNINGS;
   const waiting: JobEvent[] = [];
   let timer: NodeJS.Timeout | undefined;
   let chain: Promise<void> = Promise.resolve();
@@ -66,10 +67,10 @@ export function createReporter(options: ReporterOptions): JobReporter {
   };
 
   const flush = async (): Promise<void> => {
-    if (warnings > MAX_WARNINGS) {
-      const more = warnings - MAX_WARNINGS;
+    if (warnings > accounted) {
+      const more = warnings - accounted;
       emit({ type: 'warning', code: 'MORE_WARNINGS', message: `${more} more warnings are not listed.` });
-      warnings = MAX_WARNINGS;
+      accounted = warnings;
     }
     send();
     await chain;
