@@ -70,13 +70,11 @@ async function recordIn(
 async function nextInOrder(tx: Repositories, job: JobRecord, events: JobEvent[]): Promise<JobEvent[]> {
   const sorted = events.filter((event) => event.seq > job.lastSeq).sort((a, b) => a.seq - b.seq);
   if (sorted.length === 0) return [];
-  await tx.jobEvents.add(job.id, job.attempt, sorted);
-  const pending = await tx.jobEvents.ofAttempt(job.id, job.attempt, job.lastSeq);
+  const before = await tx.jobEvents.add(job.id, job.attempt, sorted, job.lastSeq);
+  const known = new Map(sorted.map((event) => [event.seq, event]));
+  for (const { event } of before) known.set(event.seq, event);
   const inOrder: JobEvent[] = [];
-  for (const { event } of pending) {
-    if (event.seq !== job.lastSeq + inOrder.length + 1) break;
-    inOrder.push(event);
-  }
+  for (let next = known.get(job.lastSeq + 1); next; next = known.get(next.seq + 1)) inOrder.push(next);
   return inOrder;
 }
 

@@ -17,7 +17,7 @@ export async function settleBackup(
   const children = await tx.jobs.children(job.id);
   await settleChildren(tx, children, result, end);
   await tx.leases.release(job.id);
-  const backup = await tx.backups.get(job.id);
+  const backup = await tx.backups.find(job.id);
   const attempts = [job.attempt, ...children.map((child) => child.attempt)];
   for (const artifact of result?.artifacts ?? []) attempts.push(artifact.attempt);
   const leftOvers = end.state !== 'completed' || attempts.some((attempt) => attempt > FIRST_ATTEMPT);
