@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { compareTrees, makeNastyTree, snapshotTree } from '@tarfleet/testbed';
 import { localSession, processesWith, service, until } from '../testing-sessions.ts';
 import { readExtractMessage } from './extract-messages.ts';
-import { type Bench, createBench, makeFiles } from './test-bench.ts';
+import { type Bench, createBench, makeFiles } from './testing-bench.ts';
 
 const run = promisify(execFile);
 let bench: Bench;

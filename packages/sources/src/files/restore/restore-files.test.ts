@@ -30,7 +30,7 @@ import {
 } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
 import { localSession, processesWith, service, sshSession } from '../testing-sessions.ts';
-import { type Bench, createBench, makeFiles } from './test-bench.ts';
+import { type Bench, createBench, makeFiles } from './testing-bench.ts';
 
 const run = promisify(execFile);
 let bench: Bench;

@@ -35,7 +35,7 @@ import {
   type TestUser,
   until,
 } from '../testing-sessions.ts';
-import { type Bench, createBench, makeFiles } from './test-bench.ts';
+import { type Bench, createBench, makeFiles } from './testing-bench.ts';
 
 const run = promisify(execFile);
 let bench: Bench;

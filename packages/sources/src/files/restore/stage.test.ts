@@ -6,7 +6,7 @@ import { compareTrees, snapshotTree } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
 import { calm, localSession, service } from '../testing-sessions.ts';
 import { makeStage, plannedStage, removeStage, type Stage } from './stage.ts';
-import { type Bench, createBench, makeFiles } from './test-bench.ts';
+import { type Bench, createBench, makeFiles } from './testing-bench.ts';
 
 let bench: Bench;
 let session: Session;

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { RestoreOptions, RestoreSummary, SourceWarning } from '../../types.ts';
 import { captureFiles } from '../capture/capture-files.ts';
-import { calm, localSession, logger } from '../test-sessions.ts';
+import { calm, localSession, logger } from '../testing-sessions.ts';
 import { restoreFiles } from './restore-files.ts';
 
 const run = promisify(execFile);
