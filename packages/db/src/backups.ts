@@ -97,6 +97,8 @@ export interface Backups {
   create(draft: BackupDraft): Promise<void>;
   /** Deleted ones are found too; the caller decides. */
   get(id: string): Promise<FullBackup | null>;
+  /** As `get`, the row alone. */
+  find(id: string): Promise<BackupRecord | null>;
   /** As `get`, locked until the transaction ends: so that nobody deletes what somebody is about to restore. */
   lock(id: string): Promise<FullBackup | null>;
   /** Newest first. */
@@ -130,6 +132,10 @@ export function createBackups(db: Db): Backups {
       });
     },
     get,
+    async find(id) {
+      const row = await db.backup.findUnique({ where: { id } });
+      return row && toRecord(row);
+    },
     async lock(id) {
       await db.$queryRaw`SELECT id FROM backups WHERE id = ${id}::uuid FOR UPDATE`;
       return get(id);

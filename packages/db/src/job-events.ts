@@ -11,8 +11,8 @@ export interface StoredEvent {
 }
 
 export interface JobEvents {
-  /** Stores what is not stored yet. */
-  add(jobId: string, attempt: number, events: JobEvent[]): Promise<void>;
+  /** Stores what is not stored yet. Gives what was stored before of this attempt after a number, in order. */
+  add(jobId: string, attempt: number, events: JobEvent[], afterSeq: number): Promise<StoredEvent[]>;
   /** Of one attempt, after a number, in order. */
   ofAttempt(jobId: string, attempt: number, afterSeq: number): Promise<StoredEvent[]>;
   /** Of a job and its children, after an id, in order. */
@@ -28,18 +28,22 @@ export function createJobEvents(db: Db): JobEvents {
     OR: [{ jobId: rootId }, { job: { parentId: rootId } }],
   });
   return {
-    async add(jobId, attempt, events) {
-      await db.jobEvent.createMany({
-        data: events.map(({ seq, at, type, ...data }) => ({
-          jobId,
-          attempt,
-          seq,
-          at: new Date(at),
-          type,
-          data: data as Prisma.InputJsonObject,
-        })),
-        skipDuplicates: true,
-      });
+    async add(jobId, attempt, events, afterSeq) {
+      const given = events.map(({ seq, at, type, ...data }) => ({ seq, at, type, data }));
+      // One statement sees the table as it was before it, so the rows below are those of earlier batches.
+      const rows = await db.$queryRaw<Row[]>`
+        WITH added AS (
+          INSERT INTO job_events (job_id, attempt, seq, type, data, at)
+          SELECT ${jobId}::uuid, ${attempt}::int, seq, type, data, at
+          FROM jsonb_to_recordset(${JSON.stringify(given)}::jsonb)
+            AS given(seq int, type text, data jsonb, at timestamptz)
+          ORDER BY seq
+          ON CONFLICT (job_id, attempt, seq) DO NOTHING
+        )
+        SELECT id, job_id AS "jobId", attempt, seq, type, data, at, recorded_at AS "recordedAt" FROM job_events
+        WHERE job_id = ${jobId}::uuid AND attempt = ${attempt}::int AND seq > ${afterSeq}::int
+        ORDER BY seq`;
+      return rows.map(toStored);
     },
     async ofAttempt(jobId, attempt, afterSeq) {
       const rows = await db.jobEvent.findMany({

@@ -104,11 +104,18 @@ export function createJobs(db: Db): Jobs {
       return rows.map(toRecord);
     },
     async lock(id) {
-      await db.$queryRaw`
-        SELECT id FROM jobs WHERE id IN (${id}::uuid, (SELECT parent_id FROM jobs WHERE id = ${id}::uuid))
+      // The row as it is once it is locked: Postgres reads it again after a wait.
+      const rows = await db.$queryRaw<LockedJob[]>`
+        SELECT id, kind, pool, project_id AS "projectId", user_id AS "userId", backup_id AS "backupId",
+          parent_id AS "parentId", request_id AS "requestId", state, plan, generation,
+          dispatched_at AS "dispatchedAt", attempt, token, last_seq AS "lastSeq", progress, result,
+          error_code AS "errorCode", error_message AS "errorMessage", error_retryable AS "errorRetryable",
+          cancel_requested_at AS "cancelRequestedAt", cancel_reason AS "cancelReason", worker,
+          created_at AS "createdAt", started_at AS "startedAt", ended_at AS "endedAt"
+        FROM jobs WHERE id IN (${id}::uuid, (SELECT parent_id FROM jobs WHERE id = ${id}::uuid))
         ORDER BY parent_id NULLS FIRST FOR UPDATE`;
-      const row = await db.job.findUnique({ where: { id } });
-      return row && toRecord(row);
+      const row = rows.find((one) => one.id === id);
+      return row ? toRecord(row) : null;
     },
     async change(id, { result, failure, ...change }) {
       await db.job.update({
@@ -199,7 +206,10 @@ export function createJobs(db: Db): Jobs {
   };
 }
 
-function toRecord(row: Job): JobRecord {
+/** A job without what only the reconciler and the progress need. */
+type LockedJob = Omit<Job, 'progressAttempt' | 'progressN' | 'removedFromQueueAt' | 'lastCheckedAt'>;
+
+function toRecord(row: LockedJob): JobRecord {
   return {
     id: row.id,
     kind: row.kind as JobKind,
@@ -228,7 +238,7 @@ function toRecord(row: Job): JobRecord {
   };
 }
 
-function toFailure(row: Job): Failure | null {
+function toFailure(row: Pick<Job, 'errorCode' | 'errorMessage' | 'errorRetryable'>): Failure | null {
   const code = ERROR_CODES.find((known): known is ErrorCode => known === row.errorCode);
   if (!code) return null;
   return { code, message: row.errorMessage ?? '', retryable: row.errorRetryable ?? false };

@@ -34,6 +34,8 @@ export interface Projects {
 export function createProjects(db: Db): Projects {
   return {
     async ensureDefault() {
+      const found = await db.project.findUnique({ where: { name: DEFAULT_PROJECT } });
+      if (found) return found;
       await db.$executeRaw`INSERT INTO projects (name) VALUES (${DEFAULT_PROJECT}) ON CONFLICT (name) DO NOTHING`;
       return db.project.findUniqueOrThrow({ where: { name: DEFAULT_PROJECT } });
     },

@@ -1,5 +1,5 @@
 import { AppError } from '@tarfleet/kernel';
-import { v7 } from 'uuid';
+import { v7, validate } from 'uuid';
 import type { Prisma, Service as ServiceRow } from './generated/client.ts';
 import { toJson } from './json.ts';
 import { type Page, type PageRequest, readPage } from './page.ts';
@@ -34,8 +34,14 @@ export interface Services {
   list(serverId: string, request: PageRequest): Promise<Page<ServiceRecord>>;
   /** All of one server, in the order of `ofProject`. */
   find(filter: { serverId: string }): Promise<ServiceRecord[]>;
-  /** All of a project with their servers: the highest backup priority first, then by name. */
-  ofProject(projectId: number): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
+  /**
+   * All of a project, or those with one of these ids or names, with their servers: the highest backup priority
+   * first, then by name.
+   */
+  ofProject(
+    projectId: number,
+    idsOrNames?: readonly string[],
+  ): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
   /** All of a server by name, with the server locked until the transaction ends: what is checked against them stays true. */
   lockAll(serverId: string): Promise<ServiceRecord[]>;
   get(id: string): Promise<ServiceRecord | null>;
@@ -70,9 +76,12 @@ export function createServices(db: Db): Services {
     async find({ serverId }) {
       return (await db.service.findMany({ where: { serverId }, orderBy: BY_PRIORITY })).map(toService);
     },
-    async ofProject(projectId) {
+    async ofProject(projectId, idsOrNames) {
+      const wanted = idsOrNames && {
+        OR: [{ id: { in: idsOrNames.filter((one) => validate(one)) } }, { name: { in: [...idsOrNames] } }],
+      };
       const rows = await db.service.findMany({
-        where: { server: { projectId } },
+        where: { server: { projectId }, ...wanted },
         include: { server: true },
         orderBy: BY_PRIORITY,
       });

@@ -2,6 +2,8 @@ import type { Progress } from '@tarfleet/contracts';
 import { settledWithin } from './deadline.ts';
 
 const EVERY_MS = 1_000;
+/** A job that is done sooner sends one report, its last. */
+const FIRST_MS = 300;
 
 export interface ProgressSender {
   report(report: Omit<Progress, 'attempt' | 'n'>): void;
@@ -20,7 +22,7 @@ export function createProgressSender(options: {
   let newest: Progress | undefined;
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
-  let lastAt = Number.NEGATIVE_INFINITY;
+  let lastAt = performance.now() + FIRST_MS - EVERY_MS;
   let done = false;
 
   const send = (): void => {

@@ -153,7 +153,12 @@ export async function planBackup(
 }
 
 async function chooseServices(db: Database, request: BackupRequest): Promise<Chosen[]> {
-  const all = await db.services.ofProject(request.projectId);
+  // What a fault names of the rest is looked for in all of them.
+  const narrow = request.components === null && request.services !== null;
+  const all = await db.services.ofProject(
+    request.projectId,
+    ...(narrow && request.services ? [request.services] : []),
+  );
   const inServer = all.filter(({ server }) => request.serverId === null || server.id === request.serverId);
   if (request.serverId !== null && !all.some(({ server }) => server.id === request.serverId)) {
     const server = await db.servers.get(request.serverId);

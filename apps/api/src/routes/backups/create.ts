@@ -43,7 +43,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, backupId, wait);
       if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
-      const backup = await deps.db.backups.get(backupId);
+      const backup = await deps.db.backups.find(backupId);
       reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${backupId}`);
       return {
         success: true as const,
