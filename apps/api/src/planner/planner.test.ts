@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { ServiceRecord } from '@tarfleet/db';
+import type { RunDraft } from '../dispatcher.ts';
+import { createRecorder } from '../recorder/record.ts';
+import {
+  artifactResult,
+  attemptOf,
+  backupResult,
+  openRunFixture,
+  type RunFixture,
+  STARTED,
+  silent,
+} from '../testing/run-fixture.ts';
+import { type BackupRequest, planBackup } from './backup.ts';
+import { planRestore, type RestoreRequest } from './restore.ts';
+
+let t: RunFixture;
+let web: ServiceRecord;
+let database: ServiceRecord;
+let far: ServiceRecord;
+beforeAll(async () => {
+  t = await openRunFixture();
+  const other = await t.addServer();
+  web = await t.addService(t.server.id, { name: 'web', component: 'files' });
+  database = await t.addService(t.server.id, { name: 'pg', component: 'database' });
+  far = await t.addService(other.id, { name: 'web', component: 'files' });
+});
+afterAll(() => t.close());
+
+const plan = (change: Partial<BackupRequest>) => planBackup(t, t.request(change));
+const chosen = ({ leases }: RunDraft) => [...leases].sort();
+const ids = (...services: ServiceRecord[]) => services.map(({ id }) => id).sort();
+
+test('services by component, id, name and server', async () => {
+  expect(chosen(await plan({}))).toEqual(ids(web, database, far));
+  expect(chosen(await plan({ components: ['database'] }))).toEqual(ids(database));
+  expect(chosen(await plan({ services: [database.id] }))).toEqual(ids(database));
+  expect(chosen(await plan({ services: ['web'] }))).toEqual(ids(web, far));
+  expect(chosen(await plan({ services: ['web'], serverId: t.server.id }))).toEqual(ids(web));
+});
+
+test('what is not there is named, and nothing is guessed', async () => {
+  const code = (wanted: string) => expect.objectContaining({ code: wanted });
+  await expect(plan({ components: ['files', 'cache'] })).rejects.toEqual(code('COMPONENT_NOT_FOUND'));
+  await expect(plan({ services: ['web', 'nope'] })).rejects.toEqual(code('NOT_FOUND'));
+  await expect(plan({ services: ['pg'], serverId: far.serverId })).rejects.toEqual(code('NOT_FOUND'));
+  await expect(plan({ serverId: crypto.randomUUID() })).rejects.toEqual(code('NOT_FOUND'));
+  await expect(plan({ components: ['database'], services: [web.id] })).rejects.toEqual(
+    code('NOTHING_TO_BACK_UP'),
+  );
+  await expect(plan({ destinationId: crypto.randomUUID() })).rejects.toEqual(code('DESTINATION_NOT_FOUND'));
+  await t.db.destinations.update(t.destination.id, { isDefault: false });
+  await expect(plan({})).rejects.toEqual(code('DESTINATION_NOT_FOUND'));
+  expect(chosen(await plan({ destinationId: t.destination.id }))).toHaveLength(3);
+  await t.db.destinations.update(t.destination.id, { isDefault: true });
+});
+
+test('a host whose key nobody has seen, and a pool that nobody knows, are refused', async () => {
+  const unpinned = await t.addService((await t.addServer({ hostKeyFingerprint: null })).id);
+  await expect(plan({ services: [unpinned.id] })).rejects.toMatchObject({ code: 'HOST_KEY_NOT_PINNED' });
+  const jump = await t.addServer({ hostKeyFingerprint: null });
+  const behind = await t.addService((await t.addServer({ jumpId: jump.id })).id);
+  await expect(plan({ services: [behind.id] })).rejects.toMatchObject({ code: 'HOST_KEY_NOT_PINNED' });
+  const nowhere = await t.addService((await t.addServer({ pool: 'mars' })).id);
+  await expect(plan({ services: [nowhere.id] })).rejects.toMatchObject({ code: 'POOL_NOT_FOUND' });
+});
+
+async function completedBackup(...services: ServiceRecord[]) {
+  const { job, children } = await t.storeBackup(services);
+  const { keyPrefix } = (await t.db.backups.get(job.id))!;
+  const artifacts = children.map(({ id }) => artifactResult(id, keyPrefix));
+  const recorder = createRecorder({ db: t.db, logger: silent, sweepGraceMs: 0, onEnded: () => undefined });
+  const result = backupResult(keyPrefix, { artifacts });
+  await recorder.record(attemptOf(job)(1, STARTED, { type: 'ended', state: 'completed', result }));
+  return (await t.db.backups.get(job.id))!;
+}
+const restore = (backup: RestoreRequest['backup'], change: Partial<RestoreRequest> = {}) =>
+  planRestore(t, {
+    ...{ backup, userId: t.user.id, requestId: 'r', services: null, restorePath: null, overwrite: true },
+    ...{ verifyIntegrity: true, mayUseLocal: false },
+    ...change,
+  });
+
+test('a restore is for one server: of several it asks to choose', async () => {
+  const backup = await completedBackup(web, far);
+  await expect(restore(backup)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+  expect((await restore(backup, { services: [far.id] })).leases).toEqual([far.id]);
+  await expect(restore(backup, { services: ['pg'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('an unfinished backup is not restored', async () => {
+  const { job } = await t.storeBackup([web]);
+  const backup = (await t.db.backups.get(job.id))!;
+  await expect(restore(backup)).rejects.toMatchObject({ code: 'BACKUP_INCOMPLETE' });
+});
+
+test('a local server is restored to by administrators alone', async () => {
+  const local = await t.addServer({
+    kind: 'local',
+    host: null,
+    port: null,
+    username: null,
+    sealed: null,
+    authType: 'none',
+  });
+  const service = await t.addService(local.id);
+  const backup = await completedBackup(service);
+  await expect(restore(backup)).rejects.toMatchObject({ code: 'INSUFFICIENT_PERMISSIONS' });
+  expect((await restore(backup, { mayUseLocal: true })).leases).toEqual([service.id]);
+});

@@ -1,0 +1,90 @@
+import { expect, test } from '@jest/globals';
+import { normaliseCreate, normaliseDates, normaliseRestore } from './normalise.ts';
+import type { CreateBody, RestoreBody } from './schemas.ts';
+
+const create = (body: object) => normaliseCreate({ type: 'full', ...body } as CreateBody);
+const restore = (body: object) => normaliseRestore({ restoreType: 'full', ...body } as RestoreBody, 3);
+const codeOf = (action: () => unknown): string | undefined => {
+  try {
+    action();
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+  return undefined;
+};
+
+test('a backup without options is a full, verified, compressed one for ninety days, and says that it is not encrypted', () => {
+  expect(create({})).toEqual({
+    ...{
+      dialect: 'botserver',
+      name: null,
+      description: null,
+      components: null,
+      services: null,
+      serverId: null,
+    },
+    ...{ destinationId: null, retentionDays: 90, verify: true, compression: { enabled: true, level: 6 } },
+    warnings: [expect.stringContaining('not encrypted')],
+  });
+});
+
+test('what is given is kept, also where it is false or null-like', () => {
+  const body = { name: 'n', components: ['database'], services: ['x'], retention_days: 1, verify: false };
+  expect(create({ ...body, compress: false, compression_level: 1, encrypt: false })).toMatchObject({
+    ...{
+      name: 'n',
+      components: ['database'],
+      services: ['x'],
+      retentionDays: 1,
+      verify: false,
+      warnings: [],
+    },
+    compression: { enabled: false, level: 1 },
+  });
+});
+
+test('what this version cannot do is refused, never left out in silence', () => {
+  for (const body of [
+    { type: 'incremental' },
+    { encrypt: true },
+    { notification: {} },
+    { location: 'local' },
+  ]) {
+    expect([body, codeOf(() => create(body))]).toEqual([body, 'NOT_SUPPORTED']);
+  }
+  expect(codeOf(() => create({ type: 'half' }))).toBe('INVALID_BACKUP_TYPE');
+  const refused = [
+    { createRollbackPoint: true },
+    { validateOnly: true },
+    { target_server_id: 'x' },
+    { target_project_id: 4 },
+  ];
+  for (const body of refused) expect([body, codeOf(() => restore(body))]).toEqual([body, 'NOT_SUPPORTED']);
+});
+
+test('a restore keeps what is there unless told otherwise, and says so', () => {
+  const careful = restore({ target_project_id: 3 });
+  expect(careful).toMatchObject({
+    services: null,
+    restorePath: null,
+    overwrite: false,
+    verifyIntegrity: true,
+  });
+  expect(careful.warnings).toHaveLength(2);
+  const bold = restore({ overwrite: true, createRollbackPoint: false, verifyIntegrity: false });
+  expect(bold).toMatchObject({ overwrite: true, verifyIntegrity: false, warnings: [] });
+});
+
+test('selected services and a selective restore go together', () => {
+  expect(restore({ restoreType: 'selective', selectedServices: ['a'] }).services).toEqual(['a']);
+  expect(codeOf(() => restore({ restoreType: 'selective' }))).toBe('VALIDATION_FAILED');
+  expect(codeOf(() => restore({ selectedServices: ['a'] }))).toBe('VALIDATION_FAILED');
+});
+
+test('dates are dates', () => {
+  expect(normaliseDates({} as never)).toEqual({});
+  expect(normaliseDates({ start_date: '2026-01-31' } as never)).toEqual({ from: new Date('2026-01-31') });
+  for (const end_date of ['yesterday', '2026-13-01', '5']) {
+    expect(codeOf(() => normaliseDates({ end_date } as never))).toBe('VALIDATION_FAILED');
+  }
+});
