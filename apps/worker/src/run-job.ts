@@ -42,6 +42,7 @@ export function createRunJob(deps: RunJobDeps): DeliveryHandler {
       const facts = { code: failure.code, seconds: seconds() };
       if (failure.code === 'ATTEMPT_SUPERSEDED') {
         log.warn(facts, 'attempt superseded');
+        report.drop();
         throw error;
       }
       const again = failure.code === 'WORKER_STOPPING' || (failure.retryable && !delivery.isLastTry);
@@ -55,9 +56,13 @@ export function createRunJob(deps: RunJobDeps): DeliveryHandler {
       const lost = await delivery.assertOwned().then(() => null, toFailure);
       if (lost?.code === 'ATTEMPT_SUPERSEDED') {
         log.warn({ ...facts, code: lost.code, err: thrown }, 'attempt superseded');
+        report.drop();
         throw new AppError(lost.code, lost.message, { cause: thrown });
       }
-      if (lost) throw new AppError(failure.code, failure.message, { cause: thrown });
+      if (lost) {
+        report.drop();
+        throw new AppError(failure.code, failure.message, { cause: thrown });
+      }
       const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
       log.warn({ ...facts, state, err: thrown }, 'job ended');
       report.emit({ type: 'ended', state, failure: { ...failure, retryable: false } });

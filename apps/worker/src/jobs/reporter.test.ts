@@ -118,3 +118,12 @@ test('a step ends as its action does, and hides the text of unknown errors', asy
     [3, 'failed', 'no /srv'],
   ]);
 });
+
+test('what was dropped is never sent', async () => {
+  const { report, batches } = keepingReporter();
+  report.emit({ type: 'started', worker: 'w' });
+  report.drop();
+  await sleep(300);
+  await report.flush();
+  expect(batches).toEqual([]);
+});

@@ -22,6 +22,8 @@ export interface JobReporter {
   emit(body: JobEventBody): void;
   /** Resolves when everything emitted so far is in the queue. */
   flush(): Promise<void>;
+  /** Forgets what has not gone yet: the attempt no longer counts. */
+  drop(): void;
 }
 
 export interface ReporterOptions {
@@ -104,6 +106,11 @@ export function createReporter(options: ReporterOptions): JobReporter {
     warnings: () => warnings,
     emit,
     flush,
+    drop() {
+      clearTimeout(timer);
+      timer = undefined;
+      waiting.length = 0;
+    },
   };
 }
 
