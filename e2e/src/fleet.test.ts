@@ -78,7 +78,11 @@ describe.each(BACKENDS)('a fleet on %s', (backend) => {
       }
       if (signal === 'SIGSTOP') {
         const woken = stack.workers.find((worker) => worker.child.pid === victim);
-        expect(woken?.child.exitCode).toBeNull();
+        const fatal = world
+          .logs()
+          .split('\n')
+          .filter((line) => line.includes('"level":60'));
+        expect({ exitCode: woken?.child.exitCode, fatal }).toEqual({ exitCode: null, fatal: [] });
       }
     },
     420_000,

@@ -118,6 +118,17 @@ describe.each(subjects)('%s', (_name, create) => {
     const range = { ...(start === undefined ? {} : { start }), ...(length === undefined ? {} : { length }) };
     return buffer(await storage.get(key, { signal: never, ...range }));
   };
+
+  test('an abort before anybody reads waits in the stream and ends no process', async () => {
+    await storage.put('unread', Readable.from([Buffer.from('content')]), { signal: never });
+    const given = new AbortController();
+    const reason = new Error('given up');
+    const body = await storage.get('unread', { signal: given.signal });
+    const closed = new Promise((resolve) => void body.once('close', resolve));
+    given.abort(reason);
+    await closed;
+    expect(body.errored).toBe(reason);
+  });
   const put = (key: string, content: Buffer): Promise<unknown> =>
     storage.put(key, Readable.from(pieces(content), { objectMode: false }), { signal: never });
   const listed = async (prefix: string): Promise<string[]> => {

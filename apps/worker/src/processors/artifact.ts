@@ -41,9 +41,9 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
         });
       const meter = createMeter((bytes) => tell('backing_up_files', bytes));
       const key = `${plan.keyPrefix}/${artifactObjectName(plan.jobId, delivery.attempt, delivery.token)}`;
-      const members = createMemberStream({ ...plan.compression, parallel: deps.parallelBlocks }, signal);
       const stored = await report.step('transfer', `Reading and storing ${service.name}`, () =>
         withStorage(deps, plan.destination, async (storage) => {
+          const members = createMemberStream({ ...plan.compression, parallel: deps.parallelBlocks }, signal);
           const body = new PassThrough();
           const feeding = pipeline(capture.tar, meter.stream, members, body, { signal });
           const storing = storage.put(key, body, {

@@ -50,6 +50,8 @@ export function downloadStream({ body, bytes, idleMs, signal, key, translate }: 
       callback(error);
     },
   });
+  // The abort may come before anybody reads: it then waits in the stream for whoever comes.
+  stream.on('error', () => undefined);
   const onAbort = (): void => {
     stream.destroy(signal.reason as Error);
   };

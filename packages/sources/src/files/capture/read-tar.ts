@@ -64,6 +64,8 @@ export function readTar(options: ReadTarOptions): Readable {
   });
   // An error of any of them destroys the last one with it, which is how the reader learns of it.
   pipeline(process.stdout, gate, walker, last, () => undefined);
+  // A fault before anybody reads waits in the stream for whoever comes.
+  last.on('error', () => undefined);
   const abort = (): void => void last.destroy(asError(signal.reason));
   signal.addEventListener('abort', abort, { once: true });
   last.once('close', () => signal.removeEventListener('abort', abort));
