@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type ArtifactPlan, type BackupPlan, PLAN_VERSION } from '@tarfleet/contracts';
 import type { Database, JobDraft, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
@@ -122,8 +123,8 @@ export async function planBackup(
     root: toDraft(parent),
     children: artifacts.map(toDraft),
     leases: artifacts.map(({ service }) => service.id),
-    record: (tx) =>
-      tx.backups.create({
+    record: async (tx) => {
+      await tx.backups.create({
         id: backupId,
         projectId: request.projectId,
         createdBy: request.userId,
@@ -148,7 +149,15 @@ export async function planBackup(
           component: service.component,
           paths: [...service.configPaths, ...service.dataPaths],
         })),
-      }),
+      });
+      // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.
+      const now = await tx.destinations.get(destination.id);
+      if (isDeepStrictEqual(now?.config, destination.config)) return;
+      throw new AppError(
+        'CONFLICT',
+        `The destination ${destination.name} was changed at this moment. Send the request again.`,
+      );
+    },
   };
 }
 

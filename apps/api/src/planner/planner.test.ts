@@ -65,6 +65,15 @@ test('a host whose key nobody has seen, and a pool that nobody knows, are refuse
   await expect(plan({ services: [nowhere.id] })).rejects.toMatchObject({ code: 'POOL_NOT_FOUND' });
 });
 
+test('a destination that is moved between plan and record is not written to', async () => {
+  const draft = await plan({ services: [web.id] });
+  const { config } = t.destination;
+  await t.db.destinations.update(t.destination.id, { config: { ...config, path: '/elsewhere' } });
+  await expect(t.db.transaction((tx) => draft.record(tx))).rejects.toMatchObject({ code: 'CONFLICT' });
+  await t.db.destinations.update(t.destination.id, { config });
+  expect(await t.db.backups.get(draft.root.id)).toBeNull();
+});
+
 async function completedBackup(...services: ServiceRecord[]) {
   const { job, children } = await t.storeBackup(services);
   const { keyPrefix } = (await t.db.backups.get(job.id))!;
