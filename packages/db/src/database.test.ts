@@ -56,7 +56,8 @@ test('a transaction that loses a deadlock runs again', async () => {
       await tx.project.update({ where: { id: second }, data: { createdAt: new Date() } });
     });
   await Promise.all([swap(a!.id, b!.id), swap(b!.id, a!.id)]);
-  expect(runs).toBe(3);
+  // The one that lost may meet the other once more before that has ended.
+  expect(runs).toBeGreaterThanOrEqual(3);
 });
 
 test('times are right whatever zone the server prefers', async () => {
