@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { type Prisma, PrismaClient } from './generated/client.ts';
+import { createStatementNames } from './statement-names.ts';
 import { translateError } from './translate-error.ts';
 
 /**
@@ -28,7 +29,11 @@ export function createPrisma(options: PrismaOptions): PrismaClient {
       keepAlive: true,
       onConnect: prepareConnection,
     },
-    { onPoolError: options.onPoolError, onConnectionError: options.onPoolError },
+    {
+      onPoolError: options.onPoolError,
+      onConnectionError: options.onPoolError,
+      statementNameGenerator: createStatementNames(),
+    },
   );
   const client = new PrismaClient({
     adapter,
