@@ -2,6 +2,9 @@ import { EventEmitter } from 'node:events';
 import type { PgPool, PgPoolClient } from 'bullmq';
 import type pg from 'pg';
 
+/** A guard: should BullMQ ever put values into its texts, they must not pile up in the server. */
+const MOST_NAMES = 300;
+
 /**
  * What BullMQ takes for a pool of its own: queries go to the real pool, while every client that BullMQ checks
  * out (one for each queue, to LISTEN on, held for ever) is a view of one shared connection. So a worker of nine
@@ -22,7 +25,17 @@ export function createSharedPool(pool: pg.Pool): PgPool & { closeListener(): Pro
     return listener;
   };
 
-  return Object.assign(new EventEmitter(), {
+  // Every queue of the process puts a listener on it.
+  const emitter = new EventEmitter();
+  emitter.setMaxListeners(0);
+  const names = new Map<string, string>();
+  /** BullMQ's texts are a fixed few: Postgres parses and plans each of them once a connection. */
+  const nameOf = (text: string): string => {
+    const name = names.get(text) ?? `tarfleet_queue_${names.size + 1}`;
+    if (names.size < MOST_NAMES) names.set(text, name);
+    return names.has(text) ? name : '';
+  };
+  return Object.assign(emitter, {
     async connect(): Promise<PgPoolClient> {
       if (!current) {
         const opening = open();
@@ -33,7 +46,9 @@ export function createSharedPool(pool: pg.Pool): PgPool & { closeListener(): Pro
       }
       return (await current).view();
     },
-    query: (text: string, params?: readonly unknown[]) => pool.query(text, params ? [...params] : undefined),
+    query: (text: string, params?: readonly unknown[]) =>
+      // Without parameters it may be several statements, which have no name.
+      params ? pool.query({ name: nameOf(text), text, values: [...params] }) : pool.query(text),
     // The pool's owner ends it.
     end: async () => {},
     async closeListener() {
