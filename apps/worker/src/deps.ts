@@ -12,6 +12,7 @@ import { createStorage } from '@tarfleet/storage';
 import { assertWithinRoots, createTransport } from '@tarfleet/transport';
 import {
   destinationSecretsInfo,
+  type Keyring,
   openSealedObject,
   type PoolKeys,
   sealFor,
@@ -22,11 +23,12 @@ import type { WorkerDeps } from './worker-deps.ts';
 export interface DepsOptions {
   logger: Logger;
   keys: PoolKeys;
+  keyring: Keyring;
   localRoots: string[];
   tmpDir: string;
 }
 
-export function createDeps({ logger, keys, localRoots, tmpDir }: DepsOptions): WorkerDeps {
+export function createDeps({ logger, keys, keyring, localRoots, tmpDir }: DepsOptions): WorkerDeps {
   const localAllowed = localRoots.length > 0;
   const transport = createTransport({ logger, localRoots, localAllowed });
   const files = createFilesSource({ logger, tmpDir });
@@ -44,6 +46,7 @@ export function createDeps({ logger, keys, localRoots, tmpDir }: DepsOptions): W
 
   return {
     logger,
+    keyring,
     parallelBlocks: availableParallelism(),
     connect: (target, options) => transport.connect({ target, openSecrets: openServerSecrets, ...options }),
     openStorage: async (target) =>

@@ -7,6 +7,10 @@ export const WorkerEnv = Type.Object({
   QUEUE_URL: Type.String({ minLength: 1 }),
   POOL: Type.Intersect([PoolName], { default: 'default' }),
   POOL_KEYS: Type.String({ minLength: 2 }),
+  /** The keys of encrypted backups, as JSON; see `docs/encryption.md`. */
+  KEYRING: Type.Optional(Type.String({ minLength: 2 })),
+  /** One more key of the keyring, named `passphrase`; the primary one when there is no keyring. */
+  BACKUP_ENCRYPTION_PASSPHRASE: Type.Optional(Type.String({ minLength: 12 })),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   /** Folders, separated by colons, inside which `local` servers and destinations may lie. None: local is refused. */
   LOCAL_ROOTS: Type.String({ default: '' }),

@@ -8,6 +8,7 @@ export interface HeartbeatOptions {
   workerId: string;
   pool: string;
   everyMs: number;
+  keyring: Heartbeat['keyring'];
   consumers: Consumer[];
   publish(message: Heartbeat, signal: AbortSignal): Promise<void>;
   logger: Logger;
@@ -38,6 +39,7 @@ export function startHeartbeat(options: HeartbeatOptions): (stopping: boolean) =
           startedAt,
           at,
           stopping,
+          keyring: options.keyring,
           jobs: running.map(({ jobId, kind }) => {
             if (!since.has(jobId)) since.set(jobId, at);
             return { jobId, kind, since: since.get(jobId) ?? at };

@@ -10,6 +10,7 @@ import type { Logger } from '@tarfleet/kernel';
 import type { Source } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
 import type { ConnectRequest, Session } from '@tarfleet/transport';
+import type { Keyring } from '@tarfleet/vault';
 
 /** What processors build on. `deps.ts` is the only place that knows which drivers stand behind it. */
 export interface WorkerDeps {
@@ -26,6 +27,8 @@ export interface WorkerDeps {
   assertPathsAllowed(server: ServerTarget, paths: string[]): Promise<void>;
   openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;
   reseal(plan: ResealPlan): Promise<SealedBox>;
+  /** The keys of encrypted backups. */
+  keyring: Keyring;
   /** Blocks compressed side by side in one job. */
   parallelBlocks: number;
 }

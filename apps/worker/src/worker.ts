@@ -7,6 +7,7 @@ import { createPlanReader, parsePoolKeys } from '@tarfleet/vault';
 import { createDeps } from './deps.ts';
 import type { WorkerEnv } from './env.ts';
 import { startHeartbeat } from './heartbeat.ts';
+import { openKeyring } from './keyring.ts';
 import { createProcessors } from './processors/index.ts';
 import { createRunJob } from './run-job.ts';
 
@@ -41,9 +42,11 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     logger: log,
     settings: { lockMs: env.LOCK_MS, stalledCheckMs: env.STALLED_CHECK_MS },
   });
+  const keyring = openKeyring(env);
   const deps = createDeps({
     logger: log,
     keys,
+    keyring,
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
     tmpDir: env.TMP_DIR,
   });
@@ -64,6 +67,7 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     workerId: id,
     pool: env.POOL,
     everyMs: env.HEARTBEAT_MS,
+    keyring: { keys: keyring.names(), primary: keyring.primary() },
     consumers,
     publish: (message, signal) => queue.publish(message, signal),
     logger: log,

@@ -23,7 +23,7 @@ export const ManifestArtifact = Type.Object(
     object: Type.Object(
       {
         /** Relative to the manifest's own folder, so that a copied or downloaded backup is whole. */
-        name: Type.String({ pattern: '^[0-9a-f-]{36}/[1-9][0-9]*-[A-Za-z0-9_-]+\\.tar\\.gz$' }),
+        name: Type.String({ pattern: '^[0-9a-f-]{36}/[1-9][0-9]*-[A-Za-z0-9_-]+\\.tar\\.gz(\\.enc)?$' }),
         bytes: Count,
         sha256: Sha256,
       },
@@ -45,12 +45,23 @@ export const ManifestArtifact = Type.Object(
 );
 export type ManifestArtifact = Static<typeof ManifestArtifact>;
 
-export const MANIFEST_VERSION = 1;
+/** Written now; version 1 knew no encryption, and is read as well. */
+export const MANIFEST_VERSION = 2;
+
+const Encryption = Type.Object(
+  {
+    /** Tink's name for the format of each encrypted object. */
+    format: Type.Literal('AES256_GCM_HKDF_1MB'),
+    /** Of this manifest with `mac` null, under the key of one of its artifacts; null when the writer had no such key. */
+    mac: Type.Union([Type.Object({ artifactId: Uuid, hmacSha256: Sha256 }, closed), Type.Null()]),
+  },
+  closed,
+);
 
 export const Manifest = Type.Object(
   {
     format: Type.Literal('tarfleet-backup'),
-    version: Type.Literal(MANIFEST_VERSION),
+    version: Type.Union([Type.Literal(1), Type.Literal(MANIFEST_VERSION)]),
     backupId: Uuid,
     projectId: ProjectId,
     name: Type.Union([Type.String(), Type.Null()]),
@@ -60,7 +71,7 @@ export const Manifest = Type.Object(
     /** When every stored archive was read back and found right, before this was written; null when that was not asked for. */
     verifiedAt: Type.Union([Timestamp, Type.Null()]),
     software: Type.Object({ name: Type.Literal('tarfleet'), version: Type.String() }, closed),
-    encryption: Type.Null(),
+    encryption: Type.Union([Encryption, Type.Null()]),
     compression: Type.Object(
       {
         enabled: Type.Boolean(),
@@ -113,9 +124,15 @@ export function parseManifest(bytes: Buffer): Manifest {
     refuseLaterVersion(value);
     throw corrupted(parsed.faults);
   }
-  const faults = duplicates(parsed.value);
+  const faults = contradictions(parsed.value);
   if (faults.length > 0) throw corrupted(faults);
   return parsed.value;
+}
+
+/** What a manifest's MAC is of: compact JSON, its keys in their order, `encryption.mac` null. */
+export function manifestMacInput(manifest: Manifest): Buffer {
+  const encryption = manifest.encryption && { ...manifest.encryption, mac: null };
+  return Buffer.from(JSON.stringify({ ...manifest, encryption }));
 }
 
 /** Hex, of the manifest's bytes as they are stored. */
@@ -133,10 +150,13 @@ function refuseLaterVersion(value: unknown): void {
   }
 }
 
-function duplicates(manifest: Manifest): string[] {
+function contradictions(manifest: Manifest): string[] {
   const seen = new Set<string>();
   const faults: string[] = [];
   for (const [index, artifact] of manifest.artifacts.entries()) {
+    if (artifact.object.name.endsWith('.enc') !== (manifest.encryption !== null)) {
+      faults.push(`/artifacts/${index} is not encrypted as the manifest says`);
+    }
     for (const key of [artifact.artifactId, artifact.service.id, artifact.object.name]) {
       if (seen.has(key)) faults.push(`/artifacts/${index} repeats ${key}`);
     }

@@ -1,7 +1,7 @@
 /** What a worker tells of a job. Durable events are numbered; progress is not, and may be lost. */
 import { type Static, Type } from 'typebox';
 import { Failure } from './errors.ts';
-import { PoolName, Timestamp, Uuid } from './ids.ts';
+import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { JOB_KINDS } from './plans.ts';
 import { JobResult } from './results.ts';
 
@@ -91,6 +91,11 @@ export const Heartbeat = Type.Object(
     startedAt: Timestamp,
     at: Timestamp,
     stopping: Type.Boolean(),
+    /** Names of the keys in the worker's keyring; `primary` is the one for new backups. */
+    keyring: Type.Object(
+      { keys: Type.Array(KeyName), primary: Type.Union([KeyName, Type.Null()]) },
+      closed,
+    ),
     jobs: Type.Array(Type.Object({ jobId: Uuid, kind: Type.Enum([...JOB_KINDS]), since: Timestamp }, closed)),
   },
   closed,

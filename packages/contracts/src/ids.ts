@@ -14,3 +14,6 @@ export const Timestamp = Type.String({ description: 'UTC, ISO 8601' });
 
 /** A pool or host name that may become part of a queue's name. */
 export const PoolName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$' });
+
+/** A key of a keyring: it becomes part of object names. */
+export const KeyName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$' });

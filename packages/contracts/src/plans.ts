@@ -1,6 +1,6 @@
 /** What the API asks of a worker: one closed schema per kind of job, parsed on both ends. */
 import { type Static, Type } from 'typebox';
-import { PoolName, ProjectId, Timestamp, Uuid } from './ids.ts';
+import { KeyName, PoolName, ProjectId, Timestamp, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
@@ -40,6 +40,9 @@ const Compression = Type.Object(
   closed,
 );
 
+/** The keyring's key under which the backup's own keys are wrapped; null for a backup that is not encrypted. */
+const Encryption = Type.Union([Type.Object({ keyName: KeyName }, closed), Type.Null()]);
+
 export const ArtifactPlan = Type.Object(
   {
     ...base,
@@ -50,6 +53,7 @@ export const ArtifactPlan = Type.Object(
     destination: DestinationTarget,
     keyPrefix: KeyPrefix,
     compression: Compression,
+    encryption: Encryption,
   },
   closed,
 );
@@ -67,6 +71,7 @@ export const BackupPlan = Type.Object(
     keyPrefix: KeyPrefix,
     verify: Type.Boolean(),
     compression: Compression,
+    encryption: Encryption,
     artifacts: Type.Array(
       Type.Object(
         {

@@ -33,6 +33,8 @@ export interface BackupRecord {
   filesCount: number | null;
   directoriesCount: number | null;
   encrypted: boolean;
+  /** Names of the keyring's keys that its archives' own keys were wrapped with when it was made. */
+  encryptionKeys: string[];
   compressed: boolean;
   compressionLevel: number | null;
   verifyRequested: boolean;
@@ -71,6 +73,8 @@ export type BackupDraft = Pick<
   | 'compressed'
   | 'compressionLevel'
   | 'verifyRequested'
+  | 'encrypted'
+  | 'encryptionKeys'
   | 'retentionDays'
   | 'warnings'
   | 'createdAt'

@@ -26,6 +26,7 @@ function beat(changes: Partial<Heartbeat> = {}): Heartbeat {
     startedAt: '2026-01-01T00:00:00.000Z',
     at,
     stopping: false,
+    keyring: { keys: ['key-1', 'old'], primary: 'key-1' },
     jobs: [{ jobId: v7(), kind: 'artifact', since: at }],
     ...changes,
   };

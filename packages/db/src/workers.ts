@@ -13,6 +13,9 @@ export interface WorkerRecord {
   lastSeenAt: Date;
   stopping: boolean;
   jobs: Heartbeat['jobs'];
+  /** Of its keyring. */
+  keys: string[];
+  primaryKey: string | null;
 }
 
 /** What the fleet's heartbeats tell. */
@@ -30,14 +33,17 @@ export function createWorkers(db: Db): Workers {
   return {
     async record(beat) {
       await db.$executeRaw`
-        INSERT INTO workers AS w (id, host, pid, pool, version, started_at, last_seen_at, stopping, jobs)
+        INSERT INTO workers AS w (id, host, pid, pool, version, started_at, last_seen_at, stopping, jobs,
+                                  keys, primary_key)
         VALUES (${beat.workerId}, ${beat.host}, ${beat.pid}, ${beat.pool}, ${beat.version},
                 ${beat.startedAt}::timestamptz, LEAST(${beat.at}::timestamptz, clock_timestamp()),
-                ${beat.stopping}, ${JSON.stringify(beat.jobs)}::jsonb)
+                ${beat.stopping}, ${JSON.stringify(beat.jobs)}::jsonb,
+                ${beat.keyring.keys}::text[], ${beat.keyring.primary})
         ON CONFLICT (id) DO UPDATE SET
           host = excluded.host, pid = excluded.pid, pool = excluded.pool, version = excluded.version,
           started_at = excluded.started_at, last_seen_at = excluded.last_seen_at,
-          stopping = excluded.stopping, jobs = excluded.jobs
+          stopping = excluded.stopping, jobs = excluded.jobs,
+          keys = excluded.keys, primary_key = excluded.primary_key
         WHERE w.last_seen_at <= excluded.last_seen_at`;
     },
     async list({ since, pool } = {}) {

@@ -17,7 +17,8 @@ function aBatch(from: number, count: number, more: Partial<EventBatch> = {}): Ev
 function aHeartbeat(): Heartbeat {
   const at = new Date().toISOString();
   const base = { v: 1, type: 'heartbeat', host: 'h', pid: 1, pool: 'main', version: '0' } as const;
-  return { ...base, workerId: `h:1:${randomUUID()}`, startedAt: at, at, stopping: false, jobs: [] };
+  const keyring = { keys: [], primary: null };
+  return { ...base, keyring, workerId: `h:1:${randomUUID()}`, startedAt: at, at, stopping: false, jobs: [] };
 }
 
 onBothBackends((backend) => {

@@ -4,7 +4,9 @@ import {
   type ApiKeys,
   generateApiKeys,
   generatePoolKeys,
+  newKeyringFile,
   parseApiKeys,
+  parseKeyringFile,
   parsePoolKeys,
   publicHalf,
 } from '@tarfleet/vault';
@@ -18,15 +20,25 @@ export interface KeyFiles {
   pools: string;
   /** For the workers of the default pool. */
   poolKeys: string;
+  /** For those workers too: the keys of encrypted backups. */
+  keyring: string;
+}
+
+export interface EnsuredKeys {
+  files: KeyFiles;
+  api: ApiKeys;
+  /** Of the keyring's key, to be written down; null when the keyring was there before: it is told once. */
+  recoveryKey: string | null;
 }
 
 /** Makes the key files that are missing; those that are there stay, and must be readable. */
-export async function ensureKeys(dir: string): Promise<{ files: KeyFiles; api: ApiKeys }> {
+export async function ensureKeys(dir: string): Promise<EnsuredKeys> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const files: KeyFiles = {
     apiKeys: join(dir, 'api-keys.json'),
     pools: join(dir, 'pools.json'),
     poolKeys: join(dir, `pool-${DEFAULT_POOL}.json`),
+    keyring: join(dir, 'keyring.json'),
   };
   if (!(await exists(files.apiKeys))) await write(files.apiKeys, generateApiKeys());
   const api = parseApiKeys(await readFile(files.apiKeys, 'utf8'));
@@ -37,7 +49,14 @@ export async function ensureKeys(dir: string): Promise<{ files: KeyFiles; api: A
   if (!(await exists(files.pools))) {
     await write(files.pools, { v: 1, pools: { [pool.pool]: { current: publicHalf(pool) } } });
   }
-  return { files, api };
+  let recoveryKey: string | null = null;
+  if (!(await exists(files.keyring))) {
+    const made = newKeyringFile();
+    await write(files.keyring, made.file);
+    recoveryKey = made.recoveryKey;
+  }
+  parseKeyringFile(await readFile(files.keyring, 'utf8'));
+  return { files, api, recoveryKey };
 }
 
 /** Whole or not at all: half a key file would lock everybody out. */

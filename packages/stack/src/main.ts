@@ -42,6 +42,11 @@ try {
   process.stdout.write(
     `\n  Tarfleet is ready.\n  URL       ${stack.url}\n  Docs      ${stack.url}/docs\n  E-mail    ${stack.adminEmail}\n  Password  ${password}\n\n`,
   );
+  if (stack.recoveryKey !== null) {
+    process.stdout.write(
+      `  Recovery key  ${stack.recoveryKey}\n  Backups are encrypted. Write this key down and keep it elsewhere: it is shown once,\n  and without it and ${dir}/keys/keyring.json nobody can read them.\n\n`,
+    );
+  }
   void stack.failed.then((name) => {
     if (stopping) return;
     process.stderr.write(`${name} ended by itself: stopping.\n`);

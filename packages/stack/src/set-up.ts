@@ -33,11 +33,13 @@ export interface SetUp {
   files: KeyFiles;
   /** Null when the admin was there before: a password is told once. */
   newPassword: string | null;
+  /** As the password: told when the keyring was made. Without keyring and recovery key no encrypted backup can be read. */
+  recoveryKey: string | null;
 }
 
 /** Makes whatever a first start needs: keys, schemas, the admin, the default project and destination. Changes nothing that is there. */
 export async function setUp(options: SetUpOptions): Promise<SetUp> {
-  const { files, api } = await ensureKeys(options.keysDir);
+  const { files, api, recoveryKey } = await ensureKeys(options.keysDir);
   await migrateDatabase(options.databaseUrl);
   await migrateQueue(options.queueUrl);
   const db = createDatabase({ url: options.databaseUrl, poolSize: 2, logger: options.logger });
@@ -45,7 +47,7 @@ export async function setUp(options: SetUpOptions): Promise<SetUp> {
     await db.projects.ensureDefault();
     const newPassword = await ensureAdmin(db, options);
     if (options.destination) await ensureDestination(db, createSecretBox(api.box), options.destination);
-    return { files, newPassword };
+    return { files, newPassword, recoveryKey };
   } finally {
     await db.close();
   }

@@ -35,6 +35,8 @@ export interface RunningStack {
   adminEmail: string;
   /** Told when the admin was made just now. */
   newPassword: string | null;
+  /** Told when the keyring was made just now. */
+  recoveryKey: string | null;
   postgres: RunningPostgres | null;
   databaseUrl: string;
   queueUrl: string;
@@ -65,7 +67,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     const queueUrl = options.queueUrl ?? embedded(postgres).url('tarfleet_queue');
     const destinationDir = join(dir, 'backups');
     await mkdir(destinationDir, { recursive: true, mode: 0o700 });
-    const { files, newPassword } = await setUp({
+    const { files, newPassword, recoveryKey } = await setUp({
       ...{ databaseUrl, queueUrl, logger, adminEmail: options.adminEmail },
       keysDir: join(dir, 'keys'),
       destination: options.destination ?? { type: 'local', path: destinationDir },
@@ -105,6 +107,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
       const { process } = await start('apps/worker', {
         POOL: 'default',
         POOL_KEYS_FILE: files.poolKeys,
+        KEYRING_FILE: files.keyring,
         LOCAL_ROOTS: [destinationDir, ...options.localRoots].join(':'),
         ...options.workerEnv,
         ...env,
@@ -114,7 +117,8 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
     const api = await addApi({ PORT: String(options.port) });
     const workers = await Promise.all(Array.from({ length: options.workers }, () => addWorker()));
     return {
-      ...{ url: api.url, adminEmail: options.adminEmail, newPassword, postgres, databaseUrl, queueUrl },
+      ...{ url: api.url, adminEmail: options.adminEmail, newPassword, recoveryKey },
+      ...{ postgres, databaseUrl, queueUrl },
       ...{ api: api.process, workers, addWorker, addApi, failed, stop: stopAll },
     };
   } catch (error) {

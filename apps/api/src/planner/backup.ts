@@ -4,6 +4,7 @@ import type { Database, JobDraft, ServerRecord, ServiceRecord } from '@tarfleet/
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { primaryKeyOf } from './encryption-keys.ts';
 import {
   assertPinned,
   type PlanKeys,
@@ -31,6 +32,7 @@ export interface BackupRequest {
   retentionDays: number | null;
   verify: boolean;
   compression: { enabled: boolean; level: number };
+  encrypt: boolean;
   warnings: string[];
 }
 
@@ -68,11 +70,15 @@ export async function planBackup(
   } as const;
   const compression = request.compression;
 
+  const encryption = new Map<string, ArtifactPlan['encryption']>();
+  for (const pool of new Set(chosen.map(({ server }) => server.pool))) {
+    poolKey(keys, pool);
+    encryption.set(pool, request.encrypt ? { keyName: await primaryKeyOf(db, pool) } : null);
+  }
   const artifacts: ArtifactPlan[] = [];
   for (const { server, service } of chosen) {
     const target = await toServerTarget(db, server);
     assertPinned(target);
-    poolKey(keys, server.pool);
     artifacts.push({
       ...base,
       kind: 'artifact',
@@ -84,6 +90,7 @@ export async function planBackup(
       destination: await toDestinationTarget(keys, destination, server.pool),
       keyPrefix,
       compression,
+      encryption: encryption.get(server.pool) ?? null,
     });
   }
   const first = artifacts[0];
@@ -100,6 +107,7 @@ export async function planBackup(
     keyPrefix,
     verify: request.verify,
     compression,
+    encryption: first.encryption,
     artifacts: artifacts.map(({ jobId, pool, server, service }) => ({
       jobId,
       pool,
@@ -136,6 +144,8 @@ export async function planBackup(
         compressed: compression.enabled,
         compressionLevel: compression.enabled ? compression.level : null,
         verifyRequested: request.verify,
+        encrypted: request.encrypt,
+        encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
         retentionDays: request.retentionDays,
         warnings: request.warnings,
         createdAt: new Date(issuedAt),

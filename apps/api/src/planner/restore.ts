@@ -3,6 +3,7 @@ import type { ArtifactRecord, Database, FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { assertKeysKnown } from './encryption-keys.ts';
 import { assertRestorable, relock } from './on-backup.ts';
 import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
@@ -37,6 +38,7 @@ export async function planRestore(
   const target = await toServerTarget(db, server);
   assertPinned(target);
   poolKey(keys, server.pool);
+  await assertKeysKnown(db, server.pool, backup);
   const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
   if (!destination) {
     throw new AppError('DESTINATION_NOT_FOUND', 'The destination of this backup is no longer configured.');

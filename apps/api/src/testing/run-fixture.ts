@@ -73,7 +73,7 @@ export async function openRunFixture() {
   const request = (change: Partial<BackupRequest> = {}): BackupRequest => ({
     ...{ projectId: project.id, userId: user.id, requestId: 'req', dialect: 'botserver', name: 'nightly' },
     ...{ description: null, components: null, services: null, serverId: null, destinationId: null },
-    ...{ retentionDays: 7, verify: true, compression: { enabled: true, level: 6 }, warnings: [] },
+    ...{ encrypt: false, retentionDays: 7, verify: true, compression: { enabled: true, level: 6 }, warnings: [] },
     ...change,
   });
   const dispatcherOn = (queue: QueueProducer) => createDispatcher({ db, queue, signer, logger: silent });

@@ -8,13 +8,13 @@ export interface Cleared {
 }
 
 /**
- * Removes the objects below a backup's prefix that `keep` does not name, and every unfinished upload there.
+ * Removes the objects below a backup's prefix that are not to be kept, and every unfinished upload there.
  * A manifest that goes is removed first, so that a half-removed backup does not exist.
  */
 export async function clearPrefix(
   storage: Storage,
   keyPrefix: string,
-  keep: ReadonlySet<string>,
+  keep: (key: string) => boolean,
   signal: AbortSignal,
 ): Promise<Cleared> {
   const uploads = await storage.abortUploads(keyPrefix, signal);
@@ -26,12 +26,12 @@ export async function clearPrefix(
     cleared.objects += 1;
     cleared.bytes += bytes;
   };
-  if (!keep.has(manifestKey)) {
+  if (!keep(manifestKey)) {
     const manifest = await storage.stat(manifestKey, signal);
     if (manifest) await remove(manifest.key, manifest.bytes);
   }
   for await (const object of storage.list(keyPrefix, signal)) {
-    if (!keep.has(object.key)) await remove(object.key, object.bytes);
+    if (!keep(object.key)) await remove(object.key, object.bytes);
   }
   return cleared;
 }

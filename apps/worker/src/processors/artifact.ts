@@ -1,7 +1,16 @@
-import { PassThrough } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { artifactObjectName, createMemberStream, type TarEntry } from '@tarfleet/archive';
+import {
+  archiveAad,
+  artifactObjectName,
+  createEncryptStream,
+  createMemberStream,
+  type TarEntry,
+} from '@tarfleet/archive';
 import type { ArtifactPlan, ArtifactResult } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import type { Storage } from '@tarfleet/storage';
+import { storeDataKey } from '@tarfleet/vault';
 import type { Processor } from '../job-context.ts';
 import { createMeter } from '../jobs/meter.ts';
 import { createPace } from '../jobs/pace.ts';
@@ -13,6 +22,7 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
   return async ({ plan, delivery, signal, report, progress, log }) => {
     const startedAt = new Date().toISOString();
     const { service } = plan;
+    assertKey(deps, plan);
     await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);
     const session = await deps.connect(plan.server, { signal });
     try {
@@ -40,11 +50,12 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
           ...pace.at(tarBytes),
         });
       const meter = createMeter((bytes) => tell('backing_up_files', bytes));
-      const key = `${plan.keyPrefix}/${artifactObjectName(plan.jobId, delivery.attempt, delivery.token)}`;
+      const name = artifactObjectName(plan.jobId, delivery.attempt, delivery.token, plan.encryption !== null);
+      const key = `${plan.keyPrefix}/${name}`;
       const stored = await report.step('transfer', `Reading and storing ${service.name}`, () =>
         withStorage(deps, plan.destination, async (storage) => {
           const members = createMemberStream({ ...plan.compression, parallel: deps.parallelBlocks }, signal);
-          const body = new PassThrough();
+          const body = await createBody(deps, storage, { plan, key }, signal);
           const feeding = pipeline(capture.tar, meter.stream, members, body, { signal });
           const storing = storage.put(key, body, {
             signal,
@@ -76,6 +87,29 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
       await session.close();
     }
   };
+}
+
+/** Before anything starts: nobody waits for a scan to learn that a key is missing. */
+function assertKey({ keyring }: WorkerDeps, { encryption, pool }: ArtifactPlan): void {
+  if (encryption === null || keyring.has(encryption.keyName)) return;
+  throw new AppError(
+    'ENCRYPTION_KEY_NOT_FOUND',
+    `This worker of the pool ${pool} has no key ${encryption.keyName}. Add it to its keyring (KEYRING_FILE).`,
+  );
+}
+
+/** What is stored: the members as they are, or encrypted with a new key that is in the destination before them. */
+async function createBody(
+  { keyring }: WorkerDeps,
+  storage: Storage,
+  { plan, key: archiveKey }: { plan: ArtifactPlan; key: string },
+  signal: AbortSignal,
+): Promise<Duplex> {
+  if (plan.encryption === null) return new PassThrough();
+  const ids = { backupId: plan.backupId, artifactId: plan.jobId };
+  const { keyName } = plan.encryption;
+  const key = await storeDataKey(storage, keyring, { archiveKey, keyName, ids }, signal);
+  return createEncryptStream({ key, associatedData: archiveAad({ ...ids, role: 'archive' }) }, signal);
 }
 
 /** Both ends are waited for; the fault of the reading end tells more than the broken pipe it causes at the other. */

@@ -21,7 +21,7 @@ export function buildManifest(
     completedAt: new Date().toISOString(),
     verifiedAt,
     software: { name: 'tarfleet', version: VERSION },
-    encryption: null,
+    encryption: plan.encryption && { format: 'AES256_GCM_HKDF_1MB', mac: null },
     compression: { ...plan.compression, blockBytes: BLOCK_BYTES },
     artifacts: done.map((artifact) => {
       const origin = planned.get(artifact.artifactId);

@@ -13,6 +13,7 @@ import type { JobContext, Outcome, Processor } from '../job-context.ts';
 import { checkObject } from '../jobs/check-object.ts';
 import { clearPrefix } from '../jobs/clear-prefix.ts';
 import { loadManifest } from '../jobs/load-manifest.ts';
+import { sealManifest } from '../jobs/manifest-mac.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
@@ -38,7 +39,7 @@ export function createBackupProcessor(deps: WorkerDeps): Processor<BackupPlan> {
         const outcomes = await sortOutcomes(context);
         if (outcomes.cancelled) throw new AppError('CANCELLED', 'The backup was cancelled.');
         const verified = context.plan.verify ? await verify(storage, context, outcomes) : outcomes;
-        return await commit(storage, context, verified);
+        return await commit(deps, storage, context, verified);
       } catch (error) {
         const reason = context.signal.aborted ? context.signal.reason : error;
         if (isFinal(reason)) await cleanUp(storage, context);
@@ -133,6 +134,7 @@ async function verify(
 }
 
 async function commit(
+  deps: WorkerDeps,
   storage: Storage,
   context: JobContext<BackupPlan>,
   outcomes: Outcomes,
@@ -143,7 +145,8 @@ async function commit(
     throw new AppError(first.failure.code, `${first.serviceName}: ${first.failure.message}`);
   }
   const verifiedAt = plan.verify ? new Date().toISOString() : null;
-  const bytes = serializeManifest(buildManifest(plan, outcomes.done, outcomes.failed, verifiedAt));
+  const manifest = buildManifest(plan, outcomes.done, outcomes.failed, verifiedAt);
+  const bytes = serializeManifest(await sealManifest(deps.keyring, storage, plan.keyPrefix, manifest, signal));
   const key = `${plan.keyPrefix}/${MANIFEST_NAME}`;
   try {
     await report.step('commit', 'Writing the manifest', async () => {
@@ -221,7 +224,7 @@ async function cleanUp(storage: Storage, { plan, delivery, log }: JobContext<Bac
     if (await loadManifest(storage, place, signal)) return;
     // A successor may be about to commit these very objects.
     await delivery.assertOwned();
-    await clearPrefix(storage, plan.keyPrefix, new Set(), signal);
+    await clearPrefix(storage, plan.keyPrefix, () => false, signal);
   } catch (error) {
     log.warn({ err: error }, 'clean-up left to the sweep');
   }

@@ -10,7 +10,7 @@ export function createDeleteProcessor(deps: WorkerDeps): Processor<DeletePlan> {
     withStorage(deps, plan.destination, async (storage) => {
       await delivery.assertOwned();
       const { objects, bytes } = await report.step('delete', 'Removing the stored objects', () =>
-        clearPrefix(storage, plan.keyPrefix, new Set(), signal),
+        clearPrefix(storage, plan.keyPrefix, () => false, signal),
       );
       return { state: 'completed', result: { kind: 'delete', objects, bytes } };
     });

@@ -20,7 +20,9 @@ export function createRestoreProcessor(deps: WorkerDeps): Processor<RestorePlan>
   return (context) =>
     withStorage(deps, context.plan.destination, async (storage) => {
       const { plan, report, signal } = context;
-      const artifacts = await selectArtifacts(storage, context);
+      const manifest = await readManifest(storage, context);
+      const artifacts = selectArtifacts(manifest, plan);
+      const keys = await openKeys(deps.keyring, storage, context, manifest, artifacts);
       const paths = plan.restorePath === null ? artifacts.flatMap((one) => one.roots) : [plan.restorePath];
       await deps.assertPathsAllowed(plan.server, paths);
       if (plan.verifyIntegrity) {
@@ -32,25 +34,50 @@ export function createRestoreProcessor(deps: WorkerDeps): Processor<RestorePlan>
         deps.connect(plan.server, { signal }),
       );
       try {
-        return await restoreAll(deps, storage, session, context, artifacts);
+        return await restoreAll(deps, storage, session, context, { artifacts, keys });
       } finally {
         await session.close();
       }
     });
 }
 
-async function selectArtifacts(
+async function readManifest(
   storage: Storage,
   { plan, signal }: JobContext<RestorePlan>,
-): Promise<ManifestArtifact[]> {
+): Promise<Manifest> {
   const place = { keyPrefix: plan.keyPrefix, backupId: plan.backupId, sha256: plan.manifestSha256 };
   const found = await loadManifest(storage, place, signal);
   if (!found) throw new AppError('BACKUP_CORRUPTED', 'The manifest is gone: the backup no longer exists.');
+  return found.manifest;
+}
+
+function selectArtifacts(manifest: Manifest, plan: RestorePlan): ManifestArtifact[] {
   return plan.serviceIds.map((id) => {
-    const artifact = found.manifest.artifacts.find((one) => one.service.id === id);
+    const artifact = manifest.artifacts.find((one) => one.service.id === id);
     if (!artifact) throw new AppError('RESTORE_FAILED', `The backup holds no archive of the service ${id}.`);
     return artifact;
   });
+}
+
+/** Of each artifact, by its id; empty when nothing is encrypted. A key that is missing shows before anything starts. */
+async function openKeys(
+  keyring: Keyring,
+  storage: Storage,
+  { plan, signal }: JobContext<RestorePlan>,
+  manifest: Manifest,
+  artifacts: ManifestArtifact[],
+): Promise<Map<string, Buffer>> {
+  const keys = new Map<string, Buffer>();
+  if (manifest.encryption === null) return keys;
+  for (const { artifactId, object } of artifacts) {
+    const place = {
+      archiveKey: `${plan.keyPrefix}/${object.name}`,
+      ids: { backupId: plan.backupId, artifactId },
+    };
+    keys.set(artifactId, await openDataKey(storage, keyring, place, signal));
+  }
+  await checkManifestMac(keyring, storage, plan.keyPrefix, manifest, signal);
+  return keys;
 }
 
 async function verifyAll(
@@ -86,7 +113,7 @@ async function restoreAll(
   storage: Storage,
   session: Session,
   context: JobContext<RestorePlan>,
-  artifacts: ManifestArtifact[],
+  { artifacts, keys }: { artifacts: ManifestArtifact[]; keys: Map<string, Buffer> },
 ): Promise<{ state: 'completed'; result: RestoreResult }> {
   const { plan, report, log } = context;
   const totals = {
@@ -106,7 +133,9 @@ async function restoreAll(
     const { name } = artifact.service;
     try {
       const summary = await report.step('restore_service', `Restoring ${name}`, () =>
-        restoreOne(deps, storage, session, context, artifact, counter.see),
+        restoreOne(deps, storage, session, context, {
+          ...{ artifact, dataKey: keys.get(artifact.artifactId), onEntry: counter.see },
+        }),
       );
       result.restored.push(name);
       result.filesRestored += summary.filesRestored;
@@ -134,8 +163,15 @@ async function restoreOne(
   storage: Storage,
   session: Session,
   { plan, signal, delivery, report }: JobContext<RestorePlan>,
-  artifact: ManifestArtifact,
-  onEntry: (entry: TarEntry) => void,
+  {
+    artifact,
+    dataKey,
+    onEntry,
+  }: {
+    artifact: ManifestArtifact;
+    dataKey: Buffer | undefined;
+    onEntry: (entry: TarEntry) => void;
+  },
 ): Promise<RestoreSummary> {
   const { id, name, type, component } = artifact.service;
   if (type !== 'files') {
@@ -154,6 +190,8 @@ async function restoreOne(
     exclude: artifact.exclude,
   };
   const key = `${plan.keyPrefix}/${artifact.object.name}`;
+  const ids = { backupId: plan.backupId, artifactId: artifact.artifactId };
+  const associatedData = archiveAad({ ...ids, role: 'archive' });
   return deps.sourceOf(service.type).restore({
     session,
     signal,
@@ -166,7 +204,8 @@ async function restoreOne(
     onEntry,
     openTar: async () => {
       const stored = await storage.get(key, { signal });
-      return chain(stored, checkHash(artifact.object), createMemberReader(signal));
+      const steps = dataKey ? [createDecryptStream({ key: dataKey, associatedData }, signal)] : [];
+      return chain(stored, checkHash(artifact.object), ...steps, createMemberReader(signal));
     },
   });
 }

@@ -24,11 +24,12 @@ export function createSweepProcessor(deps: WorkerDeps): Processor<SweepPlan> {
             : `${keyPrefix}/${MANIFEST_NAME} is gone although the backup has one. Nothing was removed.`,
         );
       }
-      const keep = new Set<string>();
-      if (found) {
-        keep.add(`${keyPrefix}/${MANIFEST_NAME}`);
-        for (const { object } of found.manifest.artifacts) keep.add(`${keyPrefix}/${object.name}`);
-      }
+      const archives = new Set(
+        (found?.manifest.artifacts ?? []).map(({ object }) => `${keyPrefix}/${object.name}`),
+      );
+      const keep = (key: string): boolean =>
+        archives.has(archiveOfKeyObject(key) ?? key) ||
+        (found !== null && key === `${keyPrefix}/${MANIFEST_NAME}`);
       await delivery.assertOwned();
       const cleared = await report.step('sweep', 'Removing what dead attempts left', () =>
         clearPrefix(storage, keyPrefix, keep, signal),

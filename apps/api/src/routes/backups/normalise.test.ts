@@ -13,7 +13,7 @@ const codeOf = (action: () => unknown): string | undefined => {
   return undefined;
 };
 
-test('a backup without options is a full, verified, compressed one for ninety days, and says that it is not encrypted', () => {
+test('a backup without options is a full, verified, compressed, encrypted one for ninety days', () => {
   expect(create({})).toEqual({
     ...{
       dialect: 'botserver',
@@ -24,7 +24,8 @@ test('a backup without options is a full, verified, compressed one for ninety da
       serverId: null,
     },
     ...{ destinationId: null, retentionDays: 90, verify: true, compression: { enabled: true, level: 6 } },
-    warnings: [expect.stringContaining('not encrypted')],
+    encrypt: true,
+    warnings: [],
   });
 });
 
@@ -40,13 +41,13 @@ test('what is given is kept, also where it is false or null-like', () => {
       warnings: [],
     },
     compression: { enabled: false, level: 1 },
+    encrypt: false,
   });
 });
 
 test('what this version cannot do is refused, never left out in silence', () => {
   for (const body of [
     { type: 'incremental' },
-    { encrypt: true },
     { notification: {} },
     { location: 'local' },
   ]) {

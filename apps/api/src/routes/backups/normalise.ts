@@ -15,13 +15,9 @@ type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
 export function normaliseCreate(body: CreateBody): FromBody {
   assertType(body.type);
   if (body.type !== 'full') throw later(`type: ${body.type}`, 'Leave it at full.');
-  if (body.encrypt === true) throw later('encrypt: true', 'Send encrypt: false, or leave it out.');
   if (body.notification !== undefined) throw later('notification', 'Leave it out.');
   if (body.location !== undefined) throw later('location', 'Name a destination by destination_id.');
   const warnings: string[] = [];
-  if (body.encrypt === undefined) {
-    warnings.push('The backup is not encrypted: this version cannot encrypt yet, so encrypt means false.');
-  }
   return {
     dialect: 'botserver',
     name: body.name ?? null,
@@ -33,6 +29,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
     retentionDays: body.retention_days ?? DEFAULT_RETENTION_DAYS,
     verify: body.verify ?? true,
     compression: { enabled: body.compress ?? true, level: body.compression_level ?? DEFAULT_LEVEL },
+    encrypt: body.encrypt ?? true,
     warnings,
   };
 }

@@ -46,7 +46,7 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     duration_seconds: seconds(backup.startedAt, backup.completedAt),
     location: locationOf(backup),
     encrypted: backup.encrypted,
-    encryption_algorithm: null,
+    encryption_algorithm: backup.encrypted ? 'AES-256-GCM' : null,
     compressed: backup.compressed,
     compression_ratio: stored > 0 && content > 0 ? Math.round((content / stored) * 100) / 100 : null,
     verified: backup.verified ?? false,

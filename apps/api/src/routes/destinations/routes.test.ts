@@ -128,6 +128,8 @@ test('what holds backups stays, and stays where it is', async () => {
     name: null,
     description: null,
     type: 'full',
+    encrypted: false,
+    encryptionKeys: [],
     dialect: 'botserver',
     destinationId: id,
     keyPrefix: `backups/${backupId}`,

@@ -18,6 +18,7 @@ beforeAll(async () => {
     startedAt: new Date(Date.now() - 3_600_000).toISOString(),
     at: new Date(Date.now() - ageMs).toISOString(),
     stopping: false,
+    keyring: { keys: [], primary: null },
     jobs: [],
     ...change,
   });

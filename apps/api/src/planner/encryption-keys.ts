@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database, FullBackup, WorkerRecord } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
+
+/** As long as a pool's workers are listed at all. */
+const KNOWN_MS = 24 * 3_600_000;
+/** Heartbeats of the default rhythm that a living worker may miss. */
+const ALIVE_MS = 30_000;
+/** A fleet that is just starting has a moment to say what it has. */
+const WAIT_MS = 5_000;
+
+/**
+ * The key for a pool's new backups, by what its workers say: the primary key of the one that was started last,
+ * so long as every living worker has it, for any of them may take the job. ENCRYPTION_KEY_NOT_FOUND when there is none.
+ */
+export async function primaryKeyOf(db: Pick<Database, 'workers'>, pool: string): Promise<string> {
+  const workers = await workersOf(db, pool);
+  const living = workers.filter(isAlive);
+  const asked = [...(living.length > 0 ? living : workers)].sort(
+    (a, b) => b.startedAt.getTime() - a.startedAt.getTime(),
+  );
+  const primaries = asked.flatMap(({ primaryKey }) => (primaryKey === null ? [] : [primaryKey]));
+  const name = primaries.find((key) => asked.every(({ keys }) => keys.includes(key)));
+  if (name !== undefined) return name;
+  throw new AppError(
+    'ENCRYPTION_KEY_NOT_FOUND',
+    primaries.length > 0
+      ? `Not every worker of the pool ${pool} has the key ${primaries[0]}. Give all of them the same keyring (KEYRING_FILE).`
+      : `No worker of the pool ${pool} has a keyring. Set KEYRING_FILE or BACKUP_ENCRYPTION_PASSPHRASE for its workers, or send encrypt: false.`,
+  );
+}
+
+/** ENCRYPTION_KEY_NOT_FOUND when the pool's workers are known, and none of them can open what the backup was made with. */
+export async function assertKeysKnown(
+  db: Pick<Database, 'workers'>,
+  pool: string,
+  backup: Pick<FullBackup, 'encrypted' | 'encryptionKeys'>,
+): Promise<void> {
+  if (!backup.encrypted) return;
+  const workers = await workersOf(db, pool);
+  const known = new Set(workers.flatMap(({ keys }) => keys));
+  const missing = backup.encryptionKeys.filter((name) => !known.has(name));
+  if (missing.length === 0) return;
+  throw new AppError(
+    'ENCRYPTION_KEY_NOT_FOUND',
+    `The backup is encrypted with the key ${missing.join(', ')}, which no worker of the pool ${pool} has. Add it to their keyring (KEYRING_FILE).`,
+    { details: { keys: missing } },
+  );
+}
+
+async function workersOf(db: Pick<Database, 'workers'>, pool: string): Promise<WorkerRecord[]> {
+  const giveUpAt = Date.now() + WAIT_MS;
+  for (;;) {
+    const workers = await db.workers.list({ since: new Date(Date.now() - KNOWN_MS), pool });
+    if (workers.length > 0 || Date.now() > giveUpAt) return workers;
+    await sleep(250);
+  }
+}
+
+function isAlive({ stopping, lastSeenAt }: WorkerRecord): boolean {
+  return !stopping && lastSeenAt.getTime() > Date.now() - ALIVE_MS;
+}

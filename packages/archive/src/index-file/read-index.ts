@@ -1,0 +1,101 @@
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { damagedIndex, decodeHeader, decodeLine, type IndexEntry, type IndexHeader } from './format.ts';
+
+/** No line comes near it; a longer one is refused before it is in memory. */
+const LINE_MAX = 1024 * 1024;
+
+export interface OpenIndex {
+  header: IndexHeader;
+  /** In the order of the file, which is checked. To be read to the end, or left with `return`. */
+  entries: AsyncGenerator<IndexEntry>;
+  /** Once the entries are read: where each archive's members begin in its stored bytes, by number of the archive. */
+  members(): readonly (readonly number[])[];
+}
+
+/**
+ * Reads a gzipped index line by line. `stored` is destroyed however it ends. BACKUP_CORRUPTED for anything that is
+ * not exactly one whole index: cut, not sorted, with a path twice, or with lines behind its end.
+ */
+export async function openIndex(stored: Readable): Promise<OpenIndex> {
+  const lines = textLines(stored);
+  const first = await lines.next();
+  if (first.done) throw damagedIndex('it is empty');
+  const header = decodeHeader(first.value);
+  const tables: number[][] = header.archives.map(() => []);
+
+  async function* entries(): AsyncGenerator<IndexEntry> {
+    let before: Buffer | null = null;
+    let count = 0;
+    let ended = false;
+    let listing = false;
+    try {
+      for await (const text of lines) {
+        if (ended) throw damagedIndex('lines behind its end');
+        const line = decodeLine(text, header.archives.length);
+        if (line.kind === 'entry') {
+          if (listing) throw damagedIndex('an entry behind the members');
+          if (before !== null && Buffer.compare(before, line.entry.path) >= 0) throw damagedIndex('not sorted');
+          before = line.entry.path;
+          count += 1;
+          yield line.entry;
+        } else if (line.kind === 'members') {
+          listing = true;
+          const table = tables[line.archive];
+          if (!table) throw damagedIndex('members of an archive that the header does not name');
+          for (const offset of line.offsets) {
+            const last = table.at(-1);
+            if (last === undefined ? offset !== 0 : offset <= last) throw damagedIndex('members out of order');
+            table.push(offset);
+          }
+        } else {
+          if (line.entries !== count) throw damagedIndex(`${count} entries where it counts ${line.entries}`);
+          ended = true;
+        }
+      }
+      if (!ended) throw damagedIndex('it ends too early');
+    } finally {
+      await lines.return(undefined);
+    }
+  }
+  return { header, entries: entries(), members: () => tables };
+}
+
+async function* textLines(stored: Readable): AsyncGenerator<string> {
+  const gunzip = createGunzip();
+  // Whichever fails first ends the other, and is what the reader gets.
+  stored.on('error', (error) => gunzip.destroy(error));
+  stored.pipe(gunzip);
+  let rest: Buffer = Buffer.alloc(0);
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      let from = 0;
+      const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+      for (let end = bytes.indexOf(0x0a, from); end >= 0; end = bytes.indexOf(0x0a, from)) {
+        yield decode(bytes.subarray(from, end));
+        from = end + 1;
+      }
+      rest = bytes.subarray(from);
+      if (rest.length > LINE_MAX) throw damagedIndex('a line that is too long');
+    }
+    if (rest.length > 0) throw damagedIndex('its last line is cut');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) {
+      throw damagedIndex(error.message);
+    }
+    throw error;
+  } finally {
+    gunzip.destroy();
+    stored.destroy();
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decode(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw damagedIndex('a line that is not UTF-8');
+  }
+}
