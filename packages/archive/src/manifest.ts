@@ -8,6 +8,23 @@ const closed = { additionalProperties: false } as const;
 const Count = Type.Integer({ minimum: 0 });
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
+const ManifestIndex = Type.Object(
+  {
+    name: Type.String({ pattern: '^[0-9a-f-]{36}/[1-9][0-9]*-[A-Za-z0-9_-]+\\.index\\.gz(\\.enc)?$' }),
+    bytes: Count,
+    sha256: Sha256,
+    /** Of the whole tree as it was, whichever archive holds it. */
+    entries: Count,
+    files: Count,
+    /** Sum of the sizes of those files, in bytes; names of one content count once. */
+    contentBytes: Count,
+  },
+  closed,
+);
+
+/** One archive of one backup. */
+const ArtifactRef = Type.Object({ backupId: Uuid, artifactId: Uuid }, closed);
+
 export const ManifestArtifact = Type.Object(
   {
     artifactId: Uuid,
@@ -29,6 +46,12 @@ export const ManifestArtifact = Type.Object(
       },
       closed,
     ),
+    /** Its index; null in backups of version 1, which had none. */
+    index: Type.Union([ManifestIndex, Type.Null()]),
+    /** What it was compared with; null when everything was read. */
+    parent: Type.Union([ArtifactRef, Type.Null()]),
+    /** Archives of other backups that its index points into: without them it cannot be restored. */
+    ancestors: Type.Array(ArtifactRef),
     /** The tar stream inside, in bytes. */
     tarBytes: Count,
     /** Sum of the sizes of its regular files, in bytes. */
@@ -65,7 +88,7 @@ export const Manifest = Type.Object(
     backupId: Uuid,
     projectId: ProjectId,
     name: Type.Union([Type.String(), Type.Null()]),
-    type: Type.Literal('full'),
+    type: Type.Enum(['full', 'incremental', 'differential']),
     createdAt: Timestamp,
     completedAt: Timestamp,
     /** When every stored archive was read back and found right, before this was written; null when that was not asked for. */
@@ -119,7 +142,7 @@ export function parseManifest(bytes: Buffer): Manifest {
   } catch (cause) {
     throw new AppError('BACKUP_CORRUPTED', "The backup's manifest is not JSON.", { cause });
   }
-  const parsed = parse(value);
+  const parsed = parse(upgraded(value));
   if (!parsed.ok) {
     refuseLaterVersion(value);
     throw corrupted(parsed.faults);
@@ -127,6 +150,19 @@ export function parseManifest(bytes: Buffer): Manifest {
   const faults = contradictions(parsed.value);
   if (faults.length > 0) throw corrupted(faults);
   return parsed.value;
+}
+
+/** Version 1 knew neither indexes nor parents. */
+function upgraded(value: unknown): unknown {
+  const { version, artifacts } = (value ?? {}) as { version?: unknown; artifacts?: unknown };
+  if (version !== 1 || !Array.isArray(artifacts)) return value;
+  const added = { index: null, parent: null, ancestors: [] };
+  return {
+    ...(value as object),
+    artifacts: artifacts.map((artifact: unknown) =>
+      typeof artifact === 'object' && artifact !== null ? { ...artifact, ...added } : artifact,
+    ),
+  };
 }
 
 /** What a manifest's MAC is of: compact JSON, its keys in their order, `encryption.mac` null. */
@@ -154,7 +190,8 @@ function contradictions(manifest: Manifest): string[] {
   const seen = new Set<string>();
   const faults: string[] = [];
   for (const [index, artifact] of manifest.artifacts.entries()) {
-    if (artifact.object.name.endsWith('.enc') !== (manifest.encryption !== null)) {
+    const objects = [artifact.object.name, ...(artifact.index ? [artifact.index.name] : [])];
+    if (objects.some((name) => name.endsWith('.enc') !== (manifest.encryption !== null))) {
       faults.push(`/artifacts/${index} is not encrypted as the manifest says`);
     }
     for (const key of [artifact.artifactId, artifact.service.id, artifact.object.name]) {

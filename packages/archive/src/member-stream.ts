@@ -18,6 +18,13 @@ export function createMemberStream(options: MemberOptions, signal: AbortSignal):
   let block: Buffer | undefined;
   let filled = 0;
   let begun = false;
+  let stored = 0;
+
+  const give = (stream: Transform, member: Buffer): void => {
+    options.onMember?.(stored);
+    stored += member.length;
+    stream.push(member);
+  };
 
   const encode = async (memory: Buffer, length: number): Promise<Buffer> => {
     const content = memory.subarray(0, length);
@@ -44,13 +51,14 @@ export function createMemberStream(options: MemberOptions, signal: AbortSignal):
       from += copied;
       if (filled < BLOCK_BYTES) continue;
       closeBlock();
-      if (pending.length >= parallel) stream.push(await pending.shift());
+      const first = pending.length >= parallel ? pending.shift() : undefined;
+      if (first) give(stream, await first);
     }
   };
 
   const finish = async (stream: Transform): Promise<void> => {
     if (filled > 0 || !begun) closeBlock();
-    for (const member of pending) stream.push(await member);
+    for (const member of pending) give(stream, await member);
   };
 
   const stream = new Transform({

@@ -18,3 +18,8 @@ export function artifactObjectName(
   }
   return `${artifactId}/${attempt}-${token}.tar.gz${encrypted ? '.enc' : ''}`;
 }
+
+/** The index of an archive has its name but for the ending. */
+export function indexObjectName(archiveName: string): string {
+  return archiveName.replace(/\.tar\.gz/, '.index.gz');
+}

@@ -1,8 +1,9 @@
+import { createHash, type Hash } from 'node:crypto';
 import { Transform, type TransformCallback } from 'node:stream';
 import { buildEntry, type Extensions } from './tar-entry.ts';
 import { malformed, parseHeader, TAR_BLOCK } from './tar-header.ts';
 import { parsePax, refuseLocalKeys } from './tar-pax.ts';
-import type { TarEntry } from './types.ts';
+import type { EntryEnd, TarEntry } from './types.ts';
 
 /** The longest extended header or long name that is read, in bytes. */
 const EXTENSION_MAX = 1024 * 1024;
@@ -15,6 +16,8 @@ export interface TarWalkerOptions {
    * not seen it yet. What it throws becomes the stream's error.
    */
   onEntry(entry: TarEntry): void;
+  /** Called when all of an entry has passed, its padding too. Contents are hashed only when this is given. */
+  onEnd?(entry: TarEntry, end: EntryEnd): void;
   /** Called with the `comment` of a global header, under the same conditions. */
   onComment?(comment: Buffer): void;
 }
@@ -55,7 +58,7 @@ interface TarParser {
   end(): void;
 }
 
-function createTarParser({ onEntry, onComment }: TarWalkerOptions): TarParser {
+function createTarParser({ onEntry, onEnd, onComment }: TarWalkerOptions): TarParser {
   const block = Buffer.alloc(TAR_BLOCK);
   let state: State = 'header';
   /** Where the byte that comes next lies in the stream. */
@@ -66,11 +69,28 @@ function createTarParser({ onEntry, onComment }: TarWalkerOptions): TarParser {
   let zeroBlocks = 0;
   let extension = { type: '', offset: 0, body: Buffer.alloc(0), filled: 0 };
   let content = 0;
+  /** The entry that is passing, its content's hash, and how much of the content is still to be hashed. */
+  let open: { entry: TarEntry; hash: Hash | null; left: number } | null = null;
   let before: Extensions = noExtensions(0, new Map());
+
+  const endEntry = (): void => {
+    if (open === null) return;
+    const { entry, hash } = open;
+    open = null;
+    onEnd?.(entry, { bytes: position - entry.offset, sha256: hash?.digest('hex') ?? null });
+  };
 
   const startContent = (bytes: number): void => {
     left = Math.ceil(bytes / TAR_BLOCK) * TAR_BLOCK;
     state = left > 0 ? 'content' : 'header';
+    if (left === 0) endEntry();
+  };
+
+  const hashContent = (chunk: Buffer, from: number, used: number): void => {
+    if (!open?.hash || open.left === 0) return;
+    const bytes = Math.min(open.left, used);
+    open.hash.update(chunk.subarray(from, from + bytes));
+    open.left -= bytes;
   };
 
   const takeHeader = (): void => {
@@ -96,6 +116,10 @@ function createTarParser({ onEntry, onComment }: TarWalkerOptions): TarParser {
     before = noExtensions(position, before.global);
     onEntry(built.entry);
     content = built.content;
+    if (onEnd) {
+      const hash = built.entry.type === 'file' ? createHash('sha256') : null;
+      open = { entry: built.entry, hash, left: content };
+    }
     if (header.sparseContinues) state = 'sparse-map';
     else startContent(content);
   };
@@ -145,12 +169,15 @@ function createTarParser({ onEntry, onComment }: TarWalkerOptions): TarParser {
     const used = Math.min(left, chunk.length - from);
     if (state === 'extension') {
       extension.filled += chunk.copy(extension.body, extension.filled, from, from + used);
-    }
+    } else hashContent(chunk, from, used);
     left -= used;
     position += used;
     if (left === 0) {
       if (state === 'extension') takeExtension();
-      else state = 'header';
+      else {
+        state = 'header';
+        endEntry();
+      }
     }
     return used;
   };

@@ -24,10 +24,20 @@ export interface TarEntry {
   offset: number;
 }
 
+/** What is known of an entry once all of it has passed. */
+export interface EntryEnd {
+  /** From its first header block to the next entry's, in bytes of the tar stream. */
+  bytes: number;
+  /** Hex, of a regular file's content as the archive has it (of a sparse file: its map and its data); else null. */
+  sha256: string | null;
+}
+
 export interface MemberOptions {
   enabled: boolean;
   /** 1 to 9; ignored when not enabled (the members are then stored blocks, still valid gzip). */
   level: number;
   /** How many blocks are compressed side by side. */
   parallel: number;
+  /** Called for each member in order: where it begins among the stored bytes. */
+  onMember?(offset: number): void;
 }

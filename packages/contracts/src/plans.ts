@@ -32,6 +32,9 @@ const base = {
   issuedAt: Timestamp,
 };
 
+export const BackupType = Type.Enum(['full', 'incremental', 'differential']);
+export type BackupType = Static<typeof BackupType>;
+
 /** Where a backup's objects lie: `{keyPrefix}/manifest.json` and `{keyPrefix}/{artifact}/...`. */
 const KeyPrefix = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9]$' });
 
@@ -42,6 +45,13 @@ const Compression = Type.Object(
 
 /** The keyring's key under which the backup's own keys are wrapped; null for a backup that is not encrypted. */
 const Encryption = Type.Union([Type.Object({ keyName: KeyName }, closed), Type.Null()]);
+
+/** An artifact of an earlier backup in the same destination and project. */
+export const ParentArtifact = Type.Object(
+  { backupId: Uuid, artifactId: Uuid, keyPrefix: KeyPrefix, manifestSha256: Type.String() },
+  closed,
+);
+export type ParentArtifact = Static<typeof ParentArtifact>;
 
 export const ArtifactPlan = Type.Object(
   {
@@ -54,6 +64,8 @@ export const ArtifactPlan = Type.Object(
     keyPrefix: KeyPrefix,
     compression: Compression,
     encryption: Encryption,
+    /** What to compare with; null reads everything. */
+    parent: Type.Union([ParentArtifact, Type.Null()]),
   },
   closed,
 );
@@ -64,7 +76,7 @@ export const BackupPlan = Type.Object(
   {
     ...base,
     kind: Type.Literal('backup'),
-    backupType: Type.Literal('full'),
+    backupType: BackupType,
     name: Type.Union([Type.String(), Type.Null()]),
     createdAt: Timestamp,
     destination: DestinationTarget,

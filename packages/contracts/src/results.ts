@@ -8,6 +8,21 @@ const closed = { additionalProperties: false } as const;
 const Bytes = Type.Integer({ minimum: 0 });
 const Count = Type.Integer({ minimum: 0 });
 
+const ArtifactRef = Type.Object({ backupId: Uuid, artifactId: Uuid }, closed);
+
+/** Of the whole tree as it was, whichever archives hold it. */
+const IndexResult = Type.Object(
+  {
+    key: Type.String(),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    storedBytes: Bytes,
+    entries: Count,
+    files: Count,
+    contentBytes: Bytes,
+  },
+  closed,
+);
+
 /** A finished archive. `storedBytes` is what lies in the destination, `tarBytes` the tar stream inside. */
 export const ArtifactResult = Type.Object(
   {
@@ -17,6 +32,11 @@ export const ArtifactResult = Type.Object(
     key: Type.String(),
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
     storedBytes: Bytes,
+    index: Type.Union([IndexResult, Type.Null()]),
+    /** What it was compared with; null when everything was read. */
+    parent: Type.Union([ArtifactRef, Type.Null()]),
+    /** Archives of other backups that its index points into. */
+    ancestors: Type.Array(ArtifactRef),
     tarBytes: Bytes,
     /** Sum of the sizes of the regular files in it. */
     contentBytes: Bytes,

@@ -1,6 +1,6 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
-import type { TarEntry } from '@tarfleet/archive';
+import type { ArchiveRoot, IndexEntry, TarEntry } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
@@ -27,16 +27,28 @@ export interface CaptureOptions {
   warn(warning: SourceWarning): void;
   /** Each entry as its header passes by. */
   onEntry(entry: TarEntry): void;
+  /**
+   * What an earlier backup had, sorted by path, its archives numbered as the new index will number them (the new
+   * archive is 0). What has not changed since is left out of the tar stream. Null reads everything. The capture
+   * reads it to its end or leaves it with `return`.
+   */
+  parent: AsyncGenerator<IndexEntry> | null;
 }
 
 export interface Capture {
-  /** What the scan found, before anything was read. */
+  /** The service's paths as they are on the server. */
+  roots: ArchiveRoot[];
+  /** Of what is to be read, as the scan found it. */
   totals: Totals;
   /**
    * The tar stream, not compressed. The caller must read it to its end or destroy it. It ends cleanly only when
    * the whole capture did; everything else (a broken connection, a short read, tar's own failure) is its error.
    */
   tar: Readable;
+  /** Once the tar stream has ended: everything that was there, sorted by path, whichever archive holds it. */
+  index(): AsyncGenerator<IndexEntry>;
+  /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
+  close(): Promise<void>;
 }
 
 export interface RestoreOptions {

@@ -39,6 +39,9 @@ export function buildManifest(
           bytes: artifact.storedBytes,
           sha256: artifact.sha256,
         },
+        index: artifact.index && indexOf(artifact.index, plan),
+        parent: artifact.parent,
+        ancestors: artifact.ancestors,
         tarBytes: artifact.tarBytes,
         contentBytes: artifact.contentBytes,
         files: artifact.files,
@@ -58,4 +61,11 @@ export function buildManifest(
       message: failure.message,
     })),
   };
+}
+
+function indexOf(
+  { key, storedBytes, ...facts }: NonNullable<ArtifactResult['index']>,
+  { keyPrefix }: BackupPlan,
+): NonNullable<Manifest['artifacts'][number]['index']> {
+  return { name: key.slice(keyPrefix.length + 1), bytes: storedBytes, ...facts };
 }

@@ -193,6 +193,9 @@ function fromManifest(plan: BackupPlan, found: { manifest: Manifest; sha256: str
       key: `${plan.keyPrefix}/${artifact.object.name}`,
       sha256: artifact.object.sha256,
       storedBytes: artifact.object.bytes,
+      index: artifact.index && indexResult(artifact.index, plan),
+      parent: artifact.parent,
+      ancestors: artifact.ancestors,
       tarBytes: artifact.tarBytes,
       contentBytes: artifact.contentBytes,
       files: artifact.files,
@@ -209,6 +212,13 @@ function fromManifest(plan: BackupPlan, found: { manifest: Manifest; sha256: str
       failure: { code: failed.code, message: failed.message, retryable: false } as Failure,
     })),
   };
+}
+
+function indexResult(
+  { name, bytes, ...facts }: NonNullable<Manifest['artifacts'][number]['index']>,
+  { keyPrefix }: BackupPlan,
+): NonNullable<ArtifactResult['index']> {
+  return { key: `${keyPrefix}/${name}`, storedBytes: bytes, ...facts };
 }
 
 /** Faults after which no further attempt follows: only then may the children's objects go. */

@@ -1,13 +1,31 @@
-/** The index: one line of JSON for each entry of a backup, sorted by the bytes of its path. See `docs/archive-format.md`. */
+/** The index: one line of JSON for each entry of a backup, sorted by path. See `docs/archive-format.md`. */
 import { createParser, Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
+import type { TarEntry } from '../types.ts';
 
 export const INDEX_VERSION = 1;
 
 const closed = { additionalProperties: false } as const;
 const Natural = Type.Integer({ minimum: 0 });
 const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' });
+
+export const IndexArchive = Type.Object(
+  {
+    backupId: Uuid,
+    artifactId: Uuid,
+    /** Relative to the folder of this backup's manifest. */
+    name: Type.String({ pattern: '^(\\.\\./)*[A-Za-z0-9][A-Za-z0-9_./-]*\\.tar\\.gz(\\.enc)?$' }),
+    /** Of the object, in bytes as stored. */
+    bytes: Natural,
+    /** How much tar each of its members but the last holds, in bytes. */
+    blockBytes: Type.Integer({ minimum: 512, maximum: 64 * 1024 * 1024 }),
+    /** How many members it has. */
+    members: Type.Integer({ minimum: 1 }),
+  },
+  closed,
+);
+export type IndexArchive = Static<typeof IndexArchive>;
 
 /** The first line. */
 export const IndexHeader = Type.Object(
@@ -16,11 +34,10 @@ export const IndexHeader = Type.Object(
     version: Type.Literal(INDEX_VERSION),
     backupId: Uuid,
     artifactId: Uuid,
-    /** Archives that hold the contents; the first is the artifact's own. `name` is relative to the folder of that backup's manifest. */
-    archives: Type.Array(
-      Type.Object({ backupId: Uuid, artifactId: Uuid, name: Type.String({ minLength: 1 }) }, closed),
-      { minItems: 1 },
-    ),
+    /** The paths that were backed up, as the archive's own first header has them. */
+    roots: Type.String({ pattern: '^tarfleet-roots' }),
+    /** Archives that hold the contents; the first is the artifact's own. */
+    archives: Type.Array(IndexArchive, { minItems: 1 }),
   },
   closed,
 );
@@ -31,7 +48,9 @@ const Line = Type.Object(
     /** Absolute; `path_b64` instead where the bytes are not UTF-8. */
     path: Type.Optional(Type.String({ pattern: '^/' })),
     path_b64: Type.Optional(Base64),
-    type: Type.Enum(['file', 'directory', 'symlink', 'hardlink', 'device', 'fifo', 'other']),
+    type: Type.Enum([
+      ...['file', 'directory', 'symlink', 'hardlink', 'character-device', 'block-device', 'fifo', 'other'],
+    ] as TarEntry['type'][]),
     size: Natural,
     mode: Natural,
     uid: Natural,
@@ -39,13 +58,13 @@ const Line = Type.Object(
     /** Seconds since 1970 with up to nine decimals, as text. */
     mtime: Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' }),
     ctime: Type.Optional(Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' })),
-    ino: Type.Optional(Type.String({ pattern: '^\\d+:\\d+$' })),
+    ino: Type.Optional(Type.String({ pattern: '^\\d+$' })),
     link: Type.Optional(Type.String()),
     link_b64: Type.Optional(Base64),
     /** Of a regular file's content as the archive has it. */
     sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
-    /** The content changed while it was read: what the archive has may mix two versions. */
-    torn: Type.Optional(Type.Literal(true)),
+    /** It may have changed since it was seen, or while it was read: the next incremental reads it again. */
+    again: Type.Optional(Type.Literal(true)),
     /** Which archive, where its first header block lies in the tar stream, how many bytes up to the next entry. */
     at: Type.Tuple([Natural, Natural, Natural]),
   },
@@ -66,17 +85,18 @@ export interface IndexEntry {
   gid: number;
   mtime: string;
   ctime: string | null;
-  /** Device and inode; null where the server does not tell. */
+  /** Null where the server does not tell. */
   inode: string | null;
   linkTarget: Buffer | null;
   sha256: string | null;
-  torn: boolean;
+  /** To be read again by the next incremental, whatever the comparison says. */
+  again: boolean;
   at: { archive: number; offset: number; bytes: number };
 }
 
 export type IndexLine =
   | { kind: 'entry'; entry: IndexEntry }
-  /** Where members of an archive begin, in stored (not encrypted) bytes; the lists of one archive follow each other. */
+  /** Where members of an archive begin among its bytes before encryption; the lists of one archive follow each other. */
   | { kind: 'members'; archive: number; offsets: number[] }
   | { kind: 'end'; entries: number };
 
@@ -99,7 +119,7 @@ export function encodeEntry(entry: IndexEntry): string {
     ...(entry.inode === null ? {} : { ino: entry.inode }),
     ...(entry.linkTarget === null ? {} : text('link', entry.linkTarget)),
     ...(entry.sha256 === null ? {} : { sha256: entry.sha256 }),
-    ...(entry.torn ? { torn: true } : {}),
+    ...(entry.again ? { again: true } : {}),
     at: [at.archive, at.offset, at.bytes],
   };
   return `${JSON.stringify(line)}\n`;
@@ -118,6 +138,11 @@ export function decodeHeader(line: string): IndexHeader {
     );
   }
   throw damagedIndex(parsed.faults.join('; '));
+}
+
+/** One entry that `encodeEntry` wrote. */
+export function decodeEntry(line: string): IndexEntry {
+  return toEntry(check(parseLine(parseJson(line))), Number.MAX_SAFE_INTEGER);
 }
 
 export function decodeLine(line: string, archives: number): IndexLine {
@@ -147,7 +172,7 @@ function toEntry(line: Line, archives: number): IndexEntry {
     inode: line.ino ?? null,
     linkTarget: bytesOf(line.link, line.link_b64),
     sha256: line.sha256 ?? null,
-    torn: line.torn ?? false,
+    again: line.again ?? false,
     at: { archive, offset, bytes },
   };
 }

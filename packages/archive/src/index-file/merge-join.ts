@@ -1,3 +1,5 @@
+import { comparePaths } from '../path-order.ts';
+
 /** What two sorted lists have at one key: in the left one, in the right one, or in both. */
 export interface Joined<L, R> {
   left: L | null;
@@ -5,7 +7,7 @@ export interface Joined<L, R> {
 }
 
 /**
- * Walks two lists side by side in constant memory. Both must be sorted by the bytes of their keys, each key once:
+ * Walks two lists side by side in constant memory. Both must be sorted as `comparePaths` has it, each key once:
  * else TypeError. Both are closed when the caller leaves early.
  */
 export async function* mergeJoin<L, R>(
@@ -18,7 +20,7 @@ export async function* mergeJoin<L, R>(
   try {
     let [l, r] = await Promise.all([a.next(), b.next()]);
     while (!l.done || !r.done) {
-      const order = l.done ? 1 : r.done ? -1 : Buffer.compare(l.value.key, r.value.key);
+      const order = l.done ? 1 : r.done ? -1 : comparePaths(l.value.key, r.value.key);
       yield {
         left: order <= 0 && !l.done ? l.value.item : null,
         right: order >= 0 && !r.done ? r.value.item : null,
@@ -40,7 +42,7 @@ async function* sorted<T>(
   let before: Buffer | null = null;
   for await (const item of items) {
     const key = keyOf(item);
-    if (before !== null && Buffer.compare(before, key) >= 0) {
+    if (before !== null && comparePaths(before, key) >= 0) {
       throw new TypeError(`The list is not sorted at ${JSON.stringify(key.toString())}.`);
     }
     before = key;

@@ -1,16 +1,24 @@
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { damagedIndex, decodeHeader, decodeLine, type IndexEntry, type IndexHeader } from './format.ts';
+import { comparePaths } from '../path-order.ts';
+import {
+  damagedIndex,
+  decodeHeader,
+  decodeLine,
+  type IndexEntry,
+  type IndexHeader,
+  type IndexLine,
+} from './format.ts';
 
 /** No line comes near it; a longer one is refused before it is in memory. */
 const LINE_MAX = 1024 * 1024;
 
 export interface OpenIndex {
   header: IndexHeader;
+  /** Where each archive's members begin before encryption, by number of the archive. */
+  members: readonly (readonly number[])[];
   /** In the order of the file, which is checked. To be read to the end, or left with `return`. */
   entries: AsyncGenerator<IndexEntry>;
-  /** Once the entries are read: where each archive's members begin in its stored bytes, by number of the archive. */
-  members(): readonly (readonly number[])[];
 }
 
 /**
@@ -19,46 +27,70 @@ export interface OpenIndex {
  */
 export async function openIndex(stored: Readable): Promise<OpenIndex> {
   const lines = textLines(stored);
-  const first = await lines.next();
-  if (first.done) throw damagedIndex('it is empty');
-  const header = decodeHeader(first.value);
-  const tables: number[][] = header.archives.map(() => []);
+  try {
+    const first = await lines.next();
+    if (first.done) throw damagedIndex('it is empty');
+    const header = decodeHeader(first.value);
+    const { members, next } = await readMembers(lines, header);
+    return { header, members, entries: readEntries(lines, header, next) };
+  } catch (error) {
+    await lines.return(undefined);
+    throw error;
+  }
+}
 
-  async function* entries(): AsyncGenerator<IndexEntry> {
-    let before: Buffer | null = null;
-    let count = 0;
-    let ended = false;
-    let listing = false;
-    try {
-      for await (const text of lines) {
-        if (ended) throw damagedIndex('lines behind its end');
-        const line = decodeLine(text, header.archives.length);
-        if (line.kind === 'entry') {
-          if (listing) throw damagedIndex('an entry behind the members');
-          if (before !== null && Buffer.compare(before, line.entry.path) >= 0) throw damagedIndex('not sorted');
-          before = line.entry.path;
-          count += 1;
-          yield line.entry;
-        } else if (line.kind === 'members') {
-          listing = true;
-          const table = tables[line.archive];
-          if (!table) throw damagedIndex('members of an archive that the header does not name');
-          for (const offset of line.offsets) {
-            const last = table.at(-1);
-            if (last === undefined ? offset !== 0 : offset <= last) throw damagedIndex('members out of order');
-            table.push(offset);
-          }
-        } else {
-          if (line.entries !== count) throw damagedIndex(`${count} entries where it counts ${line.entries}`);
-          ended = true;
-        }
+/** All the tables, and the first line behind them. */
+async function readMembers(
+  lines: AsyncGenerator<string>,
+  { archives }: IndexHeader,
+): Promise<{ members: number[][]; next: IndexLine }> {
+  const members: number[][] = archives.map(() => []);
+  for (;;) {
+    const { done, value } = await lines.next();
+    if (done) throw damagedIndex('it ends too early');
+    const line = decodeLine(value, archives.length);
+    if (line.kind !== 'members') {
+      if (archives.some((archive, number) => members[number]?.length !== archive.members)) {
+        throw damagedIndex('an archive without all of its members');
       }
-      if (!ended) throw damagedIndex('it ends too early');
-    } finally {
-      await lines.return(undefined);
+      return { members, next: line };
+    }
+    const table = members[line.archive];
+    if (!table) throw damagedIndex('members of an archive that the header does not name');
+    for (const offset of line.offsets) {
+      const last = table.at(-1);
+      if (last === undefined ? offset !== 0 : offset <= last) throw damagedIndex('members out of order');
+      table.push(offset);
     }
   }
-  return { header, entries: entries(), members: () => tables };
+}
+
+async function* readEntries(
+  lines: AsyncGenerator<string>,
+  { archives }: IndexHeader,
+  first: IndexLine,
+): AsyncGenerator<IndexEntry> {
+  let before: Buffer | null = null;
+  let count = 0;
+  try {
+    for (let line = first; ; ) {
+      if (line.kind === 'members') throw damagedIndex('members behind an entry');
+      if (line.kind === 'end') {
+        if (line.entries !== count) throw damagedIndex(`${count} entries where it counts ${line.entries}`);
+        if (!(await lines.next()).done) throw damagedIndex('lines behind its end');
+        return;
+      }
+      if (before !== null && comparePaths(before, line.entry.path) >= 0) throw damagedIndex('not sorted');
+      before = line.entry.path;
+      count += 1;
+      yield line.entry;
+      const { done, value } = await lines.next();
+      if (done) throw damagedIndex('it ends too early');
+      line = decodeLine(value, archives.length);
+    }
+  } finally {
+    await lines.return(undefined);
+  }
 }
 
 async function* textLines(stored: Readable): AsyncGenerator<string> {

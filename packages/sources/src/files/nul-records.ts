@@ -25,6 +25,24 @@ export async function* nulRecords(stream: Readable): AsyncGenerator<Buffer[]> {
   }
 }
 
+/** The records of a stream two by two, each pair a name and what belongs to it. */
+export async function* nulPairs(stream: Readable): AsyncGenerator<[Buffer, Buffer]> {
+  let name: Buffer | null = null;
+  for await (const records of nulRecords(stream)) {
+    for (const record of records) {
+      if (name === null) name = record;
+      else {
+        const first = name;
+        name = null;
+        yield [first, record];
+      }
+    }
+  }
+  if (name !== null) {
+    throw new AppError('COMMAND_FAILED', 'The server stopped in the middle of what it was asked for.');
+  }
+}
+
 /** The records of output that is all there. */
 export function splitRecords(bytes: Buffer): Buffer[] {
   const records: Buffer[] = [];

@@ -20,7 +20,13 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createMemberStream, createTarWalker, decodeRootList, type TarEntry } from '@tarfleet/archive';
+import {
+  createMemberStream,
+  createTarWalker,
+  decodeRootList,
+  type IndexEntry,
+  type TarEntry,
+} from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import {
@@ -67,7 +73,12 @@ interface Captured extends Capture {
   entries: TarEntry[];
 }
 
-async function start(session: Session, what: ServiceTarget, signal = calm()): Promise<Captured> {
+async function start(
+  session: Session,
+  what: ServiceTarget,
+  signal = calm(),
+  parent: AsyncGenerator<IndexEntry> | null = null,
+): Promise<Captured> {
   const warnings: SourceWarning[] = [];
   const entries: TarEntry[] = [];
   const capture = await captureFiles(
@@ -78,6 +89,7 @@ async function start(session: Session, what: ServiceTarget, signal = calm()): Pr
       signal,
       warn: (warning) => warnings.push(warning),
       onEntry: (entry) => entries.push(entry),
+      parent,
     },
   );
   return { ...capture, warnings, entries };
@@ -139,25 +151,25 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
       await mkdir(base);
       // More than all buffers on the way hold: tar waits in the middle of it until somebody reads.
       await writeFile(join(base, 'big'), randomBytes(48_000_000));
-      await files(`${change}-more/gone`, `${change}-more/folder/inner`, `${change}-more/stays`);
-      const captured = await start(session, service([base, `${base}-more`]));
+      await files(`${change}~more/gone`, `${change}~more/folder/inner`, `${change}~more/stays`);
+      const captured = await start(session, service([base, `${base}~more`]));
       await until(async () => captured.entries.some((entry) => entry.path.toString().endsWith('/big')));
       if (change === 'shorter') await truncate(join(base, 'big'), 20_000_000);
       else await appendFile(join(base, 'big'), 'more');
-      await unlink(join(`${base}-more`, 'gone'));
-      await rm(join(`${base}-more`, 'folder'), { recursive: true });
+      await unlink(join(`${base}~more`, 'gone'));
+      await rm(join(`${base}~more`, 'folder'), { recursive: true });
       const bytes = await buffer(captured.tar);
       const told = captured.warnings
         .map(({ code, path }) => [code, path?.toString().replace(base, '')])
         .sort();
       expect(told).toEqual([
         [change === 'shorter' ? 'FILE_SHRANK' : 'FILE_CHANGED', '/big'],
-        ['FILE_VANISHED', '-more/folder'],
-        ['FILE_VANISHED', '-more/folder/inner'],
-        ['FILE_VANISHED', '-more/gone'],
+        ['FILE_VANISHED', '~more/folder'],
+        ['FILE_VANISHED', '~more/folder/inner'],
+        ['FILE_VANISHED', '~more/gone'],
       ]);
       await assertReadable(bytes);
-      expect(names(captured)).toContain(`/${change}-more/stays`);
+      expect(names(captured)).toContain(`/${change}~more/stays`);
     }
   });
 

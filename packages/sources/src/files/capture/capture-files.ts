@@ -1,11 +1,14 @@
 import type { Capture, CaptureOptions, SourceWarning } from '../../types.ts';
 import { linkSignal } from '../link-signal.ts';
 import { createWarningLimiter } from '../warnings.ts';
+import { buildIndex, noteOf } from './build-index.ts';
+import { compare } from './compare.ts';
+import { createLists } from './lists.ts';
 import { readTar } from './read-tar.ts';
 import { resolveRoots } from './resolve-roots.ts';
 import { scan } from './scan.ts';
-import { createSpill } from './spill.ts';
 import { assertTools, type TarHelp, tarArguments } from './tar-options.ts';
+import { createTotals } from './totals.ts';
 
 export interface CaptureDeps {
   /** Of the worker, for the list of names. */
@@ -16,7 +19,7 @@ export interface CaptureDeps {
 
 /**
  * A service's files as a tar stream: one `find` lists them, one GNU `tar` reads them, and its bytes pass through
- * unchanged. The list waits on the worker's disk in between. See `docs/services.md`.
+ * unchanged. The lists wait on the worker's disk in between. See `docs/services.md`.
  */
 export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): Promise<Capture> {
   const { session, service } = options;
@@ -25,28 +28,40 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
   const limiter = createWarningLimiter(options.warn);
   const warn = oncePerPath(limiter.warn);
   await assertTools(session, signal);
-  const spill = await createSpill(deps.tmpDir);
-  const release = async (): Promise<void> => {
-    link.release();
-    await spill.close();
-  };
+  const lists = createLists(deps.tmpDir);
   try {
     const roots = await resolveRoots(session, service, signal, warn);
-    const totals = await scan({ session, service, roots, signal, warn }, spill);
+    const clock = await scan({ session, service, roots, signal, warn }, lists.sorter);
+    const counts = createTotals();
+    await compare(lists.sorter.sorted(), options.parent, lists, counts.add);
     const command = await tarArguments(deps.tarHelp ?? new WeakMap(), session, roots, signal);
     const process = await session.exec(command, { signal });
-    const tar = readTar({ process, spill, signal, warn, onEntry: options.onEntry, onWarned: limiter.close });
+    const tar = readTar({
+      ...{ process, spill: lists.names, signal, warn, onEntry: options.onEntry, onWarned: limiter.close },
+      onEnd: (ended) => lists.read.add(ended.flatMap(([entry, end]) => noteOf(entry, end))),
+    });
     tar.once('close', () => {
       // Whoever stopped reading early: nothing of it goes on running on the server.
       if (!tar.readableEnded) link.abort(tar.errored ?? new Error('The capture was given up.'));
-      // Closing a file whose name is gone already fails only for what was closed before.
-      release().catch(() => undefined);
+      link.release();
     });
-    return { totals, tar };
+    return {
+      roots,
+      totals: counts.totals,
+      tar,
+      index: () => buildIndex(lists.decided, lists.read, clock),
+      async close() {
+        tar.destroy();
+        await lists.close();
+      },
+    };
   } catch (error) {
     link.abort(error);
-    await release();
+    link.release();
+    await lists.close();
     throw error;
+  } finally {
+    await options.parent?.return(undefined);
   }
 }
 

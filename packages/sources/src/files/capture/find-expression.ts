@@ -10,8 +10,8 @@ const PSEUDO = [
   ...['autofs', 'binfmt_misc', 'nsfs', 'rpc_pipefs', 'selinuxfs'],
 ];
 
-/** Depth below the root, type, number of names, device, inode, size; then the path. */
-const FORMAT = '%d %y %n %D %i %s\\0%p\\0';
+/** Depth below the root, then what `Facts` reads; then the path. */
+const FORMAT = '%d %y %n %D %i %s %m %U %G %T@ %C@\\0%p\\0';
 
 /**
  * The arguments of `find` that list a service: roots first, then what is pruned, then what is printed. Excludes
@@ -30,6 +30,11 @@ export function findArguments(
     ...['-o', '-type', 'd', ...pseudo, '!', ...isRoot, '-prune', '-printf', FORMAT],
     ...['-o', '-printf', FORMAT],
   ];
+}
+
+/** The same about these folders alone. */
+export function lookArguments(paths: readonly Buffer[]): (string | Buffer)[] {
+  return ['find', '-P', ...paths, '-maxdepth', '0', '-type', 'd', '-printf', FORMAT];
 }
 
 /**

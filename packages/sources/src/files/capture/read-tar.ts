@@ -1,6 +1,6 @@
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { pipeline as finishedPipeline } from 'node:stream/promises';
-import { createTarWalker, type TarEntry } from '@tarfleet/archive';
+import { createTarWalker, type EntryEnd, type TarEntry } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
@@ -15,6 +15,8 @@ export interface ReadTarOptions {
   signal: AbortSignal;
   warn(warning: SourceWarning): void;
   onEntry(entry: TarEntry): void;
+  /** Each entry once all of it has passed; awaited before more is read. */
+  onEnd(ended: readonly [TarEntry, EntryEnd][]): Promise<void>;
   /** There are no more warnings. */
   onWarned(): void;
 }
@@ -49,17 +51,30 @@ export function readTar(options: ReadTarOptions): Readable {
       told.then(() => done(), done);
     },
   });
+  let ended: [TarEntry, EntryEnd][] = [];
+  const note = async (): Promise<void> => {
+    if (ended.length === 0) return;
+    const batch = ended;
+    ended = [];
+    await options.onEnd(batch);
+  };
   const walker = createTarWalker({
     onEntry(entry) {
       entries += 1;
       options.onEntry(entry);
     },
+    onEnd: (entry, end) => void ended.push([entry, end]),
   });
   const last = new Transform({
     readableHighWaterMark: 256 * 1024,
-    transform: (chunk: Buffer, _encoding, done) => done(null, chunk),
+    transform(chunk: Buffer, _encoding, done) {
+      if (ended.length === 0) done(null, chunk);
+      else note().then(() => done(null, chunk), done);
+    },
     flush: (done) => {
-      settle().then(() => done(), done);
+      note()
+        .then(settle)
+        .then(() => done(), done);
     },
   });
   // An error of any of them destroys the last one with it, which is how the reader learns of it.

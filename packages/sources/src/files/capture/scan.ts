@@ -3,15 +3,15 @@ import type { ArchiveRoot } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
-import type { SourceWarning, Totals } from '../../types.ts';
-import { createLinkCounter } from '../hard-links.ts';
+import type { SourceWarning } from '../../types.ts';
 import { nulRecords } from '../nul-records.ts';
-import { isAtOrBelow, memberName, parentOf, show } from '../paths.ts';
+import { isAtOrBelow, parentOf, show } from '../paths.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { unquote } from '../unquote.ts';
-import { findArguments } from './find-expression.ts';
+import { parseFacts } from './facts.ts';
+import { findArguments, lookArguments } from './find-expression.ts';
+import type { PathSorter } from './path-sorter.ts';
 import { nestedRoots } from './resolve-roots.ts';
-import type { Spill } from './spill.ts';
 
 export interface ScanOptions {
   session: Session;
@@ -22,33 +22,44 @@ export interface ScanOptions {
 }
 
 /**
- * Lists what is to be read: the names go to the spill as tar wants them, folders before what is in them. A folder
- * that cannot be read is a warning; what vanishes meanwhile is nothing.
+ * Lists what is there: each path with its facts goes to the sorter. A folder that cannot be read is a warning; what
+ * vanishes meanwhile is nothing. Gives the server's time right before, in seconds.
  */
-export async function scan(options: ScanOptions, spill: Spill): Promise<Totals> {
-  const { session, service, roots, signal, warn } = options;
-  const totals: Totals = { files: 0, directories: 0, other: 0, bytes: 0 };
-  // Without a path, find would take the current folder.
-  if (roots.length === 0) return totals;
-  const find = await session.exec(findArguments(roots, service.exclude), { signal });
-  find.stdin.end();
+export async function scan(options: ScanOptions, sorter: PathSorter): Promise<number> {
+  const { service, roots, warn } = options;
   const owner = createOwner(roots);
-  const links = createLinkCounter();
+  const take = (depth: string, facts: string, path: Buffer): void | Promise<void> => {
+    if (!owner.owns(path, depth) || !isKept(facts, path, warn)) return;
+    return sorter.add(path, Buffer.from(facts, 'latin1'));
+  };
+  // Without a path, find would take the current folder.
+  const clock = roots.length === 0 ? 0 : await find(options, findArguments(roots, service.exclude), take);
+  const bridges = owner.missing();
+  if (bridges.length > 0) await find(options, lookArguments(bridges), take);
+  return clock;
+}
+
+/** Prints the server's time before it does what it was asked for. */
+const WITH_CLOCK = `printf '%s\\0' "$(date +%s)" && exec "$@"`;
+
+async function find(
+  { session, signal, warn }: ScanOptions,
+  command: (string | Buffer)[],
+  take: (depth: string, facts: string, path: Buffer) => void | Promise<void>,
+): Promise<number> {
+  const process = await session.exec(['sh', '-c', WITH_CLOCK, 'sh', ...command], { signal });
+  process.stdin.end();
   const tail = createTail();
   let strange = false;
-  const [exit] = await Promise.all([
-    find.done,
-    readLines(find.stderr, (line) => {
+  const [exit, clock] = await Promise.all([
+    process.done,
+    takeRecords(process.stdout, take),
+    readLines(process.stderr, (line) => {
       const warning = toWarning(line);
       if (warning) return warn(warning);
       tail.add(line);
       strange = true;
     }),
-    takeRecords(
-      find.stdout,
-      spill,
-      (facts, path) => owner.owns(path, facts[0]) && count(totals, links, facts, path, warn),
-    ),
   ]);
   if (exit.code !== 0 && (exit.code !== 1 || strange)) {
     throw new AppError(
@@ -56,10 +67,8 @@ export async function scan(options: ScanOptions, spill: Spill): Promise<Totals> 
       `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
     );
   }
-  const bridges = owner.missing();
-  totals.directories += bridges.length;
-  await spill.add(bridges.map(memberName));
-  return totals;
+  if (clock === null) throw new AppError('COMMAND_FAILED', 'The server did not tell its time.');
+  return clock;
 }
 
 /**
@@ -87,50 +96,37 @@ function createOwner(roots: ArchiveRoot[]) {
   };
 }
 
+/** Gives the time that comes first; null when there is none. */
 async function takeRecords(
   stdout: Readable,
-  spill: Spill,
-  take: (facts: string[], path: Buffer) => boolean,
-): Promise<void> {
-  let facts: string[] | null = null;
+  take: (depth: string, facts: string, path: Buffer) => void | Promise<void>,
+): Promise<number | null> {
+  let clock: number | null = null;
+  let before: string | null = null;
   for await (const records of nulRecords(stdout)) {
-    const names: Buffer[] = [];
     for (const record of records) {
-      if (facts === null) facts = record.toString('latin1').split(' ');
+      if (clock === null) {
+        clock = Number(record.toString('latin1'));
+        if (!Number.isInteger(clock) || clock <= 0) return null;
+      } else if (before === null) before = record.toString('latin1');
       else {
-        if (take(facts, record)) names.push(memberName(record));
-        facts = null;
+        const space = before.indexOf(' ');
+        const waiting = take(before.slice(0, space), before.slice(space + 1), record);
+        if (waiting) await waiting;
+        before = null;
       }
     }
-    await spill.add(names);
   }
-  if (facts !== null) throw new AppError('COMMAND_FAILED', 'find stopped in the middle of its list.');
+  if (before !== null) throw new AppError('COMMAND_FAILED', 'find stopped in the middle of its list.');
+  return clock;
 }
 
-/** Whether the entry is to be read. */
-function count(
-  totals: Totals,
-  links: ReturnType<typeof createLinkCounter>,
-  facts: string[],
-  path: Buffer,
-  warn: ScanOptions['warn'],
-): boolean {
-  const [, type, names, device, inode, size] = facts;
+/** Whether an archive can hold it. */
+function isKept(facts: string, path: Buffer, warn: ScanOptions['warn']): boolean {
   // The root of all: a name of its own it has not, and its attributes are not anybody's data.
   if (path.length === 1) return false;
-  if (type === 'f') {
-    totals.files += 1;
-    if (links.first(`${device}:${inode}`, Number(names))) totals.bytes += Number(size);
-    return true;
-  }
-  if (type === 'd') {
-    totals.directories += 1;
-    return true;
-  }
-  if (type !== undefined && 'lpcb'.includes(type)) {
-    totals.other += 1;
-    return true;
-  }
+  const { type } = parseFacts(facts);
+  if (type !== '' && 'fdlpcb'.includes(type)) return true;
   const socket = type === 's';
   warn({
     code: socket ? 'SOCKET_SKIPPED' : 'KIND_SKIPPED',

@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { AppError, errnoOf } from '@tarfleet/kernel';
+import { Readable } from 'node:stream';
+import { createScratch } from './scratch.ts';
 
 /** How much is gathered in memory before it is written, in bytes. */
 const BATCH_BYTES = 256 * 1024;
@@ -21,21 +18,17 @@ export interface Spill {
 
 const NUL = Buffer.from([0]);
 
-/** The file loses its name at once, so it is gone with the process at the latest. */
-export async function createSpill(dir: string): Promise<Spill> {
-  const path = join(dir, `tarfleet-list-${randomBytes(8).toString('hex')}`);
-  const file: FileHandle = await open(path, 'wx+', 0o600).catch(tellDisk);
-  await unlink(path);
+/** Nothing goes to the disk before there is more than a batch; the file loses its name at once. */
+export function createSpill(dir: string): Spill {
+  const file = createScratch(dir);
   let waiting: Buffer[] = [];
   let bytes = 0;
   let count = 0;
-  let closed = false;
   const flush = async (): Promise<void> => {
     const batch = Buffer.concat(waiting);
     waiting = [];
     bytes = 0;
-    // writeFile on an open file goes on where the last one ended, and repeats short writes.
-    if (batch.length > 0) await file.writeFile(batch).catch(tellDisk);
+    await file.append(batch);
   };
   return {
     records: () => count,
@@ -48,21 +41,10 @@ export async function createSpill(dir: string): Promise<Spill> {
       if (bytes >= BATCH_BYTES) await flush();
     },
     async read() {
+      if (file.bytes() === 0) return Readable.from([Buffer.concat(waiting)]);
       await flush();
-      return file.createReadStream({ start: 0, autoClose: false, highWaterMark: BATCH_BYTES });
+      return file.read(BATCH_BYTES);
     },
-    async close() {
-      if (closed) return;
-      closed = true;
-      await file.close();
-    },
+    close: () => file.close(),
   };
-}
-
-function tellDisk(cause: unknown): never {
-  throw new AppError(
-    'UNAVAILABLE',
-    `The worker cannot keep its list of files in its temporary folder (${errnoOf(cause)}): make room there.`,
-    { retryable: true, cause },
-  );
 }

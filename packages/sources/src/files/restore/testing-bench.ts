@@ -46,9 +46,10 @@ export async function createBench(): Promise<Bench> {
       const warn = (warning: SourceWarning): void => void warnings.push(warning);
       const capture = await captureFiles(
         { tmpDir: dir },
-        { session: local, service: what, signal: calm(), warn, onEntry: () => undefined },
+        { session: local, service: what, signal: calm(), warn, onEntry: () => undefined, parent: null },
       );
       await pipeline(capture.tar, createWriteStream(archive));
+      await capture.close();
       if (warnings.length > 0) throw new Error(`unexpected: ${warnings.map((one) => one.message).join(' ')}`);
     },
     async restore(what, more = {}) {

@@ -1,0 +1,66 @@
+import { decodeEntry, type EntryEnd, type IndexEntry, mergeJoin, type TarEntry } from '@tarfleet/archive';
+import { AppError } from '@tarfleet/kernel';
+import { nulPairs } from '../nul-records.ts';
+import { show } from '../paths.ts';
+import { readDecision } from './compare.ts';
+import { type Facts, isDoubtful } from './facts.ts';
+import type { Spill } from './spill.ts';
+
+/** What passed of an entry, as a note for the spill. */
+export function noteOf(entry: TarEntry, end: EntryEnd): [Buffer, Buffer] {
+  const { path, linkTarget, ...facts } = entry;
+  const note = { ...facts, ...end, link: linkTarget?.toString('base64') ?? null };
+  return [Buffer.concat([SLASH, trimmed(path)]), Buffer.from(JSON.stringify(note))];
+}
+
+type Note = Omit<TarEntry, 'path' | 'linkTarget'> & EntryEnd & { link: string | null };
+
+/**
+ * The index: what the earlier backup keeps, and of what was to be read whatever tar read. `clock` is the server's
+ * time right before the scan, in seconds. COMMAND_FAILED when the archive has what nobody asked for.
+ */
+export async function* buildIndex(decided: Spill, read: Spill, clock: number): AsyncGenerator<IndexEntry> {
+  const both = mergeJoin(nulPairs(await decided.read()), nulPairs(await read.read()), {
+    left: ([path]) => path,
+    right: ([path]) => path,
+  });
+  for await (const { left, right } of both) {
+    const path = (left ?? right)?.[0] ?? SLASH;
+    const decision = left && readDecision(left[1]);
+    if (decision && 'line' in decision && !right) yield decodeEntry(decision.line);
+    else if (decision && 'facts' in decision) {
+      // What tar could not read it has named in a warning; the next incremental tries again.
+      if (right) yield toEntry(path, decision.facts, JSON.parse(right[1].toString()) as Note, clock);
+    } else {
+      throw new AppError('COMMAND_FAILED', `tar wrote ${show(path)}, which it was not asked for.`);
+    }
+  }
+}
+
+function toEntry(path: Buffer, facts: Facts, note: Note, clock: number): IndexEntry {
+  const linkTarget = note.link === null ? null : Buffer.from(note.link, 'base64');
+  const entry: TarEntry = { ...note, path, linkTarget };
+  const again = isDoubtful(facts, entry, clock);
+  const sameTime = Math.abs(note.mtime - Number(facts.mtime)) <= 1e-5;
+  return {
+    path,
+    type: note.type,
+    // A further name of a content has the content's size, though tar stores none of it.
+    size: note.type === 'hardlink' ? facts.size : note.size,
+    ...{ mode: note.mode, uid: note.uid, gid: note.gid },
+    mtime: sameTime ? facts.mtime : String(note.mtime),
+    ctime: facts.ctime,
+    inode: facts.inode,
+    linkTarget,
+    sha256: note.sha256,
+    again,
+    at: { archive: 0, offset: note.offset, bytes: note.bytes },
+  };
+}
+
+const SLASH = Buffer.from('/');
+
+/** As the scan has it: tar's folders end in a slash. */
+function trimmed(path: Buffer): Buffer {
+  return path.length > 1 && path[path.length - 1] === 0x2f ? path.subarray(0, -1) : path;
+}

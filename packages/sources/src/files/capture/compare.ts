@@ -1,0 +1,116 @@
+import { encodeEntry, type IndexEntry, mergeJoin } from '@tarfleet/archive';
+import { nulPairs } from '../nul-records.ts';
+import { memberName } from '../paths.ts';
+import { type Facts, isUnchanged, parseFacts } from './facts.ts';
+import type { PathRecord } from './merge-runs.ts';
+import type { Spill } from './spill.ts';
+
+/** More contents than this whose names changed in part are not told apart: then all that have several are read. */
+const DIRTY_MAX = 500_000;
+
+/** A path of the scan is read (its facts follow), or is kept as the earlier backup has it (its line follows). */
+const READ = 'r';
+const KEPT = 'k';
+/** As kept, but one of several names of a content: inode and facts come before the line. */
+const LINKED = 'l';
+
+/**
+ * Decides what is to be read, in constant memory: `names` gets it as tar wants it, `decided` every path of the scan
+ * with what is known of it. The names of one content are read all or not at all, so that none of them points to a
+ * name that is no longer there.
+ */
+export async function compare(
+  scanned: AsyncIterable<PathRecord>,
+  parent: AsyncGenerator<IndexEntry> | null,
+  { draft, decided, names }: { draft: Spill; decided: Spill; names: Spill },
+  onRead: (facts: Facts) => void,
+): Promise<void> {
+  const dirty = parent === null ? null : await join(scanned, parent, draft);
+  const records = parent === null ? readAll(scanned) : nulPairs(await draft.read());
+  for await (const [path, note] of records) {
+    const kind = String.fromCharCode(note[0] ?? 0);
+    const rest = note.subarray(1);
+    if (kind === KEPT) {
+      await decided.add([path, note]);
+      continue;
+    }
+    const linked = kind === LINKED ? splitLinked(rest) : null;
+    if (linked && !dirty?.has(linked.inode)) {
+      await decided.add([path, Buffer.concat([Buffer.from(KEPT), linked.line])]);
+      continue;
+    }
+    const facts = linked?.facts ?? rest;
+    onRead(parseFacts(facts.toString('latin1')));
+    await names.add([memberName(path)]);
+    await decided.add([path, Buffer.concat([Buffer.from(READ), facts])]);
+  }
+}
+
+async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerator<[Buffer, Buffer]> {
+  for await (const { path, facts } of scanned) yield [path, Buffer.concat([Buffer.from(READ), facts])];
+}
+
+/** What one decided record says. */
+export function readDecision(note: Buffer): { facts: Facts } | { line: string } {
+  const text = note.subarray(1);
+  return note[0] === KEPT.charCodeAt(0)
+    ? { line: text.toString('utf8') }
+    : { facts: parseFacts(text.toString('latin1')) };
+}
+
+/** The first look; gives the contents of which some name is new, changed or gone. */
+async function join(
+  scanned: AsyncIterable<PathRecord>,
+  parent: AsyncGenerator<IndexEntry>,
+  draft: Spill,
+): Promise<DirtySet> {
+  const dirty = createDirtySet();
+  const both = mergeJoin(scanned, parent, { left: ({ path }) => path, right: ({ path }) => path });
+  for await (const { left, right } of both) {
+    if (left === null) {
+      // Which of the files that are gone had other names nobody remembers.
+      if (right?.inode && (right.type === 'file' || right.type === 'hardlink')) dirty.add(right.inode);
+      continue;
+    }
+    const facts = parseFacts(left.facts.toString('latin1'));
+    const linked = facts.type === 'f' && facts.links > 1;
+    if (right === null || !isUnchanged(facts, right)) {
+      if (linked) dirty.add(facts.inode);
+      await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
+      continue;
+    }
+    const line = encodeEntry(right).trimEnd();
+    const note = linked
+      ? `${LINKED}${facts.inode}\n${left.facts.toString('latin1')}\n${line}`
+      : `${KEPT}${line}`;
+    await draft.add([left.path, Buffer.from(note)]);
+  }
+  return dirty;
+}
+
+interface DirtySet {
+  add(inode: string): void;
+  has(inode: string): boolean;
+}
+
+function createDirtySet(): DirtySet {
+  const inodes = new Set<string>();
+  let full = false;
+  return {
+    add(inode) {
+      if (inodes.size < DIRTY_MAX) inodes.add(inode);
+      else full = true;
+    },
+    has: (inode) => full || inodes.has(inode),
+  };
+}
+
+function splitLinked(note: Buffer): { inode: string; facts: Buffer; line: Buffer } {
+  const first = note.indexOf(0x0a);
+  const second = note.indexOf(0x0a, first + 1);
+  return {
+    inode: note.subarray(0, first).toString(),
+    facts: note.subarray(first + 1, second),
+    line: note.subarray(second + 1),
+  };
+}

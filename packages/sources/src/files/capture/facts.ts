@@ -1,0 +1,83 @@
+import type { IndexEntry, TarEntry } from '@tarfleet/archive';
+import { AppError } from '@tarfleet/kernel';
+
+/** What the server said of one path before it was read. */
+export interface Facts {
+  /** find's letter: f, d, l, p, c, b. */
+  type: string;
+  links: number;
+  device: string;
+  inode: string;
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Seconds since 1970 with ten decimals, as find prints them. */
+  mtime: string;
+  ctime: string;
+}
+
+const NUMBER = /^\d+$/;
+const TIME = /^-?\d+(\.\d+)?$/;
+
+/** The words of one record of find, without the depth before them. COMMAND_FAILED for anything else. */
+export function parseFacts(text: string): Facts {
+  const words = text.split(' ');
+  const [type = '', links = '', device = '', inode = '', size = '', mode = '', uid = '', gid = ''] = words;
+  const [mtime = '', ctime = ''] = words.slice(8);
+  const numbers = [links, device, inode, size, mode, uid, gid];
+  if (
+    words.length !== 10 ||
+    !numbers.every((word) => NUMBER.test(word)) ||
+    !TIME.test(mtime) ||
+    !TIME.test(ctime)
+  ) {
+    throw new AppError(
+      'COMMAND_FAILED',
+      `find printed something else than was asked for: ${text.slice(0, 200)}`,
+    );
+  }
+  return {
+    ...{ type, links: Number(links), device, inode, size: Number(size) },
+    ...{ mode: Number.parseInt(mode, 8), uid: Number(uid), gid: Number(gid), mtime, ctime },
+  };
+}
+
+const LETTERS: Record<IndexEntry['type'], string> = {
+  ...{ file: 'f', hardlink: 'f', directory: 'd', symlink: 'l', fifo: 'p' },
+  ...{ 'character-device': 'c', 'block-device': 'b', other: '' },
+};
+
+/** Whether what an earlier backup holds of a path is what is there now: by size, times, inode, owner and mode. */
+export function isUnchanged(facts: Facts, entry: IndexEntry): boolean {
+  return (
+    !entry.again &&
+    LETTERS[entry.type] === facts.type &&
+    (facts.type !== 'f' || entry.size === facts.size) &&
+    entry.mtime === facts.mtime &&
+    entry.ctime === facts.ctime &&
+    entry.inode === facts.inode &&
+    entry.mode === facts.mode &&
+    entry.uid === facts.uid &&
+    entry.gid === facts.gid
+  );
+}
+
+/** A filesystem's times may be as coarse as this, in seconds. */
+const COARSE = 2;
+
+/**
+ * Whether the archive may hold something else than what the scan saw, or a later change would not show: such a file
+ * is read again by the next incremental. `clock` is the server's time right before the scan, in seconds.
+ */
+export function isDoubtful(facts: Facts, entry: TarEntry, clock: number): boolean {
+  return (
+    Number(facts.ctime) >= clock - COARSE ||
+    LETTERS[entry.type] !== facts.type ||
+    (entry.type === 'file' && entry.size !== facts.size) ||
+    entry.mode !== facts.mode ||
+    entry.uid !== facts.uid ||
+    entry.gid !== facts.gid ||
+    Math.abs(entry.mtime - Number(facts.mtime)) > 1e-5
+  );
+}
