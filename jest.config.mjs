@@ -5,6 +5,7 @@ const esmOnly = [
   'get-port',
   'uuid',
   '@hpke',
+  '@noble',
   '@fastify\\+type-provider-typebox',
   '@fastify\\+cookie',
   'cookie',

@@ -31,8 +31,10 @@ export interface EncryptionOptions {
 
 /** What a header and a data key make together: all that its segments need. */
 export interface SegmentKeys {
-  key: Buffer;
-  noncePrefix: Buffer;
+  readonly key: Buffer;
+  readonly noncePrefix: Buffer;
+  /** Set once a tag was right: from then on a wrong one can only be damage. */
+  proven: boolean;
 }
 
 /** A key of another length is the caller's mistake: RangeError. */
@@ -55,6 +57,7 @@ export function deriveSegmentKeys(header: Buffer, { key, associatedData }: Encry
   return {
     key: Buffer.from(hkdfSync('sha256', key, salt, associatedData, KEY_BYTES)),
     noncePrefix: Buffer.from(header.subarray(1 + SALT_BYTES)),
+    proven: false,
   };
 }
 

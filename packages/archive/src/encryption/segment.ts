@@ -26,14 +26,15 @@ export function openSegment(keys: SegmentKeys, sealed: Buffer, number: number, l
   try {
     decipher.final();
   } catch (cause) {
-    throw refused(number, last, cause);
+    throw refused(keys, number, last, cause);
   }
+  keys.proven = true;
   return plain;
 }
 
-/** Node says nothing but that the tag is wrong. Once one segment was right, so is the key. */
-function refused(number: number, last: boolean, cause: unknown): AppError {
-  if (number > 0) {
+/** Node says nothing but that the tag is wrong. */
+function refused(keys: SegmentKeys, number: number, last: boolean, cause: unknown): AppError {
+  if (keys.proven) {
     const end = last ? ', or bytes before or after it are missing or too many' : '';
     return damaged(`segment ${number} was changed${end}`, cause);
   }

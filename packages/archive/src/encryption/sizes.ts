@@ -23,7 +23,7 @@ export function encryptedSize(plainBytes: number): number {
 
 /** How many bytes a ciphertext of so many bytes holds. Errors: BACKUP_CORRUPTED when none has that size. */
 export function plainSize(cipherBytes: number): number {
-  const segments = Math.ceil(cipherBytes / SEGMENT_BYTES);
+  const segments = Math.max(1, Math.ceil(cipherBytes / SEGMENT_BYTES));
   const lastBytes = cipherBytes - (segments - 1) * SEGMENT_BYTES;
   const least = segments > 1 ? TAG_BYTES + 1 : HEADER_BYTES + TAG_BYTES;
   if (!Number.isSafeInteger(cipherBytes) || segments > SEGMENTS_MAX || lastBytes < least) {
