@@ -67,7 +67,7 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     workerId: id,
     pool: env.POOL,
     everyMs: env.HEARTBEAT_MS,
-    keyring: { keys: keyring.names(), primary: keyring.primary() },
+    keyring: { keys: keyring.names, primary: keyring.primary },
     consumers,
     publish: (message, signal) => queue.publish(message, signal),
     logger: log,

@@ -1,13 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { type Manifest, manifestSha256, parseManifest, serializeManifest } from './manifest.ts';
-import { artifactObjectName } from './names.ts';
+import { artifactObjectName, indexObjectName } from './names.ts';
 
 const id = (n: number): string => `0190f6c0-0000-7000-8000-${String(n).padStart(12, '0')}`;
 
 function sample(): Manifest {
   return {
     format: 'tarfleet-backup',
-    version: 1,
+    version: 2,
     backupId: id(1),
     projectId: 1,
     name: 'nightly',
@@ -31,6 +31,12 @@ function sample(): Manifest {
           bytes: 10,
           sha256: 'a'.repeat(64),
         },
+        index: {
+          name: indexObjectName(artifactObjectName(id(2), 2, 'Abc_-123')),
+          ...{ bytes: 10, sha256: 'b'.repeat(64), entries: 2, files: 1, contentBytes: 5 },
+        },
+        parent: { backupId: id(7), artifactId: id(8) },
+        ancestors: [{ backupId: id(7), artifactId: id(8) }],
         tarBytes: 10240,
         contentBytes: 5,
         files: 1,

@@ -92,10 +92,7 @@ export const Heartbeat = Type.Object(
     at: Timestamp,
     stopping: Type.Boolean(),
     /** Names of the keys in the worker's keyring; `primary` is the one for new backups. */
-    keyring: Type.Object(
-      { keys: Type.Array(KeyName), primary: Type.Union([KeyName, Type.Null()]) },
-      closed,
-    ),
+    keyring: Type.Object({ keys: Type.Array(KeyName), primary: Type.Union([KeyName, Type.Null()]) }, closed),
     jobs: Type.Array(Type.Object({ jobId: Uuid, kind: Type.Enum([...JOB_KINDS]), since: Timestamp }, closed)),
   },
   closed,

@@ -129,6 +129,8 @@ export const RestorePlan = Type.Object(
     serviceIds: Type.Array(Uuid, { minItems: 1 }),
     /** Where to: null means the paths that were backed up; a folder means below it, with the whole path kept. */
     restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
+    /** Files and folders of the services, with all that is in them; null for everything. */
+    paths: Type.Union([Type.Array(Type.String({ pattern: '^/' }), { minItems: 1 }), Type.Null()]),
     overwrite: Type.Boolean(),
     verifyIntegrity: Type.Boolean(),
   },

@@ -13,6 +13,7 @@ export interface ArtifactRecord {
   serviceName: string;
   component: string;
   paths: string[];
+  exclude: string[];
   status: ArtifactStatus;
   key: string | null;
   sha256: string | null;
@@ -25,12 +26,43 @@ export interface ArtifactRecord {
   errorMessage: string | null;
   startedAt: Date | null;
   completedAt: Date | null;
+  /** What it was compared with; null when everything was read. */
+  parentId: string | null;
 }
 
 export type ArtifactDraft = Pick<
   ArtifactRecord,
-  'id' | 'serverId' | 'serverName' | 'serviceId' | 'serviceName' | 'component' | 'paths'
->;
+  | 'id'
+  | 'serverId'
+  | 'serverName'
+  | 'serviceId'
+  | 'serviceName'
+  | 'component'
+  | 'paths'
+  | 'exclude'
+  | 'parentId'
+> & { chainBegunAt: Date | null };
+
+/** What a new artifact must have in common with the one it is compared with. */
+export interface ParentFilter {
+  projectId: number;
+  destinationId: string;
+  serviceId: string;
+  paths: string[];
+  exclude: string[];
+  encrypted: boolean;
+  /** Only one that read everything itself. */
+  full: boolean;
+}
+
+export interface ParentRecord {
+  artifactId: string;
+  backupId: string;
+  keyPrefix: string;
+  manifestSha256: string;
+  /** When the artifact was made that its chain begins with. */
+  chainBegunAt: Date;
+}
 
 export interface ArtifactDone {
   key: string;
@@ -43,21 +75,86 @@ export interface ArtifactDone {
   otherEntries: number;
   warnings: number;
   attempt: number;
+  indexKey: string | null;
+  indexBytes: number | null;
+  parentId: string | null;
   startedAt: Date;
   completedAt: Date;
 }
 
 export interface Artifacts {
+  /** The newest sound one that a new artifact can be compared with. */
+  findParent(filter: ParentFilter): Promise<ParentRecord | null>;
+  /** Those that it cannot be restored without, with their backups. */
+  ancestorsOf(id: string): Promise<{ artifactId: string; backupId: string }[]>;
+  /** From now on the ancestors' backups keep their objects as long as this one is there. */
+  refer(id: string, ancestorIds: string[]): Promise<void>;
+  /** Lets go of the ancestors that are not among these. */
+  referOnly(id: string, ancestorIds: string[]): Promise<void>;
+  /** Lets go of all ancestors of a backup's artifacts. */
+  releaseAll(backupId: string): Promise<void>;
+  /** How many artifacts of other backups need one of this backup's. */
+  countDependents(backupId: string): Promise<number>;
   complete(id: string, done: ArtifactDone): Promise<void>;
   fail(id: string, failure: Failure, at: Date): Promise<void>;
 }
 
 export function createArtifacts(db: Db): Artifacts {
   return {
+    async findParent({ projectId, destinationId, serviceId, paths, exclude, encrypted, full }) {
+      const row = await db.artifact.findFirst({
+        where: {
+          ...{ serviceId, status: 'completed', indexKey: { not: null } },
+          paths: { equals: paths },
+          exclude: { equals: exclude },
+          ...(full ? { parentId: null } : {}),
+          backup: {
+            ...{ projectId, destinationId, encrypted, manifestSha256: { not: null } },
+            status: { in: ['completed', 'partial'] },
+            OR: [{ verified: null }, { verified: true }],
+          },
+        },
+        orderBy: [{ backup: { createdAt: 'desc' } }, { id: 'desc' }],
+        include: { backup: { select: { keyPrefix: true, manifestSha256: true, createdAt: true } } },
+      });
+      if (!row?.backup.manifestSha256) return null;
+      const { keyPrefix, manifestSha256, createdAt } = row.backup;
+      const chainBegunAt = row.chainBegunAt ?? createdAt;
+      return { artifactId: row.id, backupId: row.backupId, keyPrefix, manifestSha256, chainBegunAt };
+    },
+    async ancestorsOf(id) {
+      const rows = await db.artifactRef.findMany({
+        where: { dependentId: id },
+        include: { ancestor: { select: { id: true, backupId: true } } },
+      });
+      return rows.map(({ ancestor }) => ({ artifactId: ancestor.id, backupId: ancestor.backupId }));
+    },
+    async refer(id, ancestorIds) {
+      await db.artifactRef.createMany({
+        data: ancestorIds.map((ancestorId) => ({ dependentId: id, ancestorId })),
+        skipDuplicates: true,
+      });
+    },
+    async referOnly(id, ancestorIds) {
+      await db.artifactRef.deleteMany({ where: { dependentId: id, ancestorId: { notIn: ancestorIds } } });
+    },
+    async releaseAll(backupId) {
+      await db.artifactRef.deleteMany({ where: { dependent: { backupId } } });
+    },
+    countDependents: (backupId) =>
+      db.artifactRef.count({
+        where: { ancestor: { backupId }, dependent: { backupId: { not: backupId } } },
+      }),
     async complete(id, done) {
       await db.artifact.update({
         where: { id },
-        data: { ...done, status: 'completed', errorCode: null, errorMessage: null },
+        data: {
+          ...done,
+          ...(done.parentId === null ? { chainBegunAt: done.startedAt } : {}),
+          status: 'completed',
+          errorCode: null,
+          errorMessage: null,
+        },
         select: { id: true },
       });
     },
@@ -86,6 +183,8 @@ export function toArtifact(row: Artifact): ArtifactRecord {
     serviceName: row.serviceName,
     component: row.component,
     paths: row.paths,
+    exclude: row.exclude,
+    parentId: row.parentId,
     status: row.status as ArtifactStatus,
     key: row.key,
     sha256: row.sha256,

@@ -10,6 +10,8 @@ export const BACKUP_STATUSES = [
   'failed',
   'cancelled',
   'deleting',
+  /** Deleted for its users; its objects stay for the backups that need them. */
+  'hidden',
   'deleted',
 ] as const;
 export type BackupStatus = (typeof BACKUP_STATUSES)[number];
@@ -109,6 +111,8 @@ export interface Backups {
   list(filter: BackupFilter): Promise<{ rows: FullBackup[]; total: number }>;
   change(id: string, change: BackupChange): Promise<void>;
   countRestore(id: string, at: Date): Promise<void>;
+  /** Hidden ones that no other backup needs any more. */
+  hiddenAndFree(limit: number): Promise<FullBackup[]>;
   /** Ended backups whose left-overs are due to be removed. */
   dueForSweep(now: Date, limit: number): Promise<FullBackup[]>;
 }
@@ -148,7 +152,7 @@ export function createBackups(db: Db): Backups {
       const where: Prisma.BackupWhereInput = {
         ...(filter.projectIds === null ? {} : { projectId: { in: filter.projectIds } }),
         ...(filter.type === undefined ? {} : { type: filter.type }),
-        status: filter.statuses ? { in: filter.statuses } : { not: 'deleted' },
+        status: filter.statuses ? { in: filter.statuses } : { notIn: ['hidden', 'deleted'] },
         ...(filter.from || filter.to
           ? {
               createdAt: {
@@ -179,6 +183,15 @@ export function createBackups(db: Db): Backups {
         data: { restoreCount: { increment: 1 }, lastRestoredAt: at },
         select: { id: true },
       });
+    },
+    async hiddenAndFree(take) {
+      const rows = await db.backup.findMany({
+        where: { status: 'hidden', artifacts: { none: { dependents: { some: {} } } } },
+        include: full,
+        orderBy: { deletedAt: 'asc' },
+        take,
+      });
+      return rows.map(toFull);
     },
     async dueForSweep(now, take) {
       const rows = await db.backup.findMany({

@@ -91,7 +91,14 @@ test('a role that may only read and write the tables is enough to work', async (
   await untilState(producer, parent, 'completed');
   const at = new Date().toISOString();
   const ids = { workerId: 'w', host: 'h', pid: 1, pool: parent.pool, version: '0', startedAt: at, at };
-  await worker.publish({ v: 1, type: 'heartbeat', stopping: false, jobs: [], ...ids });
+  await worker.publish({
+    v: 1,
+    type: 'heartbeat',
+    stopping: false,
+    jobs: [],
+    keyring: { keys: [], primary: null },
+    ...ids,
+  });
   await eventually(() => (beats === 1 ? true : undefined));
   expect(await producer.remove(parent)).toBe(true);
   await closeAll();

@@ -69,7 +69,14 @@ async function runThrough(backend: Backend): Promise<void> {
   });
   const at = new Date().toISOString();
   const ids = { workerId: 'w', host: 'h', pid: 1, pool, version: '0', startedAt: at, at };
-  await worker.publish({ v: 1, type: 'heartbeat', stopping: false, jobs: [], ...ids });
+  await worker.publish({
+    v: 1,
+    type: 'heartbeat',
+    stopping: false,
+    jobs: [],
+    keyring: { keys: [], primary: null },
+    ...ids,
+  });
   await producer.enqueueFlow(parent, children);
   await producer.requestCancel(children[2]?.jobId ?? '', 'not this one');
   await worker.consume({

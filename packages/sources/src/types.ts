@@ -59,6 +59,10 @@ export interface RestoreOptions {
   jobId: string;
   /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
   openTar(): Promise<Readable>;
+  /** What is to be put back; null when the archive itself says. */
+  roots: ArchiveRoot[] | null;
+  /** In the stream only because names to be put back are links to them. */
+  extras: readonly Buffer[];
   /** Null: the paths that were backed up. Else a folder below which they are put, with their whole path. */
   restorePath: string | null;
   /** False: what exists stays as it is and is counted as skipped. */

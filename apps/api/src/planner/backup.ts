@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ArtifactPlan, type BackupPlan, PLAN_VERSION } from '@tarfleet/contracts';
+import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
 import type { Database, JobDraft, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
+import { type ChosenParent, chooseParent, referToParents } from './parents.ts';
 import {
   assertPinned,
   type PlanKeys,
@@ -20,6 +21,7 @@ export interface BackupRequest {
   userId: string;
   requestId: string;
   dialect: string;
+  type: BackupType;
   name: string | null;
   description: string | null;
   /** Null: every component. */
@@ -76,13 +78,24 @@ export async function planBackup(
     encryption.set(pool, request.encrypt ? { keyName: await primaryKeyOf(db, pool) } : null);
   }
   const artifacts: ArtifactPlan[] = [];
+  const parents = new Map<string, ChosenParent>();
+  const warnings = [...request.warnings];
   for (const { server, service } of chosen) {
     const target = await toServerTarget(db, server);
     assertPinned(target);
+    const artifactId = uuidv7();
+    const chosenParent = await chooseParent(db, {
+      ...{ type: request.type, projectId: request.projectId, destinationId: destination.id },
+      service: toServiceTarget(service),
+      encryption: encryption.get(server.pool) ?? null,
+      warn: (message) => warnings.push(message),
+    });
+    if (chosenParent) parents.set(artifactId, chosenParent);
     artifacts.push({
       ...base,
       kind: 'artifact',
-      jobId: uuidv7(),
+      jobId: artifactId,
+      parent: chosenParent?.plan ?? null,
       pool: server.pool,
       backupId,
       server: target,
@@ -95,12 +108,13 @@ export async function planBackup(
   }
   const first = artifacts[0];
   if (!first) throw new TypeError('chooseServices gives at least one service');
+  const backupType = parents.size > 0 ? request.type : 'full';
   const parent: BackupPlan = {
     ...base,
     kind: 'backup',
     jobId: backupId,
     pool: first.pool,
-    backupType: 'full',
+    backupType,
     name: request.name,
     createdAt: issuedAt,
     destination: await toDestinationTarget(keys, destination, first.pool),
@@ -138,7 +152,7 @@ export async function planBackup(
         createdBy: request.userId,
         name: request.name,
         description: request.description,
-        type: 'full',
+        type: backupType,
         dialect: request.dialect,
         keyPrefix,
         compressed: compression.enabled,
@@ -147,7 +161,7 @@ export async function planBackup(
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
         retentionDays: request.retentionDays,
-        warnings: request.warnings,
+        warnings,
         createdAt: new Date(issuedAt),
         destinationId: destination.id,
         artifacts: artifacts.map(({ jobId, server, service }) => ({
@@ -158,8 +172,12 @@ export async function planBackup(
           serviceName: service.name,
           component: service.component,
           paths: [...service.configPaths, ...service.dataPaths],
+          exclude: service.exclude,
+          parentId: parents.get(jobId)?.plan.artifactId ?? null,
+          chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
         })),
       });
+      await referToParents(tx, parents);
       // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.
       const now = await tx.destinations.get(destination.id);
       if (isDeepStrictEqual(now?.config, destination.config)) return;

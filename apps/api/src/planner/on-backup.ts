@@ -30,19 +30,42 @@ export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<
   const { base, toDraft } = await prepare(deps, request);
   const plan: DeletePlan = { ...base, kind: 'delete' };
   return toDraft(plan, async (tx) => {
-    const backup = await relock(tx, request.backup.id);
-    assertDeletable(backup);
-    const [job] = await tx.jobs.unfinishedOf(backup.id);
-    if (job) {
-      const restoring = job.kind === 'restore';
+    const backup = await relock(tx, request.backup.id, true);
+    await assertUnused(tx, backup);
+    const dependents = await tx.artifacts.countDependents(backup.id);
+    if (dependents > 0) {
       throw new AppError(
-        restoring ? 'RESTORE_IN_PROGRESS' : 'BACKUP_IN_PROGRESS',
-        `The backup is in use by a running job (${job.kind} ${job.id}). Wait until it has ended, or cancel it.`,
-        { details: { job_id: job.id } },
+        'CONFLICT',
+        'A later backup began to need this one at this moment. Send the request again.',
       );
     }
     await tx.backups.change(backup.id, { status: 'deleting' });
   });
+}
+
+/**
+ * Hides a backup that later ones need: its objects stay until the last of those has gone, then they are removed.
+ * False when none needs it, and nothing was done.
+ */
+export async function hideIfNeeded(db: Database, id: string): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const backup = await relock(tx, id);
+    await assertUnused(tx, backup);
+    if ((await tx.artifacts.countDependents(id)) === 0) return false;
+    await tx.backups.change(id, { status: 'hidden', deletedAt: new Date() });
+    return true;
+  });
+}
+
+async function assertUnused(tx: Repositories, backup: FullBackup): Promise<void> {
+  assertDeletable(backup);
+  const [job] = await tx.jobs.unfinishedOf(backup.id);
+  if (!job) return;
+  throw new AppError(
+    job.kind === 'restore' ? 'RESTORE_IN_PROGRESS' : 'BACKUP_IN_PROGRESS',
+    `The backup is in use by a running job (${job.kind} ${job.id}). Wait until it has ended, or cancel it.`,
+    { details: { job_id: job.id } },
+  );
 }
 
 export async function planSweep(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
@@ -50,7 +73,7 @@ export async function planSweep(deps: Deps, request: OnBackupRequest): Promise<R
   const keepNothing = request.backup.manifestSha256 === null;
   const plan: SweepPlan = { ...base, kind: 'sweep', keepNothing };
   return toDraft(plan, async (tx) => {
-    const backup = await relock(tx, request.backup.id);
+    const backup = await relock(tx, request.backup.id, true);
     const [job] = await tx.jobs.unfinishedOf(backup.id);
     if (job)
       throw new AppError('CONFLICT', `The backup is in use by ${job.kind} ${job.id}; it is swept later.`);
@@ -78,9 +101,9 @@ function assertDeletable(backup: FullBackup): void {
   }
 }
 
-export async function relock(tx: Repositories, id: string): Promise<FullBackup> {
+export async function relock(tx: Repositories, id: string, hidden = false): Promise<FullBackup> {
   const backup = await tx.backups.lock(id);
-  if (!backup || backup.status === 'deleted')
+  if (!backup || backup.status === 'deleted' || (backup.status === 'hidden' && !hidden))
     throw new AppError('BACKUP_NOT_FOUND', `There is no backup ${id}.`);
   return backup;
 }

@@ -85,7 +85,8 @@ async function completedBackup(...services: ServiceRecord[]) {
 }
 const restore = (backup: RestoreRequest['backup'], change: Partial<RestoreRequest> = {}) =>
   planRestore(t, {
-    ...{ backup, userId: t.user.id, requestId: 'r', services: null, restorePath: null, overwrite: true },
+    ...{ backup, userId: t.user.id, requestId: 'r', services: null, paths: null, restorePath: null },
+    overwrite: true,
     ...{ verifyIntegrity: true, mayUseLocal: false },
     ...change,
   });

@@ -14,6 +14,8 @@ export interface RestoreRequest {
   requestId: string;
   /** Ids or names; null: all that the backup holds. */
   services: string[] | null;
+  /** Null: all that they hold. */
+  paths: string[] | null;
   restorePath: string | null;
   overwrite: boolean;
   verifyIntegrity: boolean;
@@ -57,6 +59,7 @@ export async function planRestore(
     keyPrefix: backup.keyPrefix,
     manifestSha256,
     serviceIds: artifacts.map((artifact) => artifact.serviceId),
+    paths: request.paths,
     restorePath: request.restorePath,
     overwrite: request.overwrite,
     verifyIntegrity: request.verifyIntegrity,
@@ -82,9 +85,13 @@ export async function planRestore(
         backupId: backup.id,
         serverId: server.id,
         userId: request.userId,
-        restoreType: request.services === null ? 'full' : 'selective',
+        restoreType: request.services === null && request.paths === null ? 'full' : 'selective',
         servicesToRestore: artifacts.map((artifact) => artifact.serviceName),
-        metadata: { restore_path: request.restorePath, overwrite: request.overwrite },
+        metadata: {
+          restore_path: request.restorePath,
+          overwrite: request.overwrite,
+          ...(request.paths ? { paths: request.paths.join('\n') } : {}),
+        },
       });
     },
   };

@@ -15,9 +15,21 @@ export interface SettleOptions {
 }
 
 export async function completeArtifact(tx: Repositories, result: ResultOf<'artifact'>): Promise<void> {
-  const { kind: _kind, artifactId, startedAt, endedAt, ...done } = result;
+  const {
+    kind: _kind,
+    artifactId,
+    startedAt,
+    endedAt,
+    index,
+    parent,
+    ancestors: _ancestors,
+    ...done
+  } = result;
   await tx.artifacts.complete(artifactId, {
     ...done,
+    indexKey: index?.key ?? null,
+    indexBytes: index?.storedBytes ?? null,
+    parentId: parent?.artifactId ?? null,
     startedAt: new Date(startedAt),
     completedAt: new Date(endedAt),
   });

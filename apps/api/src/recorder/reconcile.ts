@@ -1,10 +1,10 @@
 import { createParser, Failure, JobResult } from '@tarfleet/contracts';
-import type { Database, JobRecord } from '@tarfleet/db';
+import type { Database, FullBackup, JobRecord } from '@tarfleet/db';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import type { QueueProducer } from '@tarfleet/queue';
 import { NEVER_BEGUN } from '../cancel.ts';
 import type { Dispatcher } from '../dispatcher.ts';
-import { planSweep } from '../planner/on-backup.ts';
+import { planDelete, planSweep } from '../planner/on-backup.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import type { SettleOptions } from './end.ts';
 import { endJob } from './end-job.ts';
@@ -45,7 +45,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<void> = Promise.resolve();
 
-  const steps = [sendUndispatched, checkSilent, clearEnded, sweepDue, tidy];
+  const steps = [sendUndispatched, checkSilent, clearEnded, sweepDue, deleteHidden, tidy];
   const run = async (): Promise<void> => {
     for (const step of steps) {
       if (stopped) return;
@@ -181,19 +181,34 @@ async function clearEnded(options: ReconcilerOptions): Promise<void> {
 }
 
 async function sweepDue(options: ReconcilerOptions): Promise<void> {
-  const { db, dispatcher, keys } = options;
-  await forEach(options, await db.backups.dueForSweep(new Date(), BATCH), async (backup) => {
-    const jobs = await db.jobs.unfinishedOf(backup.id);
-    if (jobs.length > 0) return;
-    const draft = await planSweep({ db, keys }, { backup, userId: null, requestId: `sweep-${backup.id}` });
-    try {
-      await dispatcher.submit(draft);
-    } catch (error) {
-      // Another process was quicker, or somebody began to use the backup: the next round looks again.
-      if (!(error instanceof AppError) || error.code !== 'CONFLICT') throw error;
-    }
-  });
+  const due = await options.db.backups.dueForSweep(new Date(), BATCH);
+  await forEach(options, due, (backup) => submitUnused(options, backup, planSweep, 'sweep'));
 }
+
+/** What somebody deleted while other backups needed it goes when the last of them has gone. */
+async function deleteHidden(options: ReconcilerOptions): Promise<void> {
+  const free = await options.db.backups.hiddenAndFree(BATCH);
+  await forEach(options, free, (backup) => submitUnused(options, backup, planDelete, 'delete'));
+}
+
+async function submitUnused(
+  { db, dispatcher, keys }: ReconcilerOptions,
+  backup: FullBackup,
+  plan: typeof planSweep,
+  what: string,
+): Promise<void> {
+  const jobs = await db.jobs.unfinishedOf(backup.id);
+  if (jobs.length > 0) return;
+  const draft = await plan({ db, keys }, { backup, userId: null, requestId: `${what}-${backup.id}` });
+  try {
+    await dispatcher.submit(draft);
+  } catch (error) {
+    // Another process was quicker, or somebody began to use the backup: the next round looks again.
+    if (!(error instanceof AppError) || !QUICKER.has(error.code)) throw error;
+  }
+}
+
+const QUICKER = new Set(['CONFLICT', 'BACKUP_IN_PROGRESS', 'RESTORE_IN_PROGRESS', 'BACKUP_NOT_FOUND']);
 
 async function tidy({ db }: ReconcilerOptions): Promise<void> {
   await db.leases.releaseEnded();

@@ -37,9 +37,11 @@ function totals(result: BackupResult) {
   const sum = (of: (artifact: BackupResult['artifacts'][number]) => number): number =>
     result.artifacts.reduce((total, artifact) => total + of(artifact), 0);
   return {
+    // What was to be compared with may have turned out to be no use.
+    ...(result.artifacts.every(({ parent }) => parent === null) ? { type: 'full' } : {}),
     manifestKey: result.manifestKey,
     manifestSha256: result.manifestSha256,
-    sizeBytes: sum((artifact) => artifact.storedBytes),
+    sizeBytes: sum(({ storedBytes, index }) => storedBytes + (index?.storedBytes ?? 0)),
     contentBytes: sum((artifact) => artifact.contentBytes),
     filesCount: sum((artifact) => artifact.files),
     directoriesCount: sum((artifact) => artifact.directories),
@@ -62,6 +64,10 @@ async function settleChildren(
     const done = result?.artifacts.find((artifact) => artifact.artifactId === child.id);
     if (done) {
       await completeArtifact(tx, done);
+      await tx.artifacts.referOnly(
+        child.id,
+        done.ancestors.map(({ artifactId }) => artifactId),
+      );
       if (child.endedAt === null) {
         await tx.jobs.change(child.id, { state: 'completed', endedAt: end.at, result: done });
       }
@@ -70,6 +76,7 @@ async function settleChildren(
     const failed = result?.failed.find((one) => one.artifactId === child.id);
     const failure = failed?.failure ?? child.failure ?? failureOf(end);
     await tx.artifacts.fail(child.id, failure, end.at);
+    await tx.artifacts.referOnly(child.id, []);
     if (child.endedAt !== null) continue;
     const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
     await tx.jobs.change(child.id, { state, endedAt: end.at, failure });

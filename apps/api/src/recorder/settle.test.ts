@@ -200,6 +200,7 @@ const plannedRestore = async (backup: Awaited<ReturnType<typeof backupOf>>) =>
       userId: t.user.id,
       requestId: 'r',
       services: null,
+      paths: null,
       restorePath: '/tmp/there',
       overwrite: false,
     },

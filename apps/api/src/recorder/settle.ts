@@ -40,6 +40,7 @@ export async function settle(
           deletedAt: end.at,
           sweptAt: end.at,
         });
+        await tx.artifacts.releaseAll(job.backupId);
       }
       return;
     case 'sweep':

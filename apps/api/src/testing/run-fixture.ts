@@ -71,9 +71,22 @@ export async function openRunFixture() {
   });
 
   const request = (change: Partial<BackupRequest> = {}): BackupRequest => ({
-    ...{ projectId: project.id, userId: user.id, requestId: 'req', dialect: 'botserver', name: 'nightly' },
+    ...{
+      projectId: project.id,
+      userId: user.id,
+      requestId: 'req',
+      dialect: 'botserver',
+      type: 'full',
+      name: 'nightly',
+    },
     ...{ description: null, components: null, services: null, serverId: null, destinationId: null },
-    ...{ encrypt: false, retentionDays: 7, verify: true, compression: { enabled: true, level: 6 }, warnings: [] },
+    ...{
+      encrypt: false,
+      retentionDays: 7,
+      verify: true,
+      compression: { enabled: true, level: 6 },
+      warnings: [],
+    },
     ...change,
   });
   const dispatcherOn = (queue: QueueProducer) => createDispatcher({ db, queue, signer, logger: silent });
@@ -139,6 +152,7 @@ export function artifactResult(artifactId: string, keyPrefix: string, attempt = 
       attempt,
       key: `${keyPrefix}/${artifactId}/${attempt}-abcdefabcdef.tar.gz`,
     },
+    ...{ index: null, parent: null, ancestors: [] },
     ...{ sha256: 'a'.repeat(64), storedBytes: 10, tarBytes: 40, contentBytes: 20, files: 2, directories: 1 },
     ...{
       otherEntries: 0,

@@ -58,7 +58,12 @@ test('a fault of the destination is no finding about the object; an abort is its
 
 test('clearing keeps what is named and what lies beside the prefix', async () => {
   for (const key of ['p/a/manifest.json', 'p/a/x/1', 'p/a/x/2', 'p/ab/x']) await put(key, 'four');
-  const cleared = await clearPrefix(t.storage, 'p/a', (key) => ['p/a/manifest.json', 'p/a/x/2'].includes(key), signal);
+  const cleared = await clearPrefix(
+    t.storage,
+    'p/a',
+    (key) => ['p/a/manifest.json', 'p/a/x/2'].includes(key),
+    signal,
+  );
   expect(cleared).toMatchObject({ objects: 1, bytes: 4 });
   expect(await t.keys('p')).toEqual(['p/a/manifest.json', 'p/a/x/2', 'p/ab/x']);
 });

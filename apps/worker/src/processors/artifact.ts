@@ -1,17 +1,21 @@
-import { type Duplex, PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
-  archiveAad,
   artifactObjectName,
-  createEncryptStream,
+  BLOCK_BYTES,
   createMemberStream,
+  encodeRootList,
+  indexObjectName,
   type TarEntry,
 } from '@tarfleet/archive';
 import type { ArtifactPlan, ArtifactResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
+import type { Session } from '@tarfleet/transport';
 import { storeDataKey } from '@tarfleet/vault';
-import type { Processor } from '../job-context.ts';
+import { encryptOrPass } from '../archives/encrypt.ts';
+import { type OpenParent, openParent } from '../archives/parent.ts';
+import { writeIndex } from '../archives/write-index.ts';
+import type { JobContext, Processor } from '../job-context.ts';
 import { createMeter } from '../jobs/meter.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
@@ -19,74 +23,141 @@ import type { WorkerDeps } from '../worker-deps.ts';
 
 /** One service into one archive: server, tar, gzip members, destination, with nothing staged in between. */
 export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPlan> {
-  return async ({ plan, delivery, signal, report, progress, log }) => {
+  return async (context) => {
     const startedAt = new Date().toISOString();
+    const { plan, signal } = context;
     const { service } = plan;
     assertKey(deps, plan);
     await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);
-    const session = await deps.connect(plan.server, { signal });
-    try {
-      const counts = createCounts();
-      const capture = await report.step('scan', `Scanning ${service.name}`, () =>
-        deps.sourceOf(service.type).capture({
-          session,
-          service,
-          signal,
-          warn: (warning) => report.warn(warning),
-          onEntry: (entry) => counts.see(entry),
-        }),
-      );
-      const { totals } = capture;
-      log.info({ ...totals }, 'scan done');
-      const pace = createPace(totals.bytes);
-      const tell = (phase: string, tarBytes: number): void =>
-        progress({
-          phase,
-          bytesDone: Math.min(tarBytes, totals.bytes),
-          bytesTotal: totals.bytes,
-          filesDone: counts.files,
-          filesTotal: totals.files,
-          current: counts.current,
-          ...pace.at(tarBytes),
-        });
-      const meter = createMeter((bytes) => tell('backing_up_files', bytes));
-      const name = artifactObjectName(plan.jobId, delivery.attempt, delivery.token, plan.encryption !== null);
-      const key = `${plan.keyPrefix}/${name}`;
-      const stored = await report.step('transfer', `Reading and storing ${service.name}`, () =>
-        withStorage(deps, plan.destination, async (storage) => {
-          const members = createMemberStream({ ...plan.compression, parallel: deps.parallelBlocks }, signal);
-          const body = await createBody(deps, storage, { plan, key }, signal);
-          const feeding = pipeline(capture.tar, meter.stream, members, body, { signal });
-          const storing = storage.put(key, body, {
-            signal,
-            sizeHint: totals.bytes,
-            beforeCommit: () => delivery.assertOwned(),
-          });
-          return settleBoth(feeding, storing);
-        }),
-      );
-      tell('backing_up_files', meter.bytes());
-      const result: ArtifactResult = {
-        kind: 'artifact',
-        artifactId: plan.jobId,
-        attempt: delivery.attempt,
-        key,
-        sha256: stored.sha256,
-        storedBytes: stored.bytes,
-        tarBytes: meter.bytes(),
-        contentBytes: counts.bytes,
-        files: counts.files,
-        directories: counts.directories,
-        otherEntries: counts.other,
-        warnings: report.warnings(),
-        startedAt,
-        endedAt: new Date().toISOString(),
-      };
-      return { state: 'completed', result };
-    } finally {
-      await session.close();
-    }
+    return withStorage(deps, plan.destination, async (storage) => {
+      const parent = await findParent(deps, storage, context);
+      try {
+        const session = await deps.connect(plan.server, { signal });
+        try {
+          return {
+            state: 'completed',
+            result: await archive(deps, storage, session, context, parent, startedAt),
+          };
+        } finally {
+          await session.close();
+        }
+      } finally {
+        await parent?.entries.return(undefined);
+      }
+    });
   };
+}
+
+/** A parent that is damaged or gone makes the backup a full one: better that than none. */
+async function findParent(
+  { keyring }: WorkerDeps,
+  storage: Storage,
+  { plan, report, signal }: JobContext<ArtifactPlan>,
+): Promise<OpenParent | null> {
+  const { parent } = plan;
+  if (parent === null) return null;
+  try {
+    return await report.step('parent', 'Opening the backup to compare with', () =>
+      openParent({ storage, keyring }, plan, parent, signal),
+    );
+  } catch (error) {
+    if (!(error instanceof AppError) || !UNUSABLE.has(error.code)) throw error;
+    report.warn({
+      code: 'PARENT_UNUSABLE',
+      message: `${plan.service.name}: everything was read, for the backup ${parent.backupId} could not be compared with: ${error.message}`,
+    });
+    return null;
+  }
+}
+
+const UNUSABLE = new Set(['BACKUP_CORRUPTED', 'OBJECT_NOT_FOUND', 'NOT_SUPPORTED']);
+
+async function archive(
+  deps: WorkerDeps,
+  storage: Storage,
+  session: Session,
+  { plan, delivery, signal, report, progress, log }: JobContext<ArtifactPlan>,
+  parent: OpenParent | null,
+  startedAt: string,
+): Promise<ArtifactResult> {
+  const { service } = plan;
+  const counts = createCounts();
+  const capture = await report.step('scan', `Scanning ${service.name}`, () =>
+    deps.sourceOf(service.type).capture({
+      session,
+      service,
+      signal,
+      warn: (warning) => report.warn(warning),
+      onEntry: (entry) => counts.see(entry),
+      parent: parent?.entries ?? null,
+    }),
+  );
+  try {
+    const { totals } = capture;
+    log.info({ ...totals }, 'scan done');
+    const pace = createPace(totals.bytes);
+    const tell = (phase: string, tarBytes: number): void =>
+      progress({
+        phase,
+        bytesDone: Math.min(tarBytes, totals.bytes),
+        bytesTotal: totals.bytes,
+        filesDone: counts.files,
+        filesTotal: totals.files,
+        current: counts.current,
+        ...pace.at(tarBytes),
+      });
+    const meter = createMeter((bytes) => tell('backing_up_files', bytes));
+    const name = artifactObjectName(plan.jobId, delivery.attempt, delivery.token, plan.encryption !== null);
+    const key = `${plan.keyPrefix}/${name}`;
+    const ids = { backupId: plan.backupId, artifactId: plan.jobId };
+    const beforeCommit = (): Promise<void> => delivery.assertOwned();
+    const dataKey = await newDataKey(deps, storage, plan, key, signal);
+    const members: number[] = [];
+    const gzipped = createMeter(() => undefined);
+    const stored = await report.step('transfer', `Reading and storing ${service.name}`, async () => {
+      const gzip = createMemberStream(
+        { ...plan.compression, parallel: deps.parallelBlocks, onMember: (offset) => members.push(offset) },
+        signal,
+      );
+      const body = encryptOrPass({ dataKey, ids, role: 'archive' }, signal);
+      const feeding = pipeline(capture.tar, meter.stream, gzip, gzipped.stream, body, { signal });
+      const storing = storage.put(key, body, { signal, sizeHint: totals.bytes, beforeCommit });
+      return settleBoth(feeding, storing);
+    });
+    tell('backing_up_files', meter.bytes());
+    const written = await report.step('index', 'Storing the index', () =>
+      writeIndex(
+        storage,
+        {
+          ...{ ids, members, parent, dataKey, roots: encodeRootList(capture.roots) },
+          key: `${plan.keyPrefix}/${indexObjectName(name)}`,
+          own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
+          entries: capture.index(),
+        },
+        { signal, beforeCommit },
+      ),
+    );
+    return {
+      kind: 'artifact',
+      artifactId: plan.jobId,
+      attempt: delivery.attempt,
+      key,
+      sha256: stored.sha256,
+      storedBytes: stored.bytes,
+      ...written,
+      parent: parent?.ref ?? null,
+      tarBytes: meter.bytes(),
+      contentBytes: counts.bytes,
+      files: counts.files,
+      directories: counts.directories,
+      otherEntries: counts.other,
+      warnings: report.warnings(),
+      startedAt,
+      endedAt: new Date().toISOString(),
+    };
+  } finally {
+    await capture.close();
+  }
 }
 
 /** Before anything starts: nobody waits for a scan to learn that a key is missing. */
@@ -98,18 +169,17 @@ function assertKey({ keyring }: WorkerDeps, { encryption, pool }: ArtifactPlan):
   );
 }
 
-/** What is stored: the members as they are, or encrypted with a new key that is in the destination before them. */
-async function createBody(
+/** A new key of this archive's own, in the destination before the archive is; null without encryption. */
+async function newDataKey(
   { keyring }: WorkerDeps,
   storage: Storage,
-  { plan, key: archiveKey }: { plan: ArtifactPlan; key: string },
+  { encryption, backupId, jobId }: ArtifactPlan,
+  archiveKey: string,
   signal: AbortSignal,
-): Promise<Duplex> {
-  if (plan.encryption === null) return new PassThrough();
-  const ids = { backupId: plan.backupId, artifactId: plan.jobId };
-  const { keyName } = plan.encryption;
-  const key = await storeDataKey(storage, keyring, { archiveKey, keyName, ids }, signal);
-  return createEncryptStream({ key, associatedData: archiveAad({ ...ids, role: 'archive' }) }, signal);
+): Promise<Buffer | null> {
+  if (encryption === null) return null;
+  const ids = { backupId, artifactId: jobId };
+  return storeDataKey(storage, keyring, { archiveKey, keyName: encryption.keyName, ids }, signal);
 }
 
 /** Both ends are waited for; the fault of the reading end tells more than the broken pipe it causes at the other. */

@@ -33,6 +33,7 @@ const plan = (verify = true): BackupPlan => ({
     createdAt: '2026-01-01T00:00:00.000Z',
   },
   ...{ destination: t.target, keyPrefix: PREFIX, verify, compression: { enabled: true, level: 6 } },
+  encryption: null,
   artifacts: [10, 20].map((n) => ({
     ...{ jobId: uuid(n), pool: 'default', serverId: uuid(5), serverName: 'db1' },
     service: {
@@ -49,7 +50,7 @@ async function stored(n: number, attempt = 1001): Promise<ArtifactResult> {
   return {
     ...{ kind: 'artifact', artifactId: uuid(n), attempt, key, storedBytes: body.length },
     ...{ sha256: createHash('sha256').update(body).digest('hex'), tarBytes: 40, contentBytes: 20, files: 1 },
-    ...{ directories: 0, otherEntries: 0, warnings: 0 },
+    ...{ directories: 0, otherEntries: 0, warnings: 0, index: null, parent: null, ancestors: [] },
     ...{ startedAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T00:00:01.000Z' },
   };
 }

@@ -96,7 +96,10 @@ async function verify(
   { plan, report, progress, signal }: JobContext<BackupPlan>,
   outcomes: Outcomes,
 ): Promise<Outcomes> {
-  const total = outcomes.done.reduce((sum, artifact) => sum + artifact.storedBytes, 0);
+  const total = outcomes.done.reduce(
+    (sum, { storedBytes, index }) => sum + storedBytes + (index?.storedBytes ?? 0),
+    0,
+  );
   const pace = createPace(total);
   let bytesDone = 0;
   const sound: ArtifactResult[] = [];
@@ -146,7 +149,9 @@ async function commit(
   }
   const verifiedAt = plan.verify ? new Date().toISOString() : null;
   const manifest = buildManifest(plan, outcomes.done, outcomes.failed, verifiedAt);
-  const bytes = serializeManifest(await sealManifest(deps.keyring, storage, plan.keyPrefix, manifest, signal));
+  const bytes = serializeManifest(
+    await sealManifest(deps.keyring, storage, plan.keyPrefix, manifest, signal),
+  );
   const key = `${plan.keyPrefix}/${MANIFEST_NAME}`;
   try {
     await report.step('commit', 'Writing the manifest', async () => {

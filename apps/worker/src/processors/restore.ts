@@ -1,19 +1,18 @@
-import { createHash } from 'node:crypto';
-import { type Duplex, type Readable, Transform } from 'node:stream';
-import { createMemberReader, type Manifest, type TarEntry } from '@tarfleet/archive';
+import type { Manifest, TarEntry } from '@tarfleet/archive';
 import type { RestorePlan, RestoreResult, ServiceTarget } from '@tarfleet/contracts';
 import { AppError, toFailure } from '@tarfleet/kernel';
 import type { RestoreSummary } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
 import type { Session } from '@tarfleet/transport';
+import { keyOfArtifact, type ManifestArtifact } from '../archives/artifact-reader.ts';
+import { createTarOpener, type TarOpener } from '../archives/open-tar.ts';
 import type { JobContext, Processor } from '../job-context.ts';
 import { checkObject } from '../jobs/check-object.ts';
 import { loadManifest } from '../jobs/load-manifest.ts';
+import { checkManifestMac } from '../jobs/manifest-mac.ts';
 import { createPace, type Pace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
-
-type ManifestArtifact = Manifest['artifacts'][number];
 
 /** Puts services' files back on a server. Nothing is touched before manifest and archives are found sound. */
 export function createRestoreProcessor(deps: WorkerDeps): Processor<RestorePlan> {
@@ -21,8 +20,9 @@ export function createRestoreProcessor(deps: WorkerDeps): Processor<RestorePlan>
     withStorage(deps, context.plan.destination, async (storage) => {
       const { plan, report, signal } = context;
       const manifest = await readManifest(storage, context);
-      const artifacts = selectArtifacts(manifest, plan);
-      const keys = await openKeys(deps.keyring, storage, context, manifest, artifacts);
+      const selected = selectArtifacts(manifest, plan);
+      const openers = await openAll(deps, storage, context, manifest, selected);
+      const artifacts = selected.filter(({ artifactId }) => openers.has(artifactId));
       const paths = plan.restorePath === null ? artifacts.flatMap((one) => one.roots) : [plan.restorePath];
       await deps.assertPathsAllowed(plan.server, paths);
       if (plan.verifyIntegrity) {
@@ -34,17 +34,14 @@ export function createRestoreProcessor(deps: WorkerDeps): Processor<RestorePlan>
         deps.connect(plan.server, { signal }),
       );
       try {
-        return await restoreAll(deps, storage, session, context, { artifacts, keys });
+        return await restoreAll(deps, session, context, { artifacts, openers });
       } finally {
         await session.close();
       }
     });
 }
 
-async function readManifest(
-  storage: Storage,
-  { plan, signal }: JobContext<RestorePlan>,
-): Promise<Manifest> {
+async function readManifest(storage: Storage, { plan, signal }: JobContext<RestorePlan>): Promise<Manifest> {
   const place = { keyPrefix: plan.keyPrefix, backupId: plan.backupId, sha256: plan.manifestSha256 };
   const found = await loadManifest(storage, place, signal);
   if (!found) throw new AppError('BACKUP_CORRUPTED', 'The manifest is gone: the backup no longer exists.');
@@ -59,25 +56,33 @@ function selectArtifacts(manifest: Manifest, plan: RestorePlan): ManifestArtifac
   });
 }
 
-/** Of each artifact, by its id; empty when nothing is encrypted. A key that is missing shows before anything starts. */
-async function openKeys(
-  keyring: Keyring,
+/** How each artifact is read, by its id. A key or a path that is missing shows before anything starts. */
+async function openAll(
+  { keyring }: WorkerDeps,
   storage: Storage,
   { plan, signal }: JobContext<RestorePlan>,
   manifest: Manifest,
   artifacts: ManifestArtifact[],
-): Promise<Map<string, Buffer>> {
-  const keys = new Map<string, Buffer>();
-  if (manifest.encryption === null) return keys;
-  for (const { artifactId, object } of artifacts) {
-    const place = {
-      archiveKey: `${plan.keyPrefix}/${object.name}`,
-      ids: { backupId: plan.backupId, artifactId },
-    };
-    keys.set(artifactId, await openDataKey(storage, keyring, place, signal));
-  }
+): Promise<Map<string, TarOpener>> {
   await checkManifestMac(keyring, storage, plan.keyPrefix, manifest, signal);
-  return keys;
+  const openers = new Map<string, TarOpener>();
+  const { backupId, keyPrefix, paths } = plan;
+  for (const artifact of artifacts) {
+    const place = { storage, keyring, keyPrefix, backupId, artifact };
+    const dataKey = await keyOfArtifact(place, signal);
+    const opener = await createTarOpener(place, { dataKey, paths }, signal);
+    // What holds none of the paths is left alone.
+    if (opener.roots?.length !== 0 || paths === null) openers.set(artifact.artifactId, opener);
+  }
+  const held = [...openers.values()].flatMap(({ roots }) => (roots ?? []).map(({ path }) => path.toString()));
+  const missing = paths?.filter((path) => !held.includes(path)) ?? [];
+  if (missing.length > 0) {
+    throw new AppError(
+      'PATH_NOT_FOUND',
+      `The backup does not hold ${missing.join(', ')}. Nothing was restored.`,
+    );
+  }
+  return openers;
 }
 
 async function verifyAll(
@@ -110,15 +115,14 @@ async function verifyAll(
 
 async function restoreAll(
   deps: WorkerDeps,
-  storage: Storage,
   session: Session,
   context: JobContext<RestorePlan>,
-  { artifacts, keys }: { artifacts: ManifestArtifact[]; keys: Map<string, Buffer> },
+  { artifacts, openers }: { artifacts: ManifestArtifact[]; openers: Map<string, TarOpener> },
 ): Promise<{ state: 'completed'; result: RestoreResult }> {
   const { plan, report, log } = context;
   const totals = {
-    bytes: artifacts.reduce((sum, one) => sum + one.contentBytes, 0),
-    files: artifacts.reduce((sum, one) => sum + one.files, 0),
+    bytes: artifacts.reduce((sum, { index, contentBytes }) => sum + (index?.contentBytes ?? contentBytes), 0),
+    files: artifacts.reduce((sum, { index, files }) => sum + (index?.files ?? files), 0),
   };
   const counter = createCounter(context, totals);
   const result: RestoreResult = {
@@ -133,8 +137,10 @@ async function restoreAll(
     const { name } = artifact.service;
     try {
       const summary = await report.step('restore_service', `Restoring ${name}`, () =>
-        restoreOne(deps, storage, session, context, {
-          ...{ artifact, dataKey: keys.get(artifact.artifactId), onEntry: counter.see },
+        restoreOne(deps, session, context, {
+          artifact,
+          opener: openers.get(artifact.artifactId),
+          onEntry: counter.see,
         }),
       );
       result.restored.push(name);
@@ -160,38 +166,26 @@ async function restoreAll(
 
 async function restoreOne(
   deps: WorkerDeps,
-  storage: Storage,
   session: Session,
   { plan, signal, delivery, report }: JobContext<RestorePlan>,
   {
     artifact,
-    dataKey,
+    opener,
     onEntry,
-  }: {
-    artifact: ManifestArtifact;
-    dataKey: Buffer | undefined;
-    onEntry: (entry: TarEntry) => void;
-  },
+  }: { artifact: ManifestArtifact; opener: TarOpener | undefined; onEntry: (entry: TarEntry) => void },
 ): Promise<RestoreSummary> {
   const { id, name, type, component } = artifact.service;
-  if (type !== 'files') {
+  if (type !== 'files' || !opener) {
     throw new AppError(
       'NOT_SUPPORTED',
       `This worker cannot restore services of the type ${type}: update it.`,
     );
   }
   const service: ServiceTarget = {
-    id,
-    name,
-    type,
-    component,
+    ...{ id, name, type, component, exclude: artifact.exclude },
     configPaths: [],
     dataPaths: artifact.roots,
-    exclude: artifact.exclude,
   };
-  const key = `${plan.keyPrefix}/${artifact.object.name}`;
-  const ids = { backupId: plan.backupId, artifactId: artifact.artifactId };
-  const associatedData = archiveAad({ ...ids, role: 'archive' });
   return deps.sourceOf(service.type).restore({
     session,
     signal,
@@ -202,35 +196,9 @@ async function restoreOne(
     assertOwned: () => delivery.assertOwned(),
     warn: (warning) => report.warn(warning),
     onEntry,
-    openTar: async () => {
-      const stored = await storage.get(key, { signal });
-      const steps = dataKey ? [createDecryptStream({ key: dataKey, associatedData }, signal)] : [];
-      return chain(stored, checkHash(artifact.object), ...steps, createMemberReader(signal));
-    },
-  });
-}
-
-/** The last stream of a chain in which any fault destroys all, with that fault. */
-function chain(source: Readable, ...steps: Duplex[]): Readable {
-  return steps.reduce<Readable>((from, to) => {
-    from.on('error', (error) => to.destroy(error));
-    to.on('close', () => from.destroy());
-    return from.pipe(to);
-  }, source);
-}
-
-/** Compares the bytes once more while they are used: what changed since the check must not look like a clean end. */
-function checkHash(object: { bytes: number; sha256: string; name: string }): Transform {
-  const hash = createHash('sha256');
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      if (hash.digest('hex') === object.sha256) return done();
-      done(new AppError('BACKUP_CORRUPTED', `The bytes of ${object.name} are not those that were stored.`));
-    },
+    roots: opener.roots,
+    extras: opener.extras,
+    openTar: () => opener.open(),
   });
 }
 

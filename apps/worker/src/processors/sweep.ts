@@ -1,6 +1,7 @@
 import { MANIFEST_NAME } from '@tarfleet/archive';
 import type { SweepPlan } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import { archiveOfKeyObject } from '@tarfleet/vault';
 import type { Processor } from '../job-context.ts';
 import { clearPrefix } from '../jobs/clear-prefix.ts';
 import { loadManifest } from '../jobs/load-manifest.ts';
@@ -24,11 +25,13 @@ export function createSweepProcessor(deps: WorkerDeps): Processor<SweepPlan> {
             : `${keyPrefix}/${MANIFEST_NAME} is gone although the backup has one. Nothing was removed.`,
         );
       }
-      const archives = new Set(
-        (found?.manifest.artifacts ?? []).map(({ object }) => `${keyPrefix}/${object.name}`),
+      const named = new Set(
+        (found?.manifest.artifacts ?? []).flatMap(({ object, index }) =>
+          [object, ...(index ? [index] : [])].map(({ name }) => `${keyPrefix}/${name}`),
+        ),
       );
       const keep = (key: string): boolean =>
-        archives.has(archiveOfKeyObject(key) ?? key) ||
+        named.has(archiveOfKeyObject(key) ?? key) ||
         (found !== null && key === `${keyPrefix}/${MANIFEST_NAME}`);
       await delivery.assertOwned();
       const cleared = await report.step('sweep', 'Removing what dead attempts left', () =>

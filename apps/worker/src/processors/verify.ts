@@ -35,11 +35,14 @@ async function verifyBackup(storage: Storage, context: JobContext<VerifyPlan>): 
   );
   if (typeof found === 'string') return { ...result, valid: false, issues: [found] };
   const { artifacts } = found.manifest;
-  const total = artifacts.reduce((sum, artifact) => sum + artifact.object.bytes, 0);
+  const objects = artifacts.flatMap(({ artifactId, service, object, index }) =>
+    [object, ...(index ? [index] : [])].map((one) => ({ artifactId, service, object: one })),
+  );
+  const total = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const pace = createPace(total);
   let bytesDone = 0;
   await report.step('objects', 'Reading the stored objects', async () => {
-    for (const { artifactId, service, object } of artifacts) {
+    for (const { artifactId, service, object } of objects) {
       const key = `${plan.keyPrefix}/${object.name}`;
       const check = await checkObject(storage, { ...object, key }, signal, (bytes) => {
         bytesDone += bytes;
@@ -48,7 +51,7 @@ async function verifyBackup(storage: Storage, context: JobContext<VerifyPlan>): 
           bytesDone,
           bytesTotal: total,
           filesDone: result.objects.length,
-          filesTotal: artifacts.length,
+          filesTotal: objects.length,
           current: key,
           ...pace.at(bytesDone),
         });

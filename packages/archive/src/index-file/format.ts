@@ -16,7 +16,7 @@ export const IndexArchive = Type.Object(
     artifactId: Uuid,
     /** Relative to the folder of this backup's manifest. */
     name: Type.String({ pattern: '^(\\.\\./)*[A-Za-z0-9][A-Za-z0-9_./-]*\\.tar\\.gz(\\.enc)?$' }),
-    /** Of the object, in bytes as stored. */
+    /** How long it is before encryption, in bytes. */
     bytes: Natural,
     /** How much tar each of its members but the last holds, in bytes. */
     blockBytes: Type.Integer({ minimum: 512, maximum: 64 * 1024 * 1024 }),

@@ -54,7 +54,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
           estimated_duration_seconds: null,
           estimated_size_bytes: null,
           progress_url: `/api/backups/status/${backupId}`,
-          warnings: wanted.warnings,
+          warnings: backup?.warnings ?? wanted.warnings,
         },
         message: job?.endedAt ? messageOf(backup?.status) : 'Backup initiated successfully',
       };

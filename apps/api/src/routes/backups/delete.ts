@@ -1,7 +1,7 @@
 import type { FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
-import { planDelete } from '../../planner/on-backup.ts';
+import { hideIfNeeded, planDelete } from '../../planner/on-backup.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
@@ -30,6 +30,22 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
         throw invalid([{ path: 'query/reason', message: 'is required when force is true' }]);
       }
       if (!force) assertRetentionOver(backup);
+      if (await hideIfNeeded(deps.db, backup.id)) {
+        request.log.info({ backupId: backup.id, force, reason }, 'backup hidden');
+        reply.code(200);
+        return {
+          success: true as const,
+          data: {
+            backup_id: backup.id,
+            deleted_at: new Date().toISOString(),
+            space_freed_bytes: 0,
+            space_freed_formatted: formatBytes(0),
+            job_id: null,
+          },
+          message:
+            'Backup deleted. Later backups still need what it stored: that is removed with the last of them.',
+        };
+      }
       const draft = await planDelete(deps, {
         backup,
         userId: actorOf(request).userId,

@@ -16,7 +16,7 @@ export async function findBackup(
     `There is no backup ${id}, or it belongs to a project that is not yours.`,
   );
   const backup = await deps.db.backups.get(id);
-  if (!backup || backup.status === 'deleted') throw missing;
+  if (!backup || backup.status === 'deleted' || backup.status === 'hidden') throw missing;
   await deps.access.require(actorOf(request), backup.projectId, wanted, missing);
   return backup;
 }

@@ -1,11 +1,13 @@
 /** Each document's requests in one form: pure functions, defaults included. What a later version brings is refused here. */
+import { posix } from 'node:path';
 import { AppError } from '@tarfleet/kernel';
 import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
 import type { CreateBody, ListQuery, RestoreBody } from './schemas.ts';
 
-const TYPES = ['full', 'incremental', 'differential', 'transaction'];
+const TYPES = ['full', 'incremental', 'differential', 'transaction'] as const;
+type Type = (typeof TYPES)[number];
 const DEFAULT_RETENTION_DAYS = 90;
 const DEFAULT_LEVEL = 6;
 
@@ -13,13 +15,14 @@ type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
 
 /** Document 2's `POST /api/backups/create`. */
 export function normaliseCreate(body: CreateBody): FromBody {
-  assertType(body.type);
-  if (body.type !== 'full') throw later(`type: ${body.type}`, 'Leave it at full.');
+  const type = assertType(body.type);
+  if (type === 'transaction') throw later('type: transaction', 'Use full, incremental or differential.');
   if (body.notification !== undefined) throw later('notification', 'Leave it out.');
   if (body.location !== undefined) throw later('location', 'Name a destination by destination_id.');
   const warnings: string[] = [];
   return {
     dialect: 'botserver',
+    type,
     name: body.name ?? null,
     description: body.description ?? null,
     components: body.components ?? null,
@@ -66,11 +69,22 @@ export function normaliseRestore(
     warnings.push('Files that exist are left as they are; send overwrite: true to replace them.');
   return {
     services: body.selectedServices ?? null,
+    paths: body.paths?.map(normalPath) ?? null,
     restorePath: body.restorePath ?? null,
     overwrite,
     verifyIntegrity: body.verifyIntegrity ?? true,
     warnings,
   };
+}
+
+/** As the index has it: no slash at its end, no `.`, no doubled slashes. */
+function normalPath(path: string): string {
+  if (path.split('/').includes('..')) {
+    throw invalid([{ path: 'body/paths', message: 'must not hold ".."' }]);
+  }
+  const plain = posix.normalize(path).replace(/\/+$/, '');
+  if (plain === '') throw invalid([{ path: 'body/paths', message: 'must name something below /' }]);
+  return plain;
 }
 
 /** The dates of a list's filter, or the faults in them. */
@@ -93,8 +107,9 @@ export function normaliseDates(query: ListQuery): { from?: Date; to?: Date } {
   return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
 }
 
-export function assertType(type: string): void {
-  if (TYPES.includes(type)) return;
+export function assertType(type: string): Type {
+  const known = TYPES.find((one) => one === type);
+  if (known) return known;
   throw new AppError('INVALID_BACKUP_TYPE', `There is no backup type ${type}. Types: ${TYPES.join(', ')}.`);
 }
 

@@ -8,7 +8,7 @@ const Text = Type.String({ maxLength: 2000 });
 export const CreateBody = strict({
   type: Type.String({
     maxLength: 40,
-    description: 'full, incremental, differential or transaction; full for now',
+    description: 'full, incremental or differential; transaction is for a later version',
   }),
   components: Type.Optional(
     Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 100 }),
@@ -113,6 +113,7 @@ const Details = strict({
       server_name: Type.String(),
       status: Type.String(),
       paths: Type.Array(Type.String()),
+      parent_id: nullable(Uuid),
       size_bytes: nullable(Count),
       content_bytes: nullable(Count),
       files_count: nullable(Count),
@@ -188,7 +189,7 @@ export const DeleteAnswer = strict({
     deleted_at: nullable(Timestamp),
     space_freed_bytes: nullable(Count),
     space_freed_formatted: nullable(Type.String()),
-    job_id: Uuid,
+    job_id: nullable(Uuid),
   }),
   message: Type.String(),
 });
@@ -218,6 +219,13 @@ export const RestoreBody = strict({
   validateOnly: Type.Optional(Type.Boolean()),
   target_project_id: Type.Optional(ProjectId),
   target_server_id: Type.Optional(Uuid),
+  paths: Type.Optional(
+    Type.Array(Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4000 }), {
+      minItems: 1,
+      maxItems: 1000,
+      description: 'files and folders, as they were backed up; left out, everything',
+    }),
+  ),
   restorePath: Type.Optional(
     Type.String({ pattern: '^/', maxLength: 4000, description: 'an absolute path' }),
   ),

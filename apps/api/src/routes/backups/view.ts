@@ -121,6 +121,7 @@ function viewService(artifact: ArtifactRecord) {
     server_name: artifact.serverName,
     status: artifact.status,
     paths: artifact.paths,
+    parent_id: artifact.parentId,
     size_bytes: artifact.storedBytes,
     content_bytes: artifact.contentBytes,
     files_count: artifact.files,

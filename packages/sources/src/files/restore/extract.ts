@@ -5,6 +5,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess, Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { linkSignal } from '../link-signal.ts';
+import { memberName } from '../paths.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { assertSafeEntry, belongsTo } from './check-entry.ts';
 import { readExtractMessage } from './extract-messages.ts';
@@ -16,6 +17,8 @@ export interface ExtractOptions {
   session: Session;
   stage: Stage;
   roots: readonly PlacedRoot[];
+  /** Extracted for the links to them, then removed: absolute paths. */
+  extras: readonly Buffer[];
   /** tar's own options on this server. */
   tarOptions: readonly string[];
   openTar(): Promise<Readable>;
@@ -32,6 +35,7 @@ export interface ExtractOptions {
  */
 export async function extract(options: ExtractOptions): Promise<void> {
   const { session, roots } = options;
+  const extras = options.extras.map(memberName);
   const link = linkSignal(options.signal);
   const source = await options.openTar();
   try {
@@ -41,11 +45,12 @@ export async function extract(options: ExtractOptions): Promise<void> {
       [
         ...['sh', '-c', `${ENTER_STAGE}umask 077\nexec "$@"`, 'sh', ...stageWords(options.stage)],
         ...['tar', ...options.tarOptions, `--directory=${TREE}`],
-        ...(whole ? [] : ['--', ...members]),
+        ...(whole ? [] : ['--', ...members, ...extras]),
       ],
       { signal: link.signal },
     );
     await run(tar, source, options, link.abort);
+    if (extras.length > 0) await removeExtras(options, extras);
   } finally {
     // Whatever is left of either ends now; after a clean end there is nothing left.
     link.abort(new AppError('COMMAND_FAILED', 'The extraction broke off.'));
@@ -53,6 +58,19 @@ export async function extract(options: ExtractOptions): Promise<void> {
     source.on('error', () => undefined);
     source.destroy();
   }
+}
+
+/** What is a link to them keeps their content. */
+async function removeExtras({ session, stage, signal }: ExtractOptions, extras: Buffer[]): Promise<void> {
+  const script = `${ENTER_STAGE}cd ./${TREE} && exec xargs -0 rm -f --`;
+  const rm = await session.exec(['sh', '-c', script, 'sh', ...stageWords(stage)], { signal });
+  rm.stdout.resume();
+  const tail = createTail();
+  const told = readLines(rm.stderr, tail.add);
+  rm.stdin.on('error', () => undefined);
+  rm.stdin.end(Buffer.concat(extras.flatMap((extra) => [Buffer.from('./'), extra, Buffer.from([0])])));
+  const [exit] = await Promise.all([rm.done, told]);
+  if (exit.code !== 0) throw serverFault('rm failed on the server', tail.text());
 }
 
 async function run(

@@ -44,6 +44,7 @@ export async function restoreFiles(
         session,
         stage,
         roots: group.roots,
+        extras: options.extras,
         tarOptions,
         openTar: options.openTar,
         signal,

@@ -21,11 +21,12 @@ export interface WantedRoot {
 export async function wantedRoots(options: {
   openTar(): Promise<Readable>;
   service: ServiceTarget;
+  roots: ArchiveRoot[] | null;
   restorePath: string | null;
   signal: AbortSignal;
 }): Promise<WantedRoot[]> {
   const { service, restorePath } = options;
-  const named = await readRootList(await options.openTar(), options.signal);
+  const named = options.roots ?? (await readRootList(await options.openTar(), options.signal));
   const listed: ArchiveRoot[] =
     named ??
     [...service.configPaths, ...service.dataPaths].map((path) => ({

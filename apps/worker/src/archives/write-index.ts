@@ -1,0 +1,65 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import {
+  INDEX_VERSION,
+  type IndexArchive,
+  type IndexEntry,
+  type IndexHeader,
+  indexLines,
+} from '@tarfleet/archive';
+import type { ArtifactResult } from '@tarfleet/contracts';
+import type { Storage } from '@tarfleet/storage';
+import { encryptOrPass } from './encrypt.ts';
+import type { OpenParent } from './parent.ts';
+
+export interface IndexToWrite {
+  key: string;
+  ids: { backupId: string; artifactId: string };
+  /** As the archive's own first header has them. */
+  roots: string;
+  own: IndexArchive;
+  members: readonly number[];
+  parent: OpenParent | null;
+  entries: AsyncIterable<IndexEntry>;
+  dataKey: Buffer | null;
+}
+
+export interface WrittenIndex {
+  index: NonNullable<ArtifactResult['index']>;
+  ancestors: ArtifactResult['ancestors'];
+}
+
+/** Stores an artifact's index: gzipped, then encrypted like its archive. */
+export async function writeIndex(
+  storage: Storage,
+  { key, ids, roots, own, members, parent, entries, dataKey }: IndexToWrite,
+  { signal, beforeCommit }: { signal: AbortSignal; beforeCommit: () => Promise<void> },
+): Promise<WrittenIndex> {
+  const archives = [own, ...(parent?.archives ?? [])];
+  const header: IndexHeader = { format: 'tarfleet-index', version: INDEX_VERSION, ...ids, roots, archives };
+  const counts = { entries: 0, files: 0, contentBytes: 0 };
+  const used = new Set<number>();
+  async function* counted(): AsyncGenerator<IndexEntry> {
+    for await (const entry of entries) {
+      counts.entries += 1;
+      if (entry.type === 'file' || entry.type === 'hardlink') counts.files += 1;
+      if (entry.type === 'file') counts.contentBytes += entry.size;
+      if (entry.at.archive > 0) used.add(entry.at.archive);
+      yield entry;
+    }
+  }
+  const lines = indexLines({ header, members: [members, ...(parent?.members ?? [])], entries: counted() });
+  const body = encryptOrPass({ dataKey, ids, role: 'index' }, signal);
+  const storing = storage.put(key, body, { signal, beforeCommit });
+  const feeding = pipeline(Readable.from(lines), createGzip(), body, { signal });
+  const [fed, stored] = await Promise.allSettled([feeding, storing]);
+  if (stored.status === 'rejected') throw fed.status === 'rejected' ? fed.reason : stored.reason;
+  if (fed.status === 'rejected') throw fed.reason;
+  return {
+    index: { key, sha256: stored.value.sha256, storedBytes: stored.value.bytes, ...counts },
+    ancestors: archives.flatMap(({ backupId, artifactId }, number) =>
+      used.has(number) ? [{ backupId, artifactId }] : [],
+    ),
+  };
+}

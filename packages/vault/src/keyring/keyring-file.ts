@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { createParser, KeyName } from '@tarfleet/contracts';
+import { EnvError } from '@tarfleet/kernel';
+import { type Static, Type } from 'typebox';
+import type { KeyringContent } from './keyring.ts';
+import type { KeyringKey } from './keyring-key.ts';
+import { kmsKey } from './kms-key.ts';
+import { passphraseKey } from './passphrase-key.ts';
+import { rawKey } from './raw-key.ts';
+import { formatRecoveryKey } from './recovery-key.ts';
+
+const closed = { additionalProperties: false } as const;
+
+const KeyringFile = Type.Object(
+  {
+    v: Type.Literal(1),
+    /** For new backups; null for a keyring that only reads. */
+    primary: Type.Union([KeyName, Type.Null()]),
+    keys: Type.Array(
+      Type.Union([
+        Type.Object(
+          {
+            name: KeyName,
+            kind: Type.Literal('raw'),
+            /** 32 bytes in base64. */
+            key: Type.String({ pattern: '^[A-Za-z0-9+/]{43}=$' }),
+          },
+          closed,
+        ),
+        Type.Object({ name: KeyName, kind: Type.Literal('passphrase'), passphrase: Type.String() }, closed),
+        Type.Object(
+          {
+            name: KeyName,
+            kind: Type.Literal('aws-kms'),
+            keyId: Type.String({ minLength: 1 }),
+            region: Type.String({ minLength: 1 }),
+            endpoint: Type.Optional(Type.String({ minLength: 1 })),
+          },
+          closed,
+        ),
+      ]),
+    ),
+  },
+  closed,
+);
+type KeyringFile = Static<typeof KeyringFile>;
+
+const parse = createParser(KeyringFile);
+
+/** A keyring as JSON (`KEYRING_FILE`). Throws EnvError naming every fault, and no key. */
+export function parseKeyringFile(text: string): KeyringContent {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's message quotes its input, which holds keys: it goes no further.
+    throw new EnvError(`The keyring (KEYRING_FILE) is not JSON (${text.length} characters).`);
+  }
+  const parsed = parse(value);
+  if (!parsed.ok) {
+    throw new EnvError(
+      `The keyring (KEYRING_FILE) is not usable:\n${parsed.faults.map((one) => `  ${one}`).join('\n')}`,
+    );
+  }
+  return { keys: parsed.value.keys.map(toKey), primary: parsed.value.primary };
+}
+
+/** A keyring with one new key, and that key as somebody can write it down. */
+export function newKeyringFile(now: Date = new Date()): { file: KeyringFile; recoveryKey: string } {
+  const name = `key-${now.toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`;
+  const key = randomBytes(32);
+  return {
+    file: { v: 1, primary: name, keys: [{ name, kind: 'raw', key: key.toString('base64') }] },
+    recoveryKey: formatRecoveryKey(name, key),
+  };
+}
+
+function toKey(key: KeyringFile['keys'][number]): KeyringKey {
+  switch (key.kind) {
+    case 'raw':
+      return rawKey(key.name, Buffer.from(key.key, 'base64'));
+    case 'passphrase':
+      return passphraseKey(key.passphrase, key.name);
+    case 'aws-kms':
+      return kmsKey(key);
+  }
+}
