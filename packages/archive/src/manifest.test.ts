@@ -96,8 +96,16 @@ test.each([
 });
 
 test('a later version asks for a later program', () => {
-  const later = Buffer.from(JSON.stringify({ ...sample(), version: 2, news: true }));
+  const later = Buffer.from(JSON.stringify({ ...sample(), version: 3, news: true }));
   expect(() => parseManifest(later)).toThrow(expect.objectContaining({ code: 'NOT_SUPPORTED' }));
+});
+
+test('one of version 1, which had no indexes, is read as one without', () => {
+  const { artifacts, ...rest } = sample();
+  const old = artifacts.map(({ index: _i, parent: _p, ancestors: _a, ...artifact }) => artifact);
+  const bytes = Buffer.from(JSON.stringify({ ...rest, version: 1, artifacts: old }));
+  const [artifact] = parseManifest(bytes).artifacts;
+  expect(artifact).toEqual({ ...old[0], index: null, parent: null, ancestors: [] });
 });
 
 test('object names take no other characters', () => {
