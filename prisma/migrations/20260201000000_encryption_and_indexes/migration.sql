@@ -28,3 +28,9 @@ ALTER TABLE "artifact_refs" ADD CONSTRAINT "artifact_refs_dependent_id_fkey" FOR
 
 -- AddForeignKey
 ALTER TABLE "artifact_refs" ADD CONSTRAINT "artifact_refs_ancestor_id_fkey" FOREIGN KEY ("ancestor_id") REFERENCES "artifacts"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- A backup that was deleted while later ones need what it stored.
+ALTER TABLE "backups" DROP CONSTRAINT "backups_status_check";
+ALTER TABLE "backups" ADD CONSTRAINT "backups_status_check" CHECK (
+    "status" IN ('in_progress', 'completed', 'partial', 'failed', 'cancelled', 'deleting', 'hidden', 'deleted')
+);
