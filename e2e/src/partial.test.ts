@@ -90,6 +90,8 @@ describe.each(BACKENDS)('a backup of two services on %s', (backend) => {
     const all = { restoreType: 'full', overwrite: true };
     const whole = await client.request('POST', `/api/backups/${id}/restore`, all, WAIT);
     expect(whole).toMatchObject({ status: 200, body: { data: { servicesRestored: ['good'] } } });
+    // Whoever restores all must hear that this is not all.
+    expect(whole.body.data.warnings.join()).toContain('bad');
     expect(compareTrees(before, await snapshotTree(tree))).toEqual([]);
 
     await mkdir(missing);
