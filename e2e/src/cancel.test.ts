@@ -218,22 +218,24 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
   }, 240_000);
 
   test('of a backup whose server is down, between two tries', async () => {
-    const id0 = await addService('unreachable', 'small');
-    await here.sshd.cutConnections();
     const { data: down } = await here.client.must('POST', '/api/servers', {
       ...{ name: 'down', kind: 'ssh', host: '127.0.0.1', port: 1, username: 'root' },
       auth: { type: 'private_key', private_key: here.sshd.privateKey },
       host_key_fingerprint: here.sshd.fingerprint,
     });
-    expect(id0).not.toBe('');
     await here.addService(down.id, 'on-down', [small]);
     const id = await here.startBackup({ services: ['on-down'] });
-    for await (const { event } of here.client.events(id)) if (event === 'retrying') break;
+    const seen: string[] = [];
+    for await (const { event } of here.client.events(id)) {
+      seen.push(event);
+      if (event === 'retrying') break;
+    }
+    expect(seen).toContain('retrying');
     await cancel(id);
     await expectCancelled(id);
   }, 240_000);
 
-  test('of a backup whose server takes the connection and says nothing', async () => {
+  test('of a connection test and a backup whose server takes the connection and says nothing', async () => {
     const sockets = new Set<Socket>();
     const mute = createServer((socket) => {
       sockets.add(socket);
@@ -250,11 +252,15 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
         host_key_fingerprint: here.sshd.fingerprint,
       });
       await here.addService(silent.id, 'on-mute', [small]);
-      const id = await here.startBackup({ services: ['on-mute'] });
-      await until('a worker connects', async () => sockets.size > 0);
-      await cancel(id);
+      // A new server is tested at once.
+      let id: string = silent.test_job_id;
+      for (const next of ['on-mute', null]) {
+        await until('a worker connects', async () => sockets.size > 0);
+        await cancel(id);
+        await until('the connection is given up', async () => sockets.size === 0);
+        if (next) id = await here.startBackup({ services: [next] });
+      }
       await expectCancelled(id);
-      await until('the connection is given up', async () => sockets.size === 0);
     } finally {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => mute.close(() => resolve()));
