@@ -10,6 +10,7 @@ import {
   type RunningSshd,
   snapshotTree,
   startFaultProxy,
+  startS3,
   startSshd,
   testS3,
 } from '@tarfleet/testbed';
@@ -370,6 +371,12 @@ describe('a destination', () => {
     return (await client.ended(data.id)).result;
   };
   const to = (destination_id: string, service = 'good') => ({ services: [service], destination_id });
+  beforeAll(async () => {
+    const big = join(here.dir, 'data/too much');
+    await mkdir(big);
+    await writeFile(join(big, 'random'), randomBytes(24 << 20));
+    await here.addService(server, 'too much', [big]);
+  });
 
   describe('on a small disk', () => {
     let path: string;
@@ -379,9 +386,6 @@ describe('a destination', () => {
       path = join(here.dir, 'small disk');
       disk = await mountSmall(path);
       id = await folder(path);
-      await mkdir(join(here.dir, 'data/too much'));
-      await writeFile(join(here.dir, 'data/too much/random'), randomBytes(24 << 20));
-      await here.addService(server, 'too much', [join(here.dir, 'data/too much')]);
     }, 60_000);
     afterAll(() => disk?.unmount());
 
@@ -485,6 +489,26 @@ describe('a destination', () => {
       await s3.createBucket(bucket);
       const next = await backUp(to(id));
       expect((await s3.everything(bucket)).every((key) => key.includes(next))).toBe(true);
+    }, 180_000);
+
+    test('over its quota', async () => {
+      const full = await startS3({ quotaBytes: 12 << 20 });
+      try {
+        const bucket = bucketName();
+        await full.createBucket(bucket);
+        const { endpoint, accessKeyId: access_key_id, secretAccessKey: secret_access_key } = full;
+        const account = { ...config(bucket), endpoint, access_key_id, secret_access_key };
+        const id = await add({ type: 's3', config: account });
+        await backUp(to(id));
+        const before = await full.everything(bucket);
+        const answer = await create(to(id, 'too much'));
+        expectError(answer, 507, 'STORAGE_FULL', /is full or over its quota .*raise the quota/);
+        await expectFailed('too much', 'STORAGE_FULL');
+        expect(await full.everything(bucket)).toEqual(before);
+        await backUp(to(id));
+      } finally {
+        await full.stop();
+      }
     }, 180_000);
 
     describe('in use', () => {
