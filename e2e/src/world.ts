@@ -29,13 +29,16 @@ export interface World {
 const PASSWORD = 'test-password-1';
 
 /** The whole system as processes, with short periods, on the shared test servers; and a real sshd to back up. */
-export async function createWorld(backend: Backend, options: Partial<StackOptions> = {}): Promise<World> {
+export async function createWorld(
+  backend: Backend,
+  { sshdConfig, ...options }: Partial<StackOptions> & { sshdConfig?: string[] } = {},
+): Promise<World> {
   const dir = await mkdtemp(join(tmpdir(), 'tarfleet-e2e-'));
   await chmod(dir, 0o755);
   await mkdir(join(dir, 'data'));
   const database = await createTestDatabase();
   const queueDatabase = backend === 'postgres' ? await createTestDatabase() : null;
-  const sshd = await startSshd();
+  const sshd = await startSshd(sshdConfig ? { config: sshdConfig } : {});
   let logs = '';
   const stack = await startStack({
     dir: join(dir, 'stack'),

@@ -191,9 +191,10 @@ async function settleBoth<T>(feeding: Promise<void>, storing: Promise<T>): Promi
   return stored.value;
 }
 
+/** ABORT_ERR is how a stream ends whose `for await` was left in the middle: by a full disk, for one. */
 function isBrokenPipe(error: unknown): boolean {
-  const code = (error as { code?: string } | undefined)?.code;
-  return code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ERR_STREAM_DESTROYED' || code === 'EPIPE';
+  const code = (error as { code?: string } | undefined)?.code ?? '';
+  return ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'EPIPE', 'ABORT_ERR'].includes(code);
 }
 
 function createCounts() {

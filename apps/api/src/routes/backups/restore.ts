@@ -1,4 +1,4 @@
-import type { JobRecord } from '@tarfleet/db';
+import type { FullBackup, JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { planRestore } from '../../planner/restore.ts';
@@ -60,12 +60,20 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
           filesSkipped: result?.filesSkipped ?? null,
           duration: durationOf(ended),
           rolledBack: false,
-          warnings,
+          warnings: [...missingFrom(backup, wanted.services), ...warnings],
         },
         target_project_id: backup.projectId,
       };
     },
   );
+}
+
+/** Whoever asks for all of a partial backup must hear what of it will not come back. */
+function missingFrom(backup: FullBackup, services: string[] | null): string[] {
+  const failed = backup.artifacts.filter(({ status }) => status !== 'completed');
+  if (services !== null || failed.length === 0) return [];
+  const names = failed.map(({ serviceName }) => serviceName).join(', ');
+  return [`The backup is partial: it does not hold ${names}, so that is not restored.`];
 }
 
 function messageOf(ended: boolean, projectForm: boolean): string {
