@@ -33,7 +33,8 @@ const owned = {
   queue: 'bullmq|ioredis',
   db: '@prisma',
   transport: 'ssh2',
-  storage: '@aws-sdk',
+  storage: '@aws-sdk/client-s3',
+  vault: '@aws-sdk/client-kms',
 };
 
 /** Tests, and what several tests of a room share (a `testing` folder, `testing.ts`, `testing-x.ts`, `test-support.ts`). */

@@ -87,6 +87,7 @@ export const forbidden = [
   libraryImport('packages/stack', '@prisma/client', 'only-db-imports-its-library'),
   libraryImport('packages/sources', 'ssh2', 'only-transport-imports-its-library'),
   libraryImport('apps/worker', '@aws-sdk/client-s3', 'only-storage-imports-its-library'),
+  libraryImport('packages/storage', '@aws-sdk/client-kms', 'only-vault-imports-its-library'),
   { file: planted('apps/worker'), code: "import 'bullmq';", rule: 'only-queue-imports-its-library' },
   // Contracts lean on typebox alone.
   libraryImport('packages/contracts', 'pino', 'contracts-import-typebox-alone'),

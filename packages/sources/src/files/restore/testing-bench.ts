@@ -66,6 +66,8 @@ export async function createBench(): Promise<Bench> {
             opened += 1;
             return createReadStream(archive);
           },
+          roots: null,
+          extras: [],
           restorePath: null,
           overwrite: true,
           assertOwned: async () => undefined,
