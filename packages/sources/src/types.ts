@@ -1,6 +1,6 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
-import type { ArchiveRoot, IndexEntry, TarEntry } from '@tarfleet/archive';
+import type { ArchiveRoot, EncodedEntry, IndexEntry, TarEntry } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
@@ -46,7 +46,7 @@ export interface Capture {
    */
   tar: Readable;
   /** Once the tar stream has ended: everything that was there, sorted by path, whichever archive holds it. */
-  index(): AsyncGenerator<IndexEntry>;
+  index(): AsyncGenerator<EncodedEntry>;
   /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
   close(): Promise<void>;
 }

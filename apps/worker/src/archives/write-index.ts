@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import {
+  type EncodedEntry,
   INDEX_VERSION,
   type IndexArchive,
-  type IndexEntry,
   type IndexHeader,
   indexLines,
 } from '@tarfleet/archive';
@@ -21,7 +21,7 @@ export interface IndexToWrite {
   own: IndexArchive;
   members: readonly number[];
   parent: OpenParent | null;
-  entries: AsyncIterable<IndexEntry>;
+  entries: AsyncIterable<EncodedEntry>;
   dataKey: Buffer | null;
 }
 
@@ -40,12 +40,12 @@ export async function writeIndex(
   const header: IndexHeader = { format: 'tarfleet-index', version: INDEX_VERSION, ...ids, roots, archives };
   const counts = { entries: 0, files: 0, contentBytes: 0 };
   const used = new Set<number>();
-  async function* counted(): AsyncGenerator<IndexEntry> {
+  async function* counted(): AsyncGenerator<EncodedEntry> {
     for await (const entry of entries) {
       counts.entries += 1;
-      if (entry.type === 'file' || entry.type === 'hardlink') counts.files += 1;
-      if (entry.type === 'file') counts.contentBytes += entry.size;
-      if (entry.at.archive > 0) used.add(entry.at.archive);
+      if (entry.isFile) counts.files += 1;
+      counts.contentBytes += entry.contentBytes;
+      if (entry.archive > 0) used.add(entry.archive);
       yield entry;
     }
   }

@@ -1,4 +1,5 @@
 /** The index: one line of JSON for each entry of a backup, sorted by path. See `docs/archive-format.md`. */
+import { isUtf8 } from 'node:buffer';
 import { createParser, Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
@@ -105,24 +106,41 @@ const parseLine = createParser(Line);
 const parseMembers = createParser(Members);
 const parseEnd = createParser(End);
 
-export function encodeEntry(entry: IndexEntry): string {
-  const { at } = entry;
-  const line: Line = {
-    ...text('path', entry.path),
-    type: entry.type,
-    size: entry.size,
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    mtime: entry.mtime,
-    ...(entry.ctime === null ? {} : { ctime: entry.ctime }),
-    ...(entry.inode === null ? {} : { ino: entry.inode }),
-    ...(entry.linkTarget === null ? {} : text('link', entry.linkTarget)),
-    ...(entry.sha256 === null ? {} : { sha256: entry.sha256 }),
-    ...(entry.again ? { again: true } : {}),
-    at: [at.archive, at.offset, at.bytes],
+/** One entry's line, without its end, and what whoever writes an index needs to know of it. */
+export interface EncodedEntry {
+  path: Buffer;
+  line: string;
+  /** A file, or a further name of one. */
+  isFile: boolean;
+  /** Of a file's content, counted with the first of its names. */
+  contentBytes: number;
+  archive: number;
+}
+
+export function encodeEntry(entry: IndexEntry): EncodedEntry {
+  const { at, path, type, size, linkTarget } = entry;
+  // One object, filled in this order: a million of these are written.
+  const line = {} as Record<keyof Line, unknown>;
+  putText(line, 'path', path);
+  line.type = type;
+  line.size = size;
+  line.mode = entry.mode;
+  line.uid = entry.uid;
+  line.gid = entry.gid;
+  line.mtime = entry.mtime;
+  if (entry.ctime !== null) line.ctime = entry.ctime;
+  if (entry.inode !== null) line.ino = entry.inode;
+  if (linkTarget !== null) putText(line, 'link', linkTarget);
+  if (entry.sha256 !== null) line.sha256 = entry.sha256;
+  if (entry.again) line.again = true;
+  line.at = [at.archive, at.offset, at.bytes];
+  return {
+    path,
+    line: JSON.stringify(line),
+    isFile: type === 'file' || type === 'hardlink',
+    contentBytes: type === 'file' ? size : 0,
+    archive: at.archive,
   };
-  return `${JSON.stringify(line)}\n`;
 }
 
 /** BACKUP_CORRUPTED for what is no header, NOT_SUPPORTED for one of a later version. */
@@ -138,11 +156,6 @@ export function decodeHeader(line: string): IndexHeader {
     );
   }
   throw damagedIndex(parsed.faults.join('; '));
-}
-
-/** One entry that `encodeEntry` wrote. */
-export function decodeEntry(line: string): IndexEntry {
-  return toEntry(check(parseLine(parseJson(line))), Number.MAX_SAFE_INTEGER);
 }
 
 export function decodeLine(line: string, archives: number): IndexLine {
@@ -181,10 +194,9 @@ export function damagedIndex(what: string): AppError {
   return new AppError('BACKUP_CORRUPTED', `The backup's index is damaged (${what}). Use another backup.`);
 }
 
-function text<K extends 'path' | 'link'>(key: K, bytes: Buffer): Record<string, string> {
-  const plain = bytes.toString('utf8');
-  if (Buffer.from(plain, 'utf8').equals(bytes)) return { [key]: plain };
-  return { [`${key}_b64`]: bytes.toString('base64') };
+function putText(line: Record<keyof Line, unknown>, key: 'path' | 'link', bytes: Buffer): void {
+  if (isUtf8(bytes)) line[key] = bytes.toString('utf8');
+  else line[`${key}_b64`] = bytes.toString('base64');
 }
 
 function bytesOf(plain: string | undefined, base64: string | undefined): Buffer | null {

@@ -1,5 +1,5 @@
 import { comparePaths } from '../path-order.ts';
-import { encodeEntry, type IndexEntry, type IndexHeader } from './format.ts';
+import type { EncodedEntry, IndexHeader } from './format.ts';
 
 /** So many offsets stand on one line. */
 const OFFSETS_A_LINE = 10_000;
@@ -11,7 +11,7 @@ export interface IndexContent {
   /** For each archive of the header: where its members begin, before encryption. */
   members: readonly (readonly number[])[];
   /** Sorted as `comparePaths` has it, each path once. */
-  entries: AsyncIterable<IndexEntry>;
+  entries: AsyncIterable<EncodedEntry>;
 }
 
 /** An index as text, not yet compressed, in pieces of some 64 KiB. Throws TypeError for entries out of order. */
@@ -31,7 +31,7 @@ export async function* indexLines({ header, members, entries }: IndexContent): A
     }
     before = entry.path;
     count += 1;
-    piece += encodeEntry(entry);
+    piece += `${entry.line}\n`;
     if (piece.length >= PIECE) {
       yield piece;
       piece = '';

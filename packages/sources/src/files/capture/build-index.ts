@@ -1,4 +1,11 @@
-import { decodeEntry, type EntryEnd, type IndexEntry, mergeJoin, type TarEntry } from '@tarfleet/archive';
+import {
+  type EncodedEntry,
+  type EntryEnd,
+  encodeEntry,
+  type IndexEntry,
+  mergeJoin,
+  type TarEntry,
+} from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import { nulPairs } from '../nul-records.ts';
 import { show } from '../paths.ts';
@@ -19,18 +26,20 @@ type Note = Omit<TarEntry, 'path' | 'linkTarget'> & EntryEnd & { link: string | 
  * The index: what the earlier backup keeps, and of what was to be read whatever tar read. `clock` is the server's
  * time right before the scan, in seconds. COMMAND_FAILED when the archive has what nobody asked for.
  */
-export async function* buildIndex(decided: Spill, read: Spill, clock: number): AsyncGenerator<IndexEntry> {
+export async function* buildIndex(decided: Spill, read: Spill, clock: number): AsyncGenerator<EncodedEntry> {
   const both = mergeJoin(nulPairs(await decided.read()), nulPairs(await read.read()), {
     left: ([path]) => path,
     right: ([path]) => path,
   });
   for await (const { left, right } of both) {
     const path = (left ?? right)?.[0] ?? SLASH;
-    const decision = left && readDecision(left[1]);
-    if (decision && 'line' in decision && !right) yield decodeEntry(decision.line);
+    const decision = left && readDecision(left[0], left[1]);
+    if (decision && 'kept' in decision && !right) yield decision.kept;
     else if (decision && 'facts' in decision) {
       // What tar could not read it has named in a warning; the next incremental tries again.
-      if (right) yield toEntry(path, decision.facts, JSON.parse(right[1].toString()) as Note, clock);
+      if (right) {
+        yield encodeEntry(toEntry(path, decision.facts, JSON.parse(right[1].toString()) as Note, clock));
+      }
     } else {
       throw new AppError('COMMAND_FAILED', `tar wrote ${show(path)}, which it was not asked for.`);
     }

@@ -1,4 +1,4 @@
-import { encodeEntry, type IndexEntry, mergeJoin } from '@tarfleet/archive';
+import { type EncodedEntry, encodeEntry, type IndexEntry, mergeJoin } from '@tarfleet/archive';
 import { nulPairs } from '../nul-records.ts';
 import { memberName } from '../paths.ts';
 import { type Facts, isUnchanged, parseFacts } from './facts.ts';
@@ -8,10 +8,10 @@ import type { Spill } from './spill.ts';
 /** More contents than this whose names changed in part are not told apart: then all that have several are read. */
 const DIRTY_MAX = 500_000;
 
-/** A path of the scan is read (its facts follow), or is kept as the earlier backup has it (its line follows). */
+/** A path of the scan is read (its facts follow), or is kept as the earlier backup has it (its entry follows). */
 const READ = 'r';
 const KEPT = 'k';
-/** As kept, but one of several names of a content: inode and facts come before the line. */
+/** As kept, but one of several names of a content: inode and facts come before the entry. */
 const LINKED = 'l';
 
 /**
@@ -51,11 +51,17 @@ async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerator<[Buf
 }
 
 /** What one decided record says. */
-export function readDecision(note: Buffer): { facts: Facts } | { line: string } {
-  const text = note.subarray(1);
-  return note[0] === KEPT.charCodeAt(0)
-    ? { line: text.toString('utf8') }
-    : { facts: parseFacts(text.toString('latin1')) };
+export function readDecision(path: Buffer, note: Buffer): { facts: Facts } | { kept: EncodedEntry } {
+  if (note[0] !== KEPT.charCodeAt(0)) return { facts: parseFacts(note.toString('latin1', 1)) };
+  const text = note.toString('utf8', 1);
+  const brace = text.indexOf('{');
+  const [isFile, contentBytes, archive] = text.slice(0, brace).split(' ');
+  return {
+    kept: {
+      ...{ path, line: text.slice(brace), isFile: isFile === '1' },
+      ...{ contentBytes: Number(contentBytes), archive: Number(archive) },
+    },
+  };
 }
 
 /** The first look; gives the contents of which some name is new, changed or gone. */
@@ -79,10 +85,13 @@ async function join(
       await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
       continue;
     }
-    const line = encodeEntry(right).trimEnd();
+    const { line, isFile, contentBytes, archive } = encodeEntry(right);
+    const kept = `${isFile ? 1 : 0} ${contentBytes} ${archive} ${line}`;
     const note = linked
-      ? `${LINKED}${facts.inode}\n${left.facts.toString('latin1')}\n${line}`
-      : `${KEPT}${line}`;
+      ? `${LINKED}${facts.inode}
+${left.facts.toString('latin1')}
+${kept}`
+      : `${KEPT}${kept}`;
     await draft.add([left.path, Buffer.from(note)]);
   }
   return dirty;

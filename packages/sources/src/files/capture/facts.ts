@@ -17,29 +17,40 @@ export interface Facts {
   ctime: string;
 }
 
-const NUMBER = /^\d+$/;
-const TIME = /^-?\d+(\.\d+)?$/;
+const FACTS = /^[A-Za-z?] \d+ \d+ \d+ \d+ [0-7]+ \d+ \d+ -?\d+(\.\d+)? -?\d+(\.\d+)?$/;
 
 /** The words of one record of find, without the depth before them. COMMAND_FAILED for anything else. */
 export function parseFacts(text: string): Facts {
-  const words = text.split(' ');
-  const [type = '', links = '', device = '', inode = '', size = '', mode = '', uid = '', gid = ''] = words;
-  const [mtime = '', ctime = ''] = words.slice(8);
-  const numbers = [links, device, inode, size, mode, uid, gid];
-  if (
-    words.length !== 10 ||
-    !numbers.every((word) => NUMBER.test(word)) ||
-    !TIME.test(mtime) ||
-    !TIME.test(ctime)
-  ) {
+  if (!FACTS.test(text)) {
     throw new AppError(
       'COMMAND_FAILED',
       `find printed something else than was asked for: ${text.slice(0, 200)}`,
     );
   }
+  const words = text.split(' ') as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const [type, links, device, inode, size, mode, uid, gid, mtime, ctime] = words;
   return {
-    ...{ type, links: Number(links), device, inode, size: Number(size) },
-    ...{ mode: Number.parseInt(mode, 8), uid: Number(uid), gid: Number(gid), mtime, ctime },
+    type,
+    links: Number(links),
+    device,
+    inode,
+    size: Number(size),
+    mode: Number.parseInt(mode, 8),
+    uid: Number(uid),
+    gid: Number(gid),
+    mtime,
+    ctime,
   };
 }
 

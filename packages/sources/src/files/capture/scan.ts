@@ -8,7 +8,6 @@ import { nulRecords } from '../nul-records.ts';
 import { isAtOrBelow, parentOf, show } from '../paths.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { unquote } from '../unquote.ts';
-import { parseFacts } from './facts.ts';
 import { findArguments, lookArguments } from './find-expression.ts';
 import type { PathSorter } from './path-sorter.ts';
 import { nestedRoots } from './resolve-roots.ts';
@@ -125,7 +124,7 @@ async function takeRecords(
 function isKept(facts: string, path: Buffer, warn: ScanOptions['warn']): boolean {
   // The root of all: a name of its own it has not, and its attributes are not anybody's data.
   if (path.length === 1) return false;
-  const { type } = parseFacts(facts);
+  const type = facts[0] ?? '';
   if (type !== '' && 'fdlpcb'.includes(type)) return true;
   const socket = type === 's';
   warn({
