@@ -3,12 +3,13 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { archiveBench } from './archive/archive-bench.ts';
 import type { Bench, BenchContext, Figure } from './bench.ts';
 import { memoryBench } from './memory/memory-bench.ts';
 import { queueBench } from './queue/queue-bench.ts';
 import { table } from './table.ts';
 
-const BENCHES: Bench[] = [queueBench, memoryBench];
+const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench];
 
 const [wanted, ...parts] = process.argv.slice(2).filter((argument) => argument !== '--');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
