@@ -21,6 +21,7 @@ const CONCURRENCY: Record<Exclude<JobKind, 'artifact'>, number> = {
   'server-test': 4,
   'destination-test': 4,
   reseal: 4,
+  rewrap: 2,
 };
 
 export interface RunningWorker {

@@ -17,6 +17,7 @@ export const JOB_KINDS = [
   'server-test',
   'destination-test',
   'reseal',
+  'rewrap',
 ] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
@@ -193,6 +194,21 @@ export const ResealPlan = Type.Object(
 );
 export type ResealPlan = Static<typeof ResealPlan>;
 
+/** Wraps the keys of a backup's archives with another key of the keyring; archives and manifest stay as they are. */
+export const RewrapPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('rewrap'),
+    backupId: Uuid,
+    destination: DestinationTarget,
+    keyPrefix: KeyPrefix,
+    manifestSha256: Type.String(),
+    to: KeyName,
+  },
+  closed,
+);
+export type RewrapPlan = Static<typeof RewrapPlan>;
+
 export const Plan = Type.Union([
   BackupPlan,
   ArtifactPlan,
@@ -203,6 +219,7 @@ export const Plan = Type.Union([
   ServerTestPlan,
   DestinationTestPlan,
   ResealPlan,
+  RewrapPlan,
 ]);
 export type Plan = Static<typeof Plan>;
 export type PlanOf<K extends JobKind> = Extract<Plan, { kind: K }>;

@@ -1,7 +1,7 @@
 /** What each kind of job gives back when it ends. */
 import { type Static, Type } from 'typebox';
 import { Failure } from './errors.ts';
-import { Timestamp, Uuid } from './ids.ts';
+import { KeyName, Timestamp, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -155,6 +155,13 @@ export const ResealResult = Type.Object(
 );
 export type ResealResult = Static<typeof ResealResult>;
 
+/** `archives` is how many the backup has that are encrypted, `changed` of how many the key objects were not yet as asked. */
+export const RewrapResult = Type.Object(
+  { kind: Type.Literal('rewrap'), archives: Count, changed: Count, keyName: KeyName },
+  closed,
+);
+export type RewrapResult = Static<typeof RewrapResult>;
+
 export const JobResult = Type.Union([
   BackupResult,
   ArtifactResult,
@@ -165,6 +172,7 @@ export const JobResult = Type.Union([
   ServerTestResult,
   DestinationTestResult,
   ResealResult,
+  RewrapResult,
 ]);
 export type JobResult = Static<typeof JobResult>;
 export type ResultOf<K extends JobResult['kind']> = Extract<JobResult, { kind: K }>;

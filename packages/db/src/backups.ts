@@ -35,7 +35,7 @@ export interface BackupRecord {
   filesCount: number | null;
   directoriesCount: number | null;
   encrypted: boolean;
-  /** Names of the keyring's keys that its archives' own keys were wrapped with when it was made. */
+  /** Names of the keyring's keys that its archives' own keys are wrapped with; while they change, of old and new. */
   encryptionKeys: string[];
   compressed: boolean;
   compressionLevel: number | null;

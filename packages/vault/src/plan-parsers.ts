@@ -9,6 +9,7 @@ import {
   type Plan,
   ResealPlan,
   RestorePlan,
+  RewrapPlan,
   ServerTestPlan,
   SweepPlan,
   VerifyPlan,
@@ -25,6 +26,7 @@ const PARSERS: Record<JobKind, (value: unknown) => Parsed<Plan>> = {
   'server-test': createParser(ServerTestPlan),
   'destination-test': createParser(DestinationTestPlan),
   reseal: createParser(ResealPlan),
+  rewrap: createParser(RewrapPlan),
 };
 
 export function parsePlan(kind: JobKind, value: unknown): Parsed<Plan> {

@@ -30,7 +30,27 @@ export async function primaryKeyOf(db: Pick<Database, 'workers'>, pool: string):
   );
 }
 
-/** ENCRYPTION_KEY_NOT_FOUND when the pool's workers are known, and none of them can open what the backup was made with. */
+/** ENCRYPTION_KEY_NOT_FOUND unless every worker of the pool that lives has the key: any of them may be asked to use it. */
+export async function assertKeyShared(
+  db: Pick<Database, 'workers'>,
+  pool: string,
+  name: string,
+): Promise<void> {
+  const workers = await workersOf(db, pool);
+  const living = workers.filter(isAlive);
+  const asked = living.length > 0 ? living : workers;
+  if (asked.length > 0 && asked.every(({ keys }) => keys.includes(name))) return;
+  throw new AppError(
+    'ENCRYPTION_KEY_NOT_FOUND',
+    `Not every worker of the pool ${pool} has the key ${name}. Add it to their keyring (KEYRING_FILE) and restart them.`,
+    { details: { keys: [name] } },
+  );
+}
+
+/**
+ * ENCRYPTION_KEY_NOT_FOUND when the pool's workers have none of the keys that the backup may be wrapped with. With
+ * one of several, as after a change of keys that did not get to its end, the worker finds out which it needs.
+ */
 export async function assertKeysKnown(
   db: Pick<Database, 'workers'>,
   pool: string,
@@ -39,12 +59,12 @@ export async function assertKeysKnown(
   if (!backup.encrypted) return;
   const workers = await workersOf(db, pool);
   const known = new Set(workers.flatMap(({ keys }) => keys));
-  const missing = backup.encryptionKeys.filter((name) => !known.has(name));
-  if (missing.length === 0) return;
+  const names = backup.encryptionKeys;
+  if (names.length === 0 || names.some((name) => known.has(name))) return;
   throw new AppError(
     'ENCRYPTION_KEY_NOT_FOUND',
-    `The backup is encrypted with the key ${missing.join(', ')}, which no worker of the pool ${pool} has. Add it to their keyring (KEYRING_FILE).`,
-    { details: { keys: missing } },
+    `The backup is encrypted with the key ${names.join(' or ')}, which no worker of the pool ${pool} has. Add it to their keyring (KEYRING_FILE).`,
+    { details: { keys: names } },
   );
 }
 

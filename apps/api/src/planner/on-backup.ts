@@ -1,4 +1,10 @@
-import { type DeletePlan, PLAN_VERSION, type SweepPlan, type VerifyPlan } from '@tarfleet/contracts';
+import {
+  type DeletePlan,
+  PLAN_VERSION,
+  type RewrapPlan,
+  type SweepPlan,
+  type VerifyPlan,
+} from '@tarfleet/contracts';
 import type { Database, FullBackup, JobDraft, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
@@ -108,7 +114,8 @@ export async function relock(tx: Repositories, id: string, hidden = false): Prom
   return backup;
 }
 
-async function prepare({ db, keys }: Deps, { backup, userId, requestId }: OnBackupRequest) {
+/** What the plans of all jobs on a backup have in common, and how one becomes a run. */
+export async function prepare({ db, keys }: Deps, { backup, userId, requestId }: OnBackupRequest) {
   const pool = await poolOf(db, backup);
   const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
   if (!destination) {
@@ -125,7 +132,10 @@ async function prepare({ db, keys }: Deps, { backup, userId, requestId }: OnBack
     destination: await toDestinationTarget(keys, destination, pool),
     keyPrefix: backup.keyPrefix,
   } as const;
-  const toDraft = (plan: VerifyPlan | DeletePlan | SweepPlan, record: RunDraft['record']): RunDraft => {
+  const toDraft = (
+    plan: VerifyPlan | DeletePlan | SweepPlan | RewrapPlan,
+    record: RunDraft['record'],
+  ): RunDraft => {
     const root: JobDraft = {
       id: plan.jobId,
       kind: plan.kind,

@@ -52,6 +52,11 @@ export async function settle(
     case 'reseal':
       if (result?.kind === 'reseal') await settleReseal(tx, job, result);
       return;
+    case 'rewrap':
+      if (job.backupId !== null && result?.kind === 'rewrap' && end.state === 'completed') {
+        await tx.backups.change(job.backupId, { encryptionKeys: [result.keyName] });
+      }
+      return;
     case 'destination-test':
       return;
   }

@@ -6,6 +6,7 @@ import { createDeleteProcessor } from './delete.ts';
 import { createDestinationTestProcessor } from './destination-test.ts';
 import { createResealProcessor } from './reseal.ts';
 import { createRestoreProcessor } from './restore.ts';
+import { createRewrapProcessor } from './rewrap.ts';
 import { createServerTestProcessor } from './server-test.ts';
 import { createSweepProcessor } from './sweep.ts';
 import { createVerifyProcessor } from './verify.ts';
@@ -22,5 +23,6 @@ export function createProcessors(deps: WorkerDeps): Processors {
     'server-test': createServerTestProcessor(deps),
     'destination-test': createDestinationTestProcessor(deps),
     reseal: createResealProcessor(deps),
+    rewrap: createRewrapProcessor(deps),
   };
 }

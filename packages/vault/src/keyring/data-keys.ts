@@ -1,4 +1,5 @@
 /** Archives' own keys in the destination: objects beside the archive, so that a change of keys touches nothing else. */
+import type { ErrorCode } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Keyring } from './keyring.ts';
 import { type KeyIds, newDataKeyBytes, parseWrappedKey, type WrappedKey } from './wrapped-key.ts';
@@ -20,6 +21,14 @@ export interface ArchiveOfKey {
 const OBJECT = /^(.+\.tar\.gz\.enc)\.key\.([a-z0-9-]+)\.json$/;
 /** No key object comes near it. */
 const MAX_BYTES = 64 * 1024;
+/** Each look past the first means that the key objects were exchanged since the one before. */
+const MOST_LOOKS = 5;
+/** How an exchange under way may look like a fault. */
+const BY_EXCHANGE: ReadonlySet<ErrorCode> = new Set([
+  'BACKUP_CORRUPTED',
+  'ENCRYPTION_KEY_NOT_FOUND',
+  'OBJECT_NOT_FOUND',
+]);
 
 /** The archive whose key an object holds; null when it holds none. */
 export function archiveOfKeyObject(key: string): string | null {
@@ -49,7 +58,26 @@ export async function openDataKey(
   { archiveKey, ids }: ArchiveOfKey,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const names = await keyNamesOf(store, archiveKey, signal);
+  let before: string | null = null;
+  for (let look = 1; ; look += 1) {
+    const names = await keyNamesOf(store, archiveKey, signal);
+    try {
+      return await openAny(store, keyring, { archiveKey, ids, names }, signal);
+    } catch (error) {
+      // While the key objects are exchanged a list may name one that goes, and miss the one that has come for it.
+      const settled = names.join() === before || look === MOST_LOOKS;
+      if (settled || !(error instanceof AppError) || !BY_EXCHANGE.has(error.code)) throw error;
+      before = names.join();
+    }
+  }
+}
+
+async function openAny(
+  store: KeyStore,
+  keyring: Keyring,
+  { archiveKey, ids, names }: ArchiveOfKey & { names: string[] },
+  signal: AbortSignal,
+): Promise<Buffer> {
   if (names.length === 0) {
     throw new AppError('BACKUP_CORRUPTED', `The key of ${archiveKey} is gone from the destination.`);
   }
@@ -72,30 +100,45 @@ export async function openDataKey(
   );
 }
 
+export interface RewrapOptions extends ArchiveOfKey {
+  /** The new key's name. */
+  to: string;
+  /** Asked before each deletion; rejects when this is no longer the one that may do it. */
+  assertOwned(): Promise<void>;
+}
+
 /**
  * Wraps an archive's key with another key of the keyring: the new object is written and read back before the old
  * ones go. Killed at any moment, the archive can be opened, and doing it again finishes it. Gives whether anything
- * was changed.
+ * was changed. Two at once for one archive must have the same `to`: else each may take the other's key for an old one.
  */
 export async function rewrapDataKey(
   store: KeyStore,
   keyring: Keyring,
-  { archiveKey, ids, to }: ArchiveOfKey & { to: string },
+  { archiveKey, ids, to, assertOwned }: RewrapOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
   const dataKey = await openDataKey(store, keyring, { archiveKey, ids }, signal);
   const names = await keyNamesOf(store, archiveKey, signal);
   if (!names.includes(to)) {
     const wrapped = await keyring.wrap(to, dataKey, ids);
-    await store.create(objectName(archiveKey, to), serialize(wrapped), signal);
+    // An attempt before this one may have written it just now: what counts is what is read back.
+    await store.create(objectName(archiveKey, to), serialize(wrapped), signal).catch(unlessThere);
   }
   const again = await open(store, keyring, { archiveKey, name: to, ids }, signal);
   if (!again.equals(dataKey)) {
     throw new AppError('BACKUP_CORRUPTED', `The key objects of ${archiveKey} hold different keys.`);
   }
   const old = names.filter((name) => name !== to);
-  for (const name of old) await store.delete(objectName(archiveKey, name), signal);
+  for (const name of old) {
+    await assertOwned();
+    await store.delete(objectName(archiveKey, name), signal);
+  }
   return old.length > 0 || !names.includes(to);
+}
+
+function unlessThere(error: unknown): void {
+  if (!(error instanceof AppError) || error.code !== 'OBJECT_EXISTS') throw error;
 }
 
 async function open(
