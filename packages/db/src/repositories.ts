@@ -12,6 +12,7 @@ import { createProjectMembers, type ProjectMembers } from './project-members.ts'
 import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRestores, type Restores } from './restores.ts';
+import { createRewraps, type Rewraps } from './rewraps.ts';
 import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
@@ -33,6 +34,7 @@ export interface Repositories {
   projects: Projects;
   rateLimits: RateLimits;
   restores: Restores;
+  rewraps: Rewraps;
   servers: Servers;
   services: Services;
   sessions: Sessions;
@@ -56,6 +58,7 @@ export function createRepositories(db: Db): Repositories {
     projects: createProjects(db),
     rateLimits: createRateLimits(db),
     restores: createRestores(db),
+    rewraps: createRewraps(db),
     servers: createServers(db),
     services: createServices(db),
     sessions: createSessions(db),

@@ -4,6 +4,7 @@ import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
+import { rewrapRoutes } from './rewrap.ts';
 import { verifyBackupRoute } from './verify.ts';
 
 export function backupRoutes(app: Api, deps: RunDeps): void {
@@ -12,4 +13,5 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   verifyBackupRoute(app, deps);
   restoreBackupRoute(app, deps);
   deleteBackupRoute(app, deps);
+  rewrapRoutes(app, deps);
 }
