@@ -1,15 +1,13 @@
 export * from './generate-keys.ts';
 export * from './key-files.ts';
-export {
-  archiveOfKeyObject,
-  openDataKey,
-  rewrapDataKey,
-  storeDataKey,
-} from './keyring/data-keys.ts';
+export { openDataKey, storeDataKey } from './keyring/data-keys.ts';
+export { archiveOfKeyObject } from './keyring/key-objects.ts';
 export { createKeyring, type Keyring } from './keyring/keyring.ts';
 export { newKeyringFile, parseKeyringFile } from './keyring/keyring-file.ts';
 export { macMatches, macOf } from './keyring/mac.ts';
 export { passphraseKey } from './keyring/passphrase-key.ts';
+export { parseRecoveryKey } from './keyring/recovery-key.ts';
+export { rewrapDataKey } from './keyring/rewrap-data-key.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createPlanReader, type PlanExpectation, type PlanReader } from './plan-reader.ts';
 export { createPlanSigner, type PlanSigner } from './plan-signer.ts';

@@ -7,6 +7,7 @@ import type { KeyringKey } from './keyring-key.ts';
 import { kmsKey } from './kms-key.ts';
 import { passphraseKey } from './passphrase-key.ts';
 import { rawKey } from './raw-key.ts';
+import { readKeyFile } from './read-key-file.ts';
 import { formatRecoveryKey } from './recovery-key.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -23,8 +24,12 @@ const KeyringFile = Type.Object(
             name: KeyName,
             kind: Type.Literal('raw'),
             /** 32 bytes in base64. */
-            key: Type.String({ pattern: '^[A-Za-z0-9+/]{43}=$' }),
+            key: Type.String({ pattern: '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$' }),
           },
+          closed,
+        ),
+        Type.Object(
+          { name: KeyName, kind: Type.Literal('file'), path: Type.String({ pattern: '^/' }) },
           closed,
         ),
         Type.Object({ name: KeyName, kind: Type.Literal('passphrase'), passphrase: Type.String() }, closed),
@@ -47,7 +52,7 @@ type KeyringFile = Static<typeof KeyringFile>;
 
 const parse = createParser(KeyringFile);
 
-/** A keyring as JSON (`KEYRING_FILE`). Throws EnvError naming every fault, and no key. */
+/** A keyring as JSON (`KEYRING_FILE`). Reads the files that it names. Throws EnvError naming every fault, and no key. */
 export function parseKeyringFile(text: string): KeyringContent {
   let value: unknown;
   try {
@@ -56,13 +61,21 @@ export function parseKeyringFile(text: string): KeyringContent {
     // The parser's message quotes its input, which holds keys: it goes no further.
     throw new EnvError(`The keyring (KEYRING_FILE) is not JSON (${text.length} characters).`);
   }
+  const version = (value as { v?: unknown } | null)?.v;
+  if (typeof version === 'number' && version !== 1) {
+    throw new EnvError(`The keyring (KEYRING_FILE) is of version ${version}; this program reads version 1.`);
+  }
   const parsed = parse(value);
   if (!parsed.ok) {
     throw new EnvError(
       `The keyring (KEYRING_FILE) is not usable:\n${parsed.faults.map((one) => `  ${one}`).join('\n')}`,
     );
   }
-  return { keys: parsed.value.keys.map(toKey), primary: parsed.value.primary };
+  const { keys, primary } = parsed.value;
+  if (primary !== null && !keys.some(({ name }) => name === primary)) {
+    throw new EnvError(`The keyring (KEYRING_FILE) has no key of the name ${primary}, its primary one.`);
+  }
+  return { keys: keys.map(toKey), primary };
 }
 
 /** A keyring with one new key, and that key as somebody can write it down. */
@@ -79,6 +92,8 @@ function toKey(key: KeyringFile['keys'][number]): KeyringKey {
   switch (key.kind) {
     case 'raw':
       return rawKey(key.name, Buffer.from(key.key, 'base64'));
+    case 'file':
+      return rawKey(key.name, readKeyFile(key));
     case 'passphrase':
       return passphraseKey(key.passphrase, key.name);
     case 'aws-kms':

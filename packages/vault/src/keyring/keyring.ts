@@ -1,5 +1,6 @@
 import { AppError, EnvError } from '@tarfleet/kernel';
 import type { KeyringKey } from './keyring-key.ts';
+import { PASSPHRASE_KEY } from './passphrase-key.ts';
 import type { KeyIds, WrappedKey } from './wrapped-key.ts';
 
 /** The keys that a process may wrap and unwrap with. */
@@ -9,9 +10,9 @@ export interface Keyring {
   primary: string | null;
   has(name: string): boolean;
   /** ENCRYPTION_KEY_NOT_FOUND. */
-  wrap(name: string, dataKey: Buffer, ids: KeyIds): Promise<WrappedKey>;
+  wrap(name: string, dataKey: Buffer, ids: KeyIds, signal?: AbortSignal): Promise<WrappedKey>;
   /** ENCRYPTION_KEY_NOT_FOUND when its key is not here, is another one under the same name, or it was changed. */
-  unwrap(wrapped: WrappedKey, ids: KeyIds): Promise<Buffer>;
+  unwrap(wrapped: WrappedKey, ids: KeyIds, signal?: AbortSignal): Promise<Buffer>;
 }
 
 export interface KeyringContent {
@@ -22,9 +23,15 @@ export interface KeyringContent {
 /** Throws EnvError for a name that occurs twice, and for a primary key that is not there. */
 export function createKeyring({ keys, primary }: KeyringContent): Keyring {
   const byName = new Map(keys.map((key) => [key.name, key]));
-  if (byName.size < keys.length) throw new EnvError('The keyring names a key twice.');
+  const names = keys.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new EnvError(
+      `The keyring (KEYRING_FILE) has two keys of the name ${twice}. BACKUP_ENCRYPTION_PASSPHRASE adds one named ${PASSPHRASE_KEY}.`,
+    );
+  }
   if (primary !== null && !byName.has(primary)) {
-    throw new EnvError(`The keyring's primary key ${primary} is not in it.`);
+    throw new EnvError(`The keyring's primary key ${primary} is not in it (KEYRING_FILE).`);
   }
   const find = (name: string): KeyringKey => {
     const key = byName.get(name);
@@ -32,16 +39,20 @@ export function createKeyring({ keys, primary }: KeyringContent): Keyring {
     const known = [...byName.keys()].join(', ') || 'none';
     throw new AppError(
       'ENCRYPTION_KEY_NOT_FOUND',
-      `The key ${name} is not in this worker's keyring (KEYRING_FILE), which has: ${known}.`,
+      `The key ${name} is not in this worker's keyring (KEYRING_FILE), which has: ${known}. Add it there.`,
     );
   };
   return {
-    names: [...byName.keys()],
+    names,
     primary,
     has: (name) => byName.has(name),
-    wrap: async (name, dataKey, ids) => find(name).wrap(dataKey, ids),
-    async unwrap(wrapped, ids) {
-      const dataKey = await find(wrapped.keyName).unwrap(wrapped, ids);
+    async wrap(name, dataKey, ids, signal) {
+      signal?.throwIfAborted();
+      return find(name).wrap(dataKey, ids, signal);
+    },
+    async unwrap(wrapped, ids, signal) {
+      signal?.throwIfAborted();
+      const dataKey = await find(wrapped.keyName).unwrap(wrapped, ids, signal);
       if (dataKey) return dataKey;
       throw new AppError(
         'ENCRYPTION_KEY_NOT_FOUND',

@@ -15,13 +15,19 @@ export function formatRecoveryKey(name: string, key: Buffer): string {
   return `${PREFIX}:${name}:${(text.match(/.{1,4}/g) ?? []).join('-')}`;
 }
 
-/** Upper and lower case, spaces and dashes do not matter. Throws EnvError for anything mistyped, and quotes nothing of it. */
+/** Upper and lower case, spaces and kinds of dashes do not matter. Throws EnvError for anything mistyped, and quotes nothing of it. */
 export function parseRecoveryKey(text: string): { name: string; key: Buffer } {
-  const [prefix, name = '', groups = ''] = text.trim().split(':');
-  if (prefix?.toUpperCase() !== PREFIX || name === '') {
-    throw new EnvError(`A recovery key begins with ${PREFIX}: and a name.`);
+  // Word processors make other dashes of ours.
+  const [prefix, name = '', groups = '', ...more] = text
+    .replace(/\s/g, '')
+    .replace(/\p{Pd}/gu, '-')
+    .split(':');
+  if (prefix?.toUpperCase() !== PREFIX || name === '' || more.length > 0) {
+    throw new EnvError(
+      `A recovery key is ${PREFIX}, a name and groups of characters, with a colon between them.`,
+    );
   }
-  const bytes = decode(groups.toUpperCase().replace(/[\s-]/g, ''));
+  const bytes = decode(groups.toUpperCase().replaceAll('-', ''));
   const key = bytes?.subarray(0, KEY_BYTES);
   if (!bytes || !key || bytes.length !== KEY_BYTES + CHECK_BYTES) {
     throw new EnvError('The recovery key is not complete, or has characters that none has.');

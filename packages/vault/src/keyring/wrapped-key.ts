@@ -5,29 +5,37 @@ import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
 
 const closed = { additionalProperties: false } as const;
-const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$', maxLength: 16_384 });
+/** Whole groups, and no spelling but the encoder's: 12, 16 and 48 bytes, and what AWS KMS gives. */
+const Nonce = Type.String({ pattern: '^[A-Za-z0-9+/]{16}$' });
+const Salt = Type.String({ pattern: '^[A-Za-z0-9+/]{21}[AQgw]==$' });
+const Sealed = Type.String({ pattern: '^[A-Za-z0-9+/]{64}$' });
+const KmsBlob = Type.String({
+  pattern:
+    '^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)$',
+  maxLength: 16_384,
+});
 const base = { v: Type.Literal(1), format: Type.Literal('tarfleet-key'), keyName: KeyName };
 
-/** RFC 7914's parameters; bounded, for they come from a bucket. */
+/** RFC 7914's parameters; bounded, for they come from a bucket: 1 GiB of memory at most (128 * N * r bytes). */
 export const Scrypt = Type.Object(
   {
     name: Type.Literal('scrypt'),
-    N: Type.Integer({ minimum: 2 ** 14, maximum: 2 ** 20 }),
-    r: Type.Integer({ minimum: 8, maximum: 16 }),
+    N: Type.Enum([2 ** 14, 2 ** 15, 2 ** 16, 2 ** 17, 2 ** 18, 2 ** 19, 2 ** 20]),
+    r: Type.Literal(8),
     p: Type.Integer({ minimum: 1, maximum: 4 }),
-    salt: Base64,
+    salt: Salt,
   },
   closed,
 );
 export type Scrypt = Static<typeof Scrypt>;
 
 export const WrappedKey = Type.Union([
-  Type.Object({ ...base, kind: Type.Literal('raw'), nonce: Base64, ciphertext: Base64 }, closed),
+  Type.Object({ ...base, kind: Type.Literal('raw'), nonce: Nonce, ciphertext: Sealed }, closed),
   Type.Object(
-    { ...base, kind: Type.Literal('passphrase'), kdf: Scrypt, nonce: Base64, ciphertext: Base64 },
+    { ...base, kind: Type.Literal('passphrase'), kdf: Scrypt, nonce: Nonce, ciphertext: Sealed },
     closed,
   ),
-  Type.Object({ ...base, kind: Type.Literal('aws-kms'), ciphertext: Base64 }, closed),
+  Type.Object({ ...base, kind: Type.Literal('aws-kms'), ciphertext: KmsBlob }, closed),
 ]);
 export type WrappedKey = Static<typeof WrappedKey>;
 
