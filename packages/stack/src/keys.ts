@@ -6,9 +6,9 @@ import {
   generatePoolKeys,
   newKeyringFile,
   parseApiKeys,
-  parseKeyringFile,
   parsePoolKeys,
   publicHalf,
+  recoveryKeyOf,
 } from '@tarfleet/vault';
 
 export const DEFAULT_POOL = 'default';
@@ -27,7 +27,7 @@ export interface KeyFiles {
 export interface EnsuredKeys {
   files: KeyFiles;
   api: ApiKeys;
-  /** Of the keyring's key, to be written down; null when the keyring was there before: it is told once. */
+  /** Of the keyring's key for new backups, to be written down; null when it is none of raw bytes. */
   recoveryKey: string | null;
 }
 
@@ -49,14 +49,8 @@ export async function ensureKeys(dir: string): Promise<EnsuredKeys> {
   if (!(await exists(files.pools))) {
     await write(files.pools, { v: 1, pools: { [pool.pool]: { current: publicHalf(pool) } } });
   }
-  let recoveryKey: string | null = null;
-  if (!(await exists(files.keyring))) {
-    const made = newKeyringFile();
-    await write(files.keyring, made.file);
-    recoveryKey = made.recoveryKey;
-  }
-  parseKeyringFile(await readFile(files.keyring, 'utf8'));
-  return { files, api, recoveryKey };
+  if (!(await exists(files.keyring))) await write(files.keyring, newKeyringFile());
+  return { files, api, recoveryKey: recoveryKeyOf(await readFile(files.keyring, 'utf8')) };
 }
 
 /** Whole or not at all: half a key file would lock everybody out. */

@@ -6,14 +6,13 @@ import { StackEnv, s3FromEnv } from './env.ts';
 import { firstClosed } from './postgres-binaries.ts';
 import { startStack } from './stack.ts';
 
+const stopping = new AbortController();
 try {
   const env = parseEnv(StackEnv, process.env);
   const logger = createLogger({ level: 'warn', process: 'stack' });
   const dir = env.TARFLEET_DIR ?? (await defaultDir());
   const destination = s3FromEnv(env);
   process.stdout.write(`Starting Tarfleet; its data is in ${dir}\n`);
-  let stopping = false;
-  // A signal in the middle of the start waits for its end: half of a stack cannot be stopped cleanly.
   const starting = startStack({
     dir,
     logger,
@@ -28,15 +27,24 @@ try {
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,
     onLine: (_name, line) => process.stdout.write(`${line}\n`),
+    signal: stopping.signal,
   });
   onShutdown(
     async () => {
-      stopping = true;
-      await (await starting).stop();
+      stopping.abort();
+      const stack = await starting.catch((error: unknown) => {
+        // A start that was told to end has cleaned up behind itself.
+        if (error !== stopping.signal.reason) throw error;
+      });
+      await stack?.stop();
       process.stdout.write('Stopped.\n');
     },
-    { logger, timeoutMs: 90_000 },
+    { logger, timeoutMs: 120_000 },
   );
+  // A terminal that is closed must not leave Postgres behind.
+  process.on('SIGHUP', () => {
+    if (!stopping.signal.aborted) process.kill(process.pid, 'SIGTERM');
+  });
   const stack = await starting;
   const password = stack.newPassword ?? '(as set at the first start)';
   process.stdout.write(
@@ -48,14 +56,17 @@ try {
     );
   }
   void stack.failed.then((name) => {
-    if (stopping) return;
+    if (stopping.signal.aborted) return;
     process.stderr.write(`${name} ended by itself: stopping.\n`);
     process.exitCode = 1;
     void stack.stop().finally(() => process.exit(1));
   });
 } catch (error) {
-  process.stderr.write(`${error instanceof EnvError ? error.message : String((error as Error).message)}\n`);
-  process.exit(1);
+  // Told to stop: the shutdown ends the process when all is stopped.
+  if (!stopping.signal.aborted) {
+    process.stderr.write(`${error instanceof EnvError ? error.message : String((error as Error).message)}\n`);
+    process.exit(1);
+  }
 }
 
 /** Beside the code, or where Postgres' own user can reach when the code lies below a closed folder. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
@@ -14,6 +14,8 @@ export interface RunningPostgres {
   url(database: string): string;
   /** Makes a database, if it is not there. */
   ensureDatabase(name: string): Promise<void>;
+  /** Resolves when the server has ended, told to or not. */
+  ended: Promise<void>;
   /** Ends the server cleanly; its data stays. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -40,6 +42,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const user = await ensureServerUser();
   if (user) await assertReachable(options.dir);
   const binaries = await locateBinaries(options.dir, user);
+  await removeParts(options.dir);
   const dataDir = join(options.dir, 'data');
   const password = await loadPassword(join(options.dir, 'password'));
   if (!(await exists(join(dataDir, 'PG_VERSION')))) await initialise(binaries, dataDir, password, user);
@@ -54,31 +57,34 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     await end(server.child);
     throw error;
   }
+  const ended = once(server.child, 'exit').then(() => undefined);
   const url = (database: string): string =>
     `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
   return {
     port,
     url,
     ensureDatabase: (name) => ensureDatabase(url('postgres'), name),
+    ended,
     stop: () => end(server.child),
   };
 }
 
+/** Makes the data folder whole or not at all: half of one cannot be started, nor told from a whole one. */
 async function initialise(
   binaries: string,
   dataDir: string,
   password: string,
   user: ServerUser | null,
 ): Promise<void> {
-  await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { mode: 0o700 });
-  const passwordFile = `${dataDir}.password`;
+  const part = `${dataDir}.${process.pid}.part`;
+  await mkdir(part, { mode: 0o700 });
+  const passwordFile = `${dataDir}-password.${process.pid}.part`;
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   if (user) {
-    await chown(dataDir, user.uid, user.gid);
+    await chown(part, user.uid, user.gid);
     await chown(passwordFile, user.uid, user.gid);
   }
-  const args = [`--pgdata=${dataDir}`, '--username=postgres', `--pwfile=${passwordFile}`, '--locale=C'];
+  const args = [`--pgdata=${part}`, '--username=postgres', `--pwfile=${passwordFile}`, '--locale=C'];
   const initdb = launch(
     join(binaries, 'bin/initdb'),
     [...args, '--encoding=UTF8', '--auth=scram-sha-256'],
@@ -88,6 +94,18 @@ async function initialise(
     await initdb.waitFor(null);
   } finally {
     await rm(passwordFile, { force: true });
+  }
+  await rm(dataDir, { recursive: true, force: true });
+  await rename(part, dataDir);
+}
+
+/** What a start that was killed left half made. */
+async function removeParts(dir: string): Promise<void> {
+  const parts = (await readdir(dir)).filter((name) => name.endsWith('.part'));
+  for (const name of parts) {
+    const options = { recursive: true, force: true, maxRetries: 5 };
+    // A program of that start may still write there; what stays is removed the next time.
+    await rm(join(dir, name), options).catch(() => undefined);
   }
 }
 
@@ -169,7 +187,9 @@ async function ensureDatabase(adminUrl: string, name: string): Promise<void> {
 async function loadPassword(path: string): Promise<string> {
   if (await exists(path)) return (await readFile(path, 'utf8')).trim();
   const password = randomBytes(18).toString('base64url');
-  await writeFile(path, `${password}\n`, { mode: 0o600 });
+  const part = `${path}.${process.pid}.part`;
+  await writeFile(part, `${password}\n`, { mode: 0o600, flush: true });
+  await rename(part, path);
   return password;
 }
 

@@ -10,9 +10,6 @@ export interface SetUpOptions {
   databaseUrl: string;
   queueUrl: string;
   keysDir: string;
-  adminEmail: string;
-  /** Made up when left out. */
-  adminPassword?: string;
   /** The default destination, where there is none yet. */
   destination: FirstDestination | null;
   logger: Logger;
@@ -31,13 +28,11 @@ export type FirstDestination =
 
 export interface SetUp {
   files: KeyFiles;
-  /** Null when the admin was there before: a password is told once. */
-  newPassword: string | null;
-  /** As the password: told when the keyring was made. Without keyring and recovery key no encrypted backup can be read. */
+  /** Of the keyring's key for new backups; null when it is not one that can be written down. */
   recoveryKey: string | null;
 }
 
-/** Makes whatever a first start needs: keys, schemas, the admin, the default project and destination. Changes nothing that is there. */
+/** Makes whatever a first start needs but the admin: keys, schemas, the default project and destination. Changes nothing that is there. */
 export async function setUp(options: SetUpOptions): Promise<SetUp> {
   const { files, api, recoveryKey } = await ensureKeys(options.keysDir);
   await migrateDatabase(options.databaseUrl);
@@ -45,20 +40,36 @@ export async function setUp(options: SetUpOptions): Promise<SetUp> {
   const db = createDatabase({ url: options.databaseUrl, poolSize: 2, logger: options.logger });
   try {
     await db.projects.ensureDefault();
-    const newPassword = await ensureAdmin(db, options);
     if (options.destination) await ensureDestination(db, createSecretBox(api.box), options.destination);
-    return { files, newPassword, recoveryKey };
+    return { files, recoveryKey };
   } finally {
     await db.close();
   }
 }
 
-async function ensureAdmin(db: Database, options: SetUpOptions): Promise<string | null> {
-  const email = options.adminEmail.toLowerCase();
-  if (await db.users.findByEmail(email)) return null;
-  const password = options.adminPassword ?? randomBytes(12).toString('base64url');
-  await db.users.create({ email, passwordHash: await createPasswords().hash(password), role: 'admin' });
-  return password;
+export interface AdminOptions {
+  databaseUrl: string;
+  email: string;
+  /** Made up when left out. */
+  password?: string;
+  logger: Logger;
+}
+
+/**
+ * Makes the admin, where there is no such user; gives the password, or null when the user was there before. To be
+ * done last of a start: whatever fails after it would keep the password from ever being told.
+ */
+export async function ensureAdmin(options: AdminOptions): Promise<string | null> {
+  const db = createDatabase({ url: options.databaseUrl, poolSize: 1, logger: options.logger });
+  try {
+    const email = options.email.toLowerCase();
+    if (await db.users.findByEmail(email)) return null;
+    const password = options.password ?? randomBytes(12).toString('base64url');
+    await db.users.create({ email, passwordHash: await createPasswords().hash(password), role: 'admin' });
+    return password;
+  } finally {
+    await db.close();
+  }
 }
 
 async function ensureDestination(db: Database, box: SecretBox, wanted: FirstDestination): Promise<void> {

@@ -1,18 +1,17 @@
 // The one-shot set-up of a deployment: keys, schemas, admin, default project and destination. Changes nothing that is there.
 import { createLogger, EnvError, parseEnv } from '@tarfleet/kernel';
 import { SetUpEnv, s3FromEnv } from './env.ts';
-import { setUp } from './set-up.ts';
+import { ensureAdmin, setUp } from './set-up.ts';
 
 try {
   const env = parseEnv(SetUpEnv, process.env);
-  const { newPassword } = await setUp({
-    databaseUrl: env.DATABASE_URL,
-    queueUrl: env.QUEUE_URL,
-    keysDir: env.KEYS_DIR,
-    adminEmail: env.ADMIN_EMAIL,
-    ...(env.ADMIN_PASSWORD === undefined ? {} : { adminPassword: env.ADMIN_PASSWORD }),
-    destination: s3FromEnv(env),
-    logger: createLogger({ level: 'warn', process: 'setup' }),
+  const logger = createLogger({ level: 'warn', process: 'setup' });
+  const databaseUrl = env.DATABASE_URL;
+  const destination = s3FromEnv(env);
+  await setUp({ databaseUrl, queueUrl: env.QUEUE_URL, keysDir: env.KEYS_DIR, destination, logger });
+  const newPassword = await ensureAdmin({
+    ...{ databaseUrl, logger, email: env.ADMIN_EMAIL },
+    ...(env.ADMIN_PASSWORD === undefined ? {} : { password: env.ADMIN_PASSWORD }),
   });
   const made = newPassword !== null && env.ADMIN_PASSWORD === undefined;
   process.stdout.write(`Ready.${made ? ` Password of ${env.ADMIN_EMAIL}: ${newPassword}` : ''}\n`);

@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@tarfleet/kernel';
+import { assertPortFree } from './assert-port-free.ts';
+import { type FolderLock, lockFolder } from './folder-lock.ts';
 import { type RunningPostgres, startPostgres } from './postgres.ts';
 import { type Process, startProcess } from './processes.ts';
-import { type FirstDestination, setUp } from './set-up.ts';
+import { ensureAdmin, type FirstDestination, setUp } from './set-up.ts';
 
 export interface StackOptions {
   /** Holds everything: Postgres, keys, the local destination. As root, not below a folder closed to others. */
@@ -28,14 +30,19 @@ export interface StackOptions {
   workerEnv?: Record<string, string>;
   logLevel?: string;
   onLine?: (name: string, line: string) => void;
+  /** Ends a start that is under way: what runs already is stopped, and its reason thrown. Without effect afterwards. */
+  signal?: AbortSignal;
 }
+
+/** As long as a killed stack's API may take to end. */
+const OLD_API_MS = 45_000;
 
 export interface RunningStack {
   url: string;
   adminEmail: string;
   /** Told when the admin was made just now. */
   newPassword: string | null;
-  /** Told when the keyring was made just now. */
+  /** Told with the password. */
   recoveryKey: string | null;
   postgres: RunningPostgres | null;
   databaseUrl: string;
@@ -51,48 +58,63 @@ export interface RunningStack {
   stop(): Promise<void>;
 }
 
-/** Runs the whole system on this machine, API and workers as processes of their own. Starting again on the same folder goes on where it stopped. */
+/**
+ * Runs the whole system on this machine, API and workers as processes of their own. Starting again on the same folder
+ * goes on where it stopped, even when it was killed. Throws when another stack has the folder, or a program the port.
+ */
 export async function startStack(options: StackOptions): Promise<RunningStack> {
   const { dir, logger } = options;
   await mkdir(dir, { recursive: true, mode: 0o755 });
-  const owned: { stop(): Promise<void> }[] = [];
-  const stopAll = async (): Promise<void> => {
-    for (const one of owned.splice(0).reverse()) await one.stop();
+  const host = options.host ?? '127.0.0.1';
+  const running = {
+    postgres: null as RunningPostgres | null,
+    apis: [] as Process[],
+    workers: [] as Process[],
+  };
+  const lock = await lockFolder(dir);
+  let stopped: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopped ??= stopAll(running, lock);
+    return stopped;
   };
   try {
+    if (options.port !== 0) {
+      await assertPortFree(host, options.port, lock.takenOver ? OLD_API_MS : 0);
+    }
     const needed = !options.databaseUrl || !options.queueUrl;
     const postgres = needed ? await startEmbedded(options) : null;
-    if (postgres) owned.push(postgres);
+    running.postgres = postgres;
+    options.signal?.throwIfAborted();
     const databaseUrl = options.databaseUrl ?? embedded(postgres).url('tarfleet');
     const queueUrl = options.queueUrl ?? embedded(postgres).url('tarfleet_queue');
     const destinationDir = join(dir, 'backups');
     await mkdir(destinationDir, { recursive: true, mode: 0o700 });
-    const { files, newPassword, recoveryKey } = await setUp({
-      ...{ databaseUrl, queueUrl, logger, adminEmail: options.adminEmail },
-      keysDir: join(dir, 'keys'),
+    const { files, recoveryKey } = await setUp({
+      ...{ databaseUrl, queueUrl, logger, keysDir: join(dir, 'keys') },
       destination: options.destination ?? { type: 'local', path: destinationDir },
-      ...(options.adminPassword === undefined ? {} : { adminPassword: options.adminPassword }),
     });
+    options.signal?.throwIfAborted();
     const level = options.logLevel ?? 'info';
     let spawned = 0;
     let onFailed: (name: string) => void = () => {};
     const failed = new Promise<string>((resolve) => {
       onFailed = resolve;
     });
-    const start = async (app: string, env: Record<string, string>) => {
+    void postgres?.ended.then(() => onFailed('postgres'));
+    const start = async (app: string, owner: Process[], env: Record<string, string>) => {
       spawned += 1;
       const name = `${app.replace('apps/', '')}-${spawned}`;
       const started = await startProcess({
         ...{ name, app, env: { LOG_LEVEL: level, QUEUE_URL: queueUrl, ...env } },
         onLine: (line) => options.onLine?.(name, line),
       });
-      owned.push(started.process);
+      owner.push(started.process);
       started.process.child.once('exit', () => onFailed(name));
       return started;
     };
     const addApi = async (env: Record<string, string> = {}) => {
-      const { process, ready } = await start('apps/api', {
-        HOST: options.host ?? '127.0.0.1',
+      const { process, ready } = await start('apps/api', running.apis, {
+        HOST: host,
         PORT: '0',
         DATABASE_URL: databaseUrl,
         API_KEYS_FILE: files.apiKeys,
@@ -104,7 +126,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
       return { process, url: String(ready.url) };
     };
     const addWorker = async (env: Record<string, string> = {}) => {
-      const { process } = await start('apps/worker', {
+      const { process } = await start('apps/worker', running.workers, {
         POOL: 'default',
         POOL_KEYS_FILE: files.poolKeys,
         KEYRING_FILE: files.keyring,
@@ -115,16 +137,37 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
       return process;
     };
     const api = await addApi({ PORT: String(options.port) });
-    const workers = await Promise.all(Array.from({ length: options.workers }, () => addWorker()));
+    options.signal?.throwIfAborted();
+    // All of them, even when one fails: what is still starting could not be stopped.
+    const starting = Array.from({ length: options.workers }, () => addWorker());
+    await Promise.allSettled(starting);
+    const workers = await Promise.all(starting);
+    options.signal?.throwIfAborted();
+    const newPassword = await ensureAdmin({
+      ...{ databaseUrl, logger, email: options.adminEmail },
+      ...(options.adminPassword === undefined ? {} : { password: options.adminPassword }),
+    });
     return {
-      ...{ url: api.url, adminEmail: options.adminEmail, newPassword, recoveryKey },
-      ...{ postgres, databaseUrl, queueUrl },
-      ...{ api: api.process, workers, addWorker, addApi, failed, stop: stopAll },
+      ...{ url: api.url, adminEmail: options.adminEmail, newPassword, postgres, databaseUrl, queueUrl },
+      // Told with the password, so that a first start that failed in between does not swallow it.
+      recoveryKey: newPassword === null ? null : recoveryKey,
+      ...{ api: api.process, workers, addWorker, addApi, failed, stop },
     };
   } catch (error) {
-    await stopAll();
+    await stop();
     throw error;
   }
+}
+
+/** Each after those who use it; workers side by side, since each may take as long as its jobs are given. */
+async function stopAll(
+  running: { postgres: RunningPostgres | null; apis: Process[]; workers: Process[] },
+  lock: FolderLock,
+): Promise<void> {
+  await Promise.all(running.workers.map((worker) => worker.stop()));
+  await Promise.all(running.apis.map((api) => api.stop()));
+  await running.postgres?.stop();
+  await lock.release();
 }
 
 async function startEmbedded(options: StackOptions): Promise<RunningPostgres> {
@@ -132,9 +175,14 @@ async function startEmbedded(options: StackOptions): Promise<RunningPostgres> {
     dir: join(options.dir, 'postgres'),
     ...(options.unsafeFast ? { unsafeFast: true } : {}),
   });
-  await postgres.ensureDatabase('tarfleet');
-  await postgres.ensureDatabase('tarfleet_queue');
-  return postgres;
+  try {
+    await postgres.ensureDatabase('tarfleet');
+    await postgres.ensureDatabase('tarfleet_queue');
+    return postgres;
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
 }
 
 function embedded(postgres: RunningPostgres | null): RunningPostgres {

@@ -8,7 +8,7 @@ import { kmsKey } from './kms-key.ts';
 import { passphraseKey } from './passphrase-key.ts';
 import { rawKey } from './raw-key.ts';
 import { readKeyFile } from './read-key-file.ts';
-import { formatRecoveryKey } from './recovery-key.ts';
+import { formatRecoveryKey, parseRecoveryKey } from './recovery-key.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -32,6 +32,8 @@ const KeyringFile = Type.Object(
           { name: KeyName, kind: Type.Literal('file'), path: Type.String({ pattern: '^/' }) },
           closed,
         ),
+        /** A raw key as it was written down; its name is in it. */
+        Type.Object({ kind: Type.Literal('recovery'), recoveryKey: Type.String() }, closed),
         Type.Object({ name: KeyName, kind: Type.Literal('passphrase'), passphrase: Type.String() }, closed),
         Type.Object(
           {
@@ -71,27 +73,40 @@ export function parseKeyringFile(text: string): KeyringContent {
       `The keyring (KEYRING_FILE) is not usable:\n${parsed.faults.map((one) => `  ${one}`).join('\n')}`,
     );
   }
-  const { keys, primary } = parsed.value;
+  const { primary } = parsed.value;
+  const keys = parsed.value.keys.map(toKey);
   if (primary !== null && !keys.some(({ name }) => name === primary)) {
     throw new EnvError(`The keyring (KEYRING_FILE) has no key of the name ${primary}, its primary one.`);
   }
-  return { keys: keys.map(toKey), primary };
+  return { keys, primary };
 }
 
-/** A keyring with one new key, and that key as somebody can write it down. */
-export function newKeyringFile(now: Date = new Date()): { file: KeyringFile; recoveryKey: string } {
+/** The primary key of a keyring as somebody can write it down; null when it is not 32 bytes that stand there. */
+export function recoveryKeyOf(text: string): string | null {
+  parseKeyringFile(text);
+  const { primary, keys } = JSON.parse(text) as KeyringFile;
+  for (const key of keys) {
+    if (key.kind === 'raw' && key.name === primary) {
+      return formatRecoveryKey(key.name, Buffer.from(key.key, 'base64'));
+    }
+  }
+  return null;
+}
+
+/** A keyring with one new key. */
+export function newKeyringFile(now: Date = new Date()): KeyringFile {
   const name = `key-${now.toISOString().slice(0, 10)}-${randomBytes(3).toString('hex')}`;
-  const key = randomBytes(32);
-  return {
-    file: { v: 1, primary: name, keys: [{ name, kind: 'raw', key: key.toString('base64') }] },
-    recoveryKey: formatRecoveryKey(name, key),
-  };
+  return { v: 1, primary: name, keys: [{ name, kind: 'raw', key: randomBytes(32).toString('base64') }] };
 }
 
 function toKey(key: KeyringFile['keys'][number]): KeyringKey {
   switch (key.kind) {
     case 'raw':
       return rawKey(key.name, Buffer.from(key.key, 'base64'));
+    case 'recovery': {
+      const { name, key: bytes } = parseRecoveryKey(key.recoveryKey);
+      return rawKey(name, bytes);
+    }
     case 'file':
       return rawKey(key.name, readKeyFile(key));
     case 'passphrase':
