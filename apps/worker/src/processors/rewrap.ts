@@ -50,7 +50,12 @@ async function rewrapBackup(
       const ids = { backupId: plan.backupId, artifactId: artifact.artifactId };
       const assertOwned = (): Promise<void> => delivery.assertOwned();
       await assertOwned();
-      const one = { archiveKey, ids, to: plan.to, assertOwned };
+      const onKept = (name: string): void =>
+        report.warn({
+          code: 'KEY_OBJECT_KEPT',
+          message: `${archiveKey} is still wrapped with the key ${name} as well: this worker's keyring (KEYRING_FILE) does not open that one, so it was not removed.`,
+        });
+      const one = { archiveKey, ids, to: plan.to, assertOwned, onKept };
       if (await rewrapDataKey(storage, deps.keyring, one, signal)) changed += 1;
     }
   });

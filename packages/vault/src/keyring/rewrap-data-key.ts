@@ -17,6 +17,8 @@ export interface RewrapOptions extends ArchiveOfKey {
   to: string;
   /** Asked before each deletion; rejects when this is no longer the one that may do it. */
   assertOwned(): Promise<void>;
+  /** Told of each key whose object stays. */
+  onKept?(keyName: string): void;
 }
 
 /** A key object that we do not open; whatever is wrong with it, it stays. */
@@ -36,7 +38,7 @@ const NOT_OPENED: ReadonlySet<ErrorCode> = new Set([
 export async function rewrapDataKey(
   store: KeyStore,
   keyring: Keyring,
-  { archiveKey, ids, to, assertOwned }: RewrapOptions,
+  { archiveKey, ids, to, assertOwned, onKept }: RewrapOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
   const dataKey = await openDataKey(store, keyring, { archiveKey, ids }, signal);
@@ -58,9 +60,14 @@ export async function rewrapDataKey(
     throw new AppError('BACKUP_CORRUPTED', `The key objects of ${archiveKey} hold different keys.`);
   }
   for (const name of names) {
-    if (name === to || !keyring.has(name)) continue;
-    const old = await openKeyObject(store, keyring, { archiveKey, name, ids }, signal).catch(ifNotOpened);
-    if (!old?.equals(dataKey)) continue;
+    if (name === to) continue;
+    const old = keyring.has(name)
+      ? await openKeyObject(store, keyring, { archiveKey, name, ids }, signal).catch(ifNotOpened)
+      : null;
+    if (!old?.equals(dataKey)) {
+      onKept?.(name);
+      continue;
+    }
     await assertOwned();
     await store.delete(keyObjectName(archiveKey, name), signal);
     changed = true;
