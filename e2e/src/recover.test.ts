@@ -1,0 +1,201 @@
+// The disaster: nothing is left but the destination's files, a key and `tools/recover/recover.mjs`.
+import { type ExecFileException, execFile } from 'node:child_process';
+import { appendFile, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { compareTrees, makeNastyTree, snapshotTree } from '@tarfleet/testbed';
+import { createWorld, type World } from './world.ts';
+
+type Tree = Awaited<ReturnType<typeof snapshotTree>>;
+
+const SCRIPT = join(__dirname, '../../tools/recover/recover.mjs');
+const WAIT = { prefer: 'wait=60' };
+const PASSPHRASE = 'correct horse battery staple';
+const run = promisify(execFile);
+
+let world: World | undefined;
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+}, 60_000);
+
+/** The script in a process that knows nothing but what it is told. */
+async function recover(args: string[], env: Record<string, string> = {}) {
+  const options = { env: { PATH: process.env.PATH ?? '', ...env }, maxBuffer: 1 << 26 };
+  const ended = await run(process.execPath, [SCRIPT, ...args], options).catch(
+    (error: ExecFileException) => error,
+  );
+  const code = 'code' in ended ? Number(ended.code) : 0;
+  return { code, stdout: String(ended.stdout), stderr: String(ended.stderr) };
+}
+
+interface Taken {
+  id: string;
+  tree: Tree;
+}
+
+/**
+ * A full backup and two that build on it, with changes of every kind between them. Then everything is stopped, and
+ * all that is left is a copy of the destination's files.
+ */
+async function disaster({
+  encrypt = true,
+  workerEnv = {},
+}: {
+  encrypt?: boolean;
+  workerEnv?: Record<string, string>;
+} = {}) {
+  const here = await createWorld('postgres', { workerEnv });
+  world = here;
+  const tree = join(here.dir, 'data/site');
+  await makeNastyTree(tree);
+  await here.addService(await here.addServer('source'), 'site', [tree]);
+  const backUp = async (type: string): Promise<Taken> => {
+    // Beyond what counts as just changed.
+    await sleep(3_100);
+    const answer = await here.client.request('POST', '/api/backups/create', { type, encrypt }, WAIT);
+    expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ success: true })]);
+    return { id: answer.body.data.backup_id, tree: await snapshotTree(tree) };
+  };
+  const full = await backUp('full');
+  await appendFile(join(tree, 'hard-1'), 'more');
+  await rm(join(tree, 'with space'));
+  await mkdir(join(tree, 'with space'));
+  await writeFile(join(tree, 'with space/inner'), 'inner');
+  await rm(join(tree, 'link-dangling'));
+  const second = await backUp('incremental');
+  await rename(join(tree, 'with space'), join(tree, 'renamed'));
+  await rm(join(tree, 'sticky'), { recursive: true });
+  await symlink('renamed', join(tree, 'sticky'));
+  const third = await backUp('incremental');
+  const keyring = join(here.dir, 'keyring.json');
+  await cp(join(here.dir, 'stack/keys/keyring.json'), keyring);
+  const bucket = join(here.dir, 'downloaded');
+  const { recoveryKey } = here.stack;
+  await here.stack.stop();
+  await cp(join(here.dir, 'stack/backups'), bucket, { recursive: true });
+  for (const name of ['stack', 'data']) await rm(join(here.dir, name), { recursive: true });
+  const manifests = (await readdir(bucket, { recursive: true })).filter((name) =>
+    name.endsWith('manifest.json'),
+  );
+  const folderOf = ({ id }: Taken): string =>
+    join(bucket, manifests.find((name) => name.includes(id))?.replace('/manifest.json', '') ?? id);
+  const out = join(here.dir, 'out');
+  return {
+    dir: here.dir,
+    tree,
+    taken: [full, second, third] as const,
+    bucket,
+    folderOf,
+    keyring,
+    recoveryKey,
+    out,
+  };
+}
+
+/** What Node cannot make or set, and times beyond what it can: all but those must be the same. */
+function withinNodesReach(tree: Tree): Tree {
+  return tree
+    .filter(({ type }) => type !== 'fifo' && !type.endsWith('device'))
+    .map((entry) => ({ ...entry, xattrs: '', mtimeNs: '' }));
+}
+
+function expectSameTimes(before: Tree, after: Tree): void {
+  const times = new Map(after.map(({ path, mtimeNs }) => [path, BigInt(mtimeNs)]));
+  for (const { path, mtimeNs, type } of before) {
+    const other = times.get(path);
+    if (type === 'fifo' || type.endsWith('device') || other === undefined) continue;
+    const apart = BigInt(mtimeNs) - other;
+    expect([path, apart < 1_000n && apart > -1_000n]).toEqual([path, true]);
+  }
+}
+
+/** Everything of each backup, by the script alone, and to the last attribute with GNU tar behind it. */
+async function expectAll(
+  left: Awaited<ReturnType<typeof disaster>>,
+  keys: string[],
+  env: Record<string, string> = {},
+) {
+  const { taken, folderOf, tree, out } = left;
+  for (const backup of taken) {
+    const target = join(out, backup.id);
+    await mkdir(out, { recursive: true });
+    const extracted = await recover(['extract', folderOf(backup), target, ...keys], env);
+    // The tree has devices, FIFOs and extended attributes.
+    expect([extracted.code, extracted.stderr]).toEqual([
+      4,
+      expect.stringMatching(/devices and FIFOs were left out/),
+    ]);
+    const found = await snapshotTree(join(target, 'site', tree));
+    expect(compareTrees(withinNodesReach(backup.tree), withinNodesReach(found))).toEqual([]);
+    expectSameTimes(backup.tree, found);
+
+    const tar = join(out, `${backup.id}.tar`);
+    expect(await recover(['extract', folderOf(backup), '--tar', tar, ...keys], env)).toMatchObject({
+      code: 0,
+    });
+    const whole = join(out, `${backup.id}-tar`);
+    await mkdir(whole);
+    await run('tar', [
+      '-xpf',
+      tar,
+      '--xattrs',
+      '--xattrs-include=*',
+      '--acls',
+      '--numeric-owner',
+      '-C',
+      whole,
+    ]);
+    expect(compareTrees(backup.tree, await snapshotTree(join(whole, tree)))).toEqual([]);
+  }
+}
+
+describe('encrypted with the keyring', () => {
+  test('each backup comes back by the keyring file, and by the recovery key', async () => {
+    const left = await disaster();
+    const { taken, bucket, folderOf, keyring, recoveryKey, tree, out, dir } = left;
+    await expectAll(left, ['--keyring', keyring]);
+
+    const listed = await recover(['list', bucket]);
+    expect(listed).toMatchObject({ code: 0, stderr: '' });
+    for (const { id } of taken) expect(listed.stdout).toContain(`backup ${id}`);
+    expect(listed.stdout.match(/complete$/gm)).toHaveLength(3);
+    const files = await recover(['files', folderOf(taken[2]), '--recovery-key', recoveryKey ?? '']);
+    expect(files.stdout).toContain(`${tree}/renamed/inner\n`);
+    expect(files.stdout).not.toContain(`${tree}/with space/inner\n`);
+
+    // A name of a content with three, whose content lies under another name.
+    const one = join(out, 'one');
+    const path = join(tree, 'hard-2');
+    const arguments_ = ['extract', folderOf(taken[1]), one, '--service', 'site', '--path', path];
+    expect(await recover([...arguments_, '--recovery-key', recoveryKey ?? ''])).toMatchObject({ code: 0 });
+    expect(await readFile(join(one, path), 'utf8')).toBe('one content, three namesmore');
+    expect(await readdir(join(one, tree))).toEqual(['hard-2']);
+    const object = (await readdir(folderOf(taken[0]), { recursive: true })).find((name) =>
+      name.endsWith('.tar.gz.enc'),
+    );
+    const plain = join(dir, 'plain.tar.gz');
+    await recover(['decrypt', join(folderOf(taken[0]), object ?? ''), plain, '--keyring', keyring]);
+    expect((await run('tar', ['-tzf', plain])).stdout).toContain('renamed'.slice(0, 0));
+  }, 240_000);
+});
+
+test('encrypted with a passphrase alone; a wrong one opens nothing', async () => {
+  const left = await disaster({ workerEnv: { KEYRING_FILE: '', BACKUP_ENCRYPTION_PASSPHRASE: PASSPHRASE } });
+  const file = join(left.dir, 'passphrase');
+  await writeFile(file, `${PASSPHRASE}\n`);
+  await expectAll(left, ['--passphrase-file', file]);
+  const target = join(left.out, 'none');
+  const folder = left.folderOf(left.taken[1]);
+  const wrong = await recover(['extract', folder, target], {
+    BACKUP_ENCRYPTION_PASSPHRASE: 'not the passphrase',
+  });
+  expect(wrong).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/encrypted with the key passphrase/),
+  });
+  expect(await recover(['extract', folder, target])).toMatchObject({ code: 3 });
+  await expect(readdir(target)).rejects.toThrow('ENOENT');
+}, 240_000);
