@@ -103,15 +103,23 @@ function toKey(key: KeyringFile['keys'][number]): KeyringKey {
   switch (key.kind) {
     case 'raw':
       return rawKey(key.name, Buffer.from(key.key, 'base64'));
-    case 'recovery': {
-      const { name, key: bytes } = parseRecoveryKey(key.recoveryKey);
-      return rawKey(name, bytes);
-    }
+    case 'recovery':
+      return recoveredKey(key.recoveryKey);
     case 'file':
       return rawKey(key.name, readKeyFile(key));
     case 'passphrase':
       return passphraseKey(key.passphrase, key.name);
     case 'aws-kms':
       return kmsKey(key);
+  }
+}
+
+function recoveredKey(text: string): KeyringKey {
+  try {
+    const { name, key } = parseRecoveryKey(text);
+    return rawKey(name, key);
+  } catch (error) {
+    if (error instanceof EnvError) throw new EnvError(`In the keyring (KEYRING_FILE): ${error.message}`);
+    throw error;
   }
 }

@@ -9,6 +9,8 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const PREFIX = 'TARFLEET-1';
 const KEY_BYTES = 32;
 const CHECK_BYTES = 3;
+/** No bit of them is left over. */
+const DIGITS = ((KEY_BYTES + CHECK_BYTES) * 8) / 5;
 
 export function formatRecoveryKey(name: string, key: Buffer): string {
   const text = encode(Buffer.concat([key, checkOf(name, key)]));
@@ -27,9 +29,10 @@ export function parseRecoveryKey(text: string): { name: string; key: Buffer } {
       `A recovery key is ${PREFIX}, a name and groups of characters, with a colon between them.`,
     );
   }
-  const bytes = decode(groups.toUpperCase().replaceAll('-', ''));
+  const digits = groups.toUpperCase().replaceAll('-', '');
+  const bytes = digits.length === DIGITS ? decode(digits) : null;
   const key = bytes?.subarray(0, KEY_BYTES);
-  if (!bytes || !key || bytes.length !== KEY_BYTES + CHECK_BYTES) {
+  if (!bytes || !key) {
     throw new EnvError('The recovery key is not complete, or has characters that none has.');
   }
   const lower = name.toLowerCase();
