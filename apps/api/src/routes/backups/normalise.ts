@@ -4,7 +4,8 @@ import { AppError } from '@tarfleet/kernel';
 import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
-import type { CreateBody, ListQuery, RestoreBody } from './schemas.ts';
+import type { RestoreBody } from './restore-schemas.ts';
+import type { CreateBody, ListQuery } from './schemas.ts';
 
 const TYPES = ['full', 'incremental', 'differential', 'transaction'] as const;
 type Type = (typeof TYPES)[number];

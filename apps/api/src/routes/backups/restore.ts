@@ -7,7 +7,8 @@ import { preferredWait } from '../../plugins/prefer.ts';
 import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { normaliseRestore } from './normalise.ts';
-import { IdParams, RestoreAnswer, RestoreBody } from './schemas.ts';
+import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
+import { IdParams } from './schemas.ts';
 
 /** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
 export function restoreBackupRoute(app: Api, deps: RunDeps): void {
