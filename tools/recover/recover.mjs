@@ -27,7 +27,7 @@ Keys, where the backup is encrypted:
   --data-key ARTIFACT=BASE64   an artifact's own key, as AWS KMS decrypts it; may be repeated
 
 An incremental or differential backup also needs the folders of the backups that it names, where they lay beside it.
-<target> is made for its owner alone (0700). Owners are set when run as root. Times are exact to a microsecond;
+<target> is made for its owner alone (0700). Owners are set when run as root. Times are exact to some microseconds;
 extended attributes, ACLs, devices and FIFOs are left out, and counted at the end. GNU tar sets all of them:
   node recover.mjs extract <backup> --service NAME --tar - | tar -xpf - --xattrs --acls --numeric-owner -C <folder>
 
@@ -80,7 +80,10 @@ function readKeys(options) {
     }
     if (keyring?.v !== 1 || !Array.isArray(keyring.keys))
       throw new Failure(`${options.keyring} is no keyring of version 1.`, 3);
-    for (const one of keyring.keys) keys.push({ ...one, key: one.key && Buffer.from(one.key, 'base64') });
+    for (const { kind, path, key, ...one } of keyring.keys) {
+      const bytes = kind === 'file' ? rawKeyOf(readFileSync(path)) : key && Buffer.from(key, 'base64');
+      keys.push({ ...one, kind: kind === 'file' ? 'raw' : kind, key: bytes });
+    }
   }
   const file = options['passphrase-file'];
   const passphrase = file === undefined ? process.env.BACKUP_ENCRYPTION_PASSPHRASE : secretOf(file);
@@ -97,9 +100,17 @@ function readKeys(options) {
   return { keys, opened: new Map(), derived: new Map() };
 }
 
+/** A key in a file of its own: 32 bytes as they are, in base64 or in hex. */
+function rawKeyOf(content) {
+  if (content.length === 32) return content;
+  const text = content.toString('latin1').trim();
+  return Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64');
+}
+
 function parseRecoveryKey(text) {
-  const [, name = '', groups = ''] = /^TARFLEET-1:([^:]+):(.+)$/is.exec(text.trim()) ?? [];
-  const digits = groups.toUpperCase().replace(/[\s-]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
+  const plain = text.replace(/\s/g, '').replace(/\p{Pd}/gu, '-');
+  const [, name = '', groups = ''] = /^TARFLEET-1:([^:]+):([^:]+)$/i.exec(plain) ?? [];
+  const digits = groups.toUpperCase().replace(/-/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
   const values = [...digits].map((digit) => '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(digit));
   const bits = values.map((value) => value.toString(2).padStart(5, '0')).join('');
   const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
@@ -115,9 +126,8 @@ async function openDataKey(archive, { backupId, artifactId }, ring) {
   const known = ring.opened.get(artifactId) ?? ring.keys.find((one) => one.artifactId === artifactId)?.key;
   if (known) return known;
   const prefix = `${basename(archive)}.key.`;
-  const names = (await fs.readdir(dirname(archive))).filter(
-    (name) => name.startsWith(prefix) && name.endsWith('.json'),
-  );
+  const beside = await fs.readdir(dirname(archive)).catch(() => []);
+  const names = beside.filter((name) => name.startsWith(prefix) && name.endsWith('.json'));
   if (names.length === 0)
     throw new Failure(
       `No key object (${prefix}*.json) lies beside ${archive}: without it nobody can read the archive.`,
@@ -180,7 +190,7 @@ async function openObject(path, secret) {
     const bytes = Buffer.allocUnsafe(length);
     for (let filled = 0; filled < length; ) {
       const { bytesRead } = await file.read(bytes, filled, length - filled, from + filled);
-      if (bytesRead === 0) throw new Damage(`${path} ends too early.`);
+      if (bytesRead === 0) throw new Damage(`${path} is damaged: it ends too early.`);
       filled += bytesRead;
     }
     return bytes;
@@ -189,7 +199,7 @@ async function openObject(path, secret) {
   const segments = Math.max(1, Math.ceil(stored / MIB));
   const size = stored - 40 - 16 * segments;
   const header = size < 0 ? NOTHING : await raw(0, 40);
-  if (header[0] !== 40) throw new Damage(`${path} is no encrypted object.`);
+  if (header[0] !== 40) throw new Damage(`${path} is damaged: its header is none.`);
   const key = Buffer.from(hkdfSync('sha256', secret.key, header.subarray(1, 33), secret.aad, 32));
   let held = { number: -1, plain: NOTHING };
   const segment = async (number) => {
@@ -201,7 +211,7 @@ async function openObject(path, secret) {
     nonce.writeUInt32BE(number, 7);
     nonce[11] = number === segments - 1 ? 1 : 0;
     const body = sealed.length - 16;
-    if (body < 0) throw new Damage(`${path} ends too early.`);
+    if (body < 0) throw new Damage(`${path} is damaged: it ends too early.`);
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: 16 });
     const plain = decipher.setAuthTag(sealed.subarray(body)).update(sealed.subarray(0, body));
     try {
@@ -215,7 +225,7 @@ async function openObject(path, secret) {
     return plain;
   };
   const read = async (offset, length) => {
-    if (offset + length > size) throw new Damage(`${path} ends too early.`);
+    if (offset + length > size) throw new Damage(`${path} is damaged: it ends too early.`);
     const parts = [];
     for (let at = offset; at < offset + length; at += parts.at(-1).length) {
       const number = Math.floor((at + 40) / (MIB - 16));
@@ -300,6 +310,7 @@ async function checkMac({ folder, manifest }, ring) {
   if (!artifact) return say('Note: nothing proves that the manifest is as it was written; it has no MAC.');
   const ids = { backupId: manifest.backupId, artifactId: artifact.artifactId };
   const key = await openDataKey(join(folder, artifact.object.name), ids, ring);
+  // Compact, in the manifest's own order.
   const input = JSON.stringify({ ...manifest, encryption: { ...manifest.encryption, mac: null } });
   const macKey = Buffer.from(hkdfSync('sha256', key, NOTHING, 'tarfleet-manifest-mac', 32));
   const right = createHmac('sha256', macKey).update(input).digest();
