@@ -14,11 +14,7 @@ const WAIT_MS = 5_000;
  * so long as every living worker has it, for any of them may take the job. ENCRYPTION_KEY_NOT_FOUND when there is none.
  */
 export async function primaryKeyOf(db: Pick<Database, 'workers'>, pool: string): Promise<string> {
-  const workers = await workersOf(db, pool);
-  const living = workers.filter(isAlive);
-  const asked = [...(living.length > 0 ? living : workers)].sort(
-    (a, b) => b.startedAt.getTime() - a.startedAt.getTime(),
-  );
+  const asked = (await askedOf(db, pool)).sort((a, b) => b.startedAt.getTime() - a.startedAt.getTime());
   const primaries = asked.flatMap(({ primaryKey }) => (primaryKey === null ? [] : [primaryKey]));
   const name = primaries.find((key) => asked.every(({ keys }) => keys.includes(key)));
   if (name !== undefined) return name;
@@ -36,9 +32,7 @@ export async function assertKeyShared(
   pool: string,
   name: string,
 ): Promise<void> {
-  const workers = await workersOf(db, pool);
-  const living = workers.filter(isAlive);
-  const asked = living.length > 0 ? living : workers;
+  const asked = await askedOf(db, pool);
   if (asked.length > 0 && asked.every(({ keys }) => keys.includes(name))) return;
   throw new AppError(
     'ENCRYPTION_KEY_NOT_FOUND',
@@ -57,8 +51,7 @@ export async function assertKeysKnown(
   backup: Pick<FullBackup, 'encrypted' | 'encryptionKeys'>,
 ): Promise<void> {
   if (!backup.encrypted) return;
-  const workers = await workersOf(db, pool);
-  const known = new Set(workers.flatMap(({ keys }) => keys));
+  const known = new Set((await askedOf(db, pool)).flatMap(({ keys }) => keys));
   const names = backup.encryptionKeys;
   if (names.length === 0 || names.some((name) => known.has(name))) return;
   throw new AppError(
@@ -66,6 +59,13 @@ export async function assertKeysKnown(
     `The backup is encrypted with the key ${names.join(' or ')}, which no worker of the pool ${pool} has. Add it to their keyring (KEYRING_FILE).`,
     { details: { keys: names } },
   );
+}
+
+/** The pool's living workers; while none lives, those of the last day. */
+async function askedOf(db: Pick<Database, 'workers'>, pool: string): Promise<WorkerRecord[]> {
+  const workers = await workersOf(db, pool);
+  const living = workers.filter(isAlive);
+  return living.length > 0 ? living : workers;
 }
 
 async function workersOf(db: Pick<Database, 'workers'>, pool: string): Promise<WorkerRecord[]> {
