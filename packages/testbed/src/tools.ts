@@ -13,6 +13,8 @@ const PACKAGES = {
   sudo: 'sudo',
   setfacl: 'acl',
   setfattr: 'attr',
+  busybox: 'busybox',
+  bsdtar: 'libarchive-tools',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

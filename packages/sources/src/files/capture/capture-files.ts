@@ -1,14 +1,13 @@
+import type { EntryEnd, TarEntry } from '@tarfleet/archive';
 import type { Capture, CaptureOptions, SourceWarning } from '../../types.ts';
 import { linkSignal } from '../link-signal.ts';
 import { createWarningLimiter } from '../warnings.ts';
 import { buildIndex, noteOf } from './build-index.ts';
 import { compare } from './compare.ts';
 import { createLists } from './lists.ts';
-import { readTar } from './read-tar.ts';
-import { resolveRoots } from './resolve-roots.ts';
-import { scan } from './scan.ts';
-import { assertTools, type TarHelp, tarArguments } from './tar-options.ts';
+import type { TarHelp } from './tar-options.ts';
 import { createTotals } from './totals.ts';
+import { chooseWay } from './ways.ts';
 
 export interface CaptureDeps {
   /** Of the worker, for the list of names. */
@@ -18,8 +17,8 @@ export interface CaptureDeps {
 }
 
 /**
- * A service's files as a tar stream: one `find` lists them, one GNU `tar` reads them, and its bytes pass through
- * unchanged. The lists wait on the worker's disk in between. See `docs/services.md`.
+ * A service's files as a tar stream: listed and then read by the best means that the server has
+ * (GNU find and tar, whose bytes pass through unchanged, before all). The lists wait on the worker's disk in between. See `docs/services.md`.
  */
 export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): Promise<Capture> {
   const { session, service } = options;
@@ -27,19 +26,24 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
   const { signal } = link;
   const limiter = createWarningLimiter(options.warn);
   const warn = oncePerPath(limiter.warn);
-  await assertTools(session, signal);
+  const way = await chooseWay(
+    { tmpDir: deps.tmpDir, tarHelp: deps.tarHelp ?? new WeakMap() },
+    session,
+    signal,
+  );
   const lists = createLists(deps.tmpDir);
   try {
-    const roots = await resolveRoots(session, service, signal, warn);
-    const clock = await scan({ session, service, roots, signal, warn }, lists.sorter);
+    const roots = await way.resolveRoots(session, service, signal, warn);
+    const what = { session, service, roots, signal, warn };
+    const clock = await way.scan(what, lists.sorter);
     const counts = createTotals();
     await compare(lists.sorter.sorted(), options.parent, lists, counts.add);
-    const command = await tarArguments(deps.tarHelp ?? new WeakMap(), session, roots, signal);
-    const process = await session.exec(command, { signal });
-    const tar = readTar({
-      ...{ process, spill: lists.names, signal, warn, onEntry: options.onEntry, onWarned: limiter.close },
-      onEnd: (ended) => lists.read.add(ended.flatMap(([entry, end]) => noteOf(entry, end))),
-    });
+    const reading = {
+      ...{ roots, lists, signal, warn, onEntry: options.onEntry, onWarned: limiter.close },
+      onEnd: (ended: readonly [TarEntry, EntryEnd][]) =>
+        lists.read.add(ended.flatMap(([entry, end]) => noteOf(entry, end))),
+    };
+    const tar = await way.read(reading, what);
     tar.once('close', () => {
       // Whoever stopped reading early: nothing of it goes on running on the server.
       if (!tar.readableEnded) link.abort(tar.errored ?? new Error('The capture was given up.'));

@@ -1,10 +1,11 @@
-import { pipeline, type Readable, Transform } from 'node:stream';
-import { pipeline as finishedPipeline } from 'node:stream/promises';
-import { createTarWalker, type EntryEnd, type TarEntry } from '@tarfleet/archive';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { EntryEnd, TarEntry } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { createTail, readLines } from '../read-lines.ts';
+import { passTar } from './pass-tar.ts';
 import type { Spill } from './spill.ts';
 import { readTarMessage } from './tar-messages.ts';
 
@@ -27,12 +28,11 @@ export interface ReadTarOptions {
  */
 export function readTar(options: ReadTarOptions): Readable {
   const { process, spill, signal } = options;
-  let entries = 0;
   const fed = feed(process, spill);
   const told = judge(options);
   // Both are awaited at the stream's end; until then a fault of theirs is nobody's.
   for (const early of [fed, told]) early.catch(() => undefined);
-  const settle = async (): Promise<void> => {
+  const settle = async (entries: number): Promise<void> => {
     // tar's own words first: when it fails, its input breaks too, and the stream it leaves ends too early.
     const messages = await told;
     await fed;
@@ -45,52 +45,16 @@ export function readTar(options: ReadTarOptions): Readable {
       );
     }
   };
-  const gate = new Transform({
-    transform: (chunk: Buffer, _encoding, done) => done(null, chunk),
-    flush: (done) => {
-      told.then(() => done(), done);
-    },
+  return passTar({
+    ...{ source: process.stdout, told, signal, onEntry: options.onEntry, onEnd: options.onEnd },
+    settle,
   });
-  let ended: [TarEntry, EntryEnd][] = [];
-  const note = async (): Promise<void> => {
-    if (ended.length === 0) return;
-    const batch = ended;
-    ended = [];
-    await options.onEnd(batch);
-  };
-  const walker = createTarWalker({
-    onEntry(entry) {
-      entries += 1;
-      options.onEntry(entry);
-    },
-    onEnd: (entry, end) => void ended.push([entry, end]),
-  });
-  const last = new Transform({
-    readableHighWaterMark: 256 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      if (ended.length === 0) done(null, chunk);
-      else note().then(() => done(null, chunk), done);
-    },
-    flush: (done) => {
-      note()
-        .then(settle)
-        .then(() => done(), done);
-    },
-  });
-  // An error of any of them destroys the last one with it, which is how the reader learns of it.
-  pipeline(process.stdout, gate, walker, last, () => undefined);
-  // A fault before anybody reads waits in the stream for whoever comes.
-  last.on('error', () => undefined);
-  const abort = (): void => void last.destroy(asError(signal.reason));
-  signal.addEventListener('abort', abort, { once: true });
-  last.once('close', () => signal.removeEventListener('abort', abort));
-  if (signal.aborted) abort();
-  return last;
 }
 
-async function feed(process: RemoteProcess, spill: Spill): Promise<void> {
+/** Gives a program its list. CONNECTION_LOST when it did not get it whole. */
+export async function feed(process: RemoteProcess, spill: Spill): Promise<void> {
   try {
-    await finishedPipeline(await spill.read(), process.stdin);
+    await pipeline(await spill.read(), process.stdin);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     throw new AppError('CONNECTION_LOST', 'The list of files did not reach the server whole.', {
@@ -127,8 +91,4 @@ async function judge({ process, warn }: ReadTarOptions): Promise<number> {
     `tar failed on the server (${exit.signal ?? `exit code ${exit.code}`}): ${tail.text()}`,
     { retryable: exit.signal !== null },
   );
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

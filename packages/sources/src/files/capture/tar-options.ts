@@ -1,5 +1,4 @@
 import { type ArchiveRoot, encodeRootList } from '@tarfleet/archive';
-import { AppError } from '@tarfleet/kernel';
 import type { Capabilities, Session } from '@tarfleet/transport';
 
 /** What `tar --help` said, for as long as the transport holds what it found on that server to be true. */
@@ -40,15 +39,4 @@ export async function tarArguments(
     ...[...ifKnown('--xattrs'), ...ifKnown('--acls')],
     ...['--directory=/', '--no-recursion', '--null', ...ifKnown('--verbatim-files-from'), '--files-from=-'],
   ];
-}
-
-/** The tools that files need on the server. TOOL_MISSING says which to install. */
-export async function assertTools(session: Session, signal: AbortSignal): Promise<void> {
-  const { find, tar } = await session.capabilities(signal);
-  const missing = [
-    ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
-    ...(tar === 'gnu' ? [] : ['GNU tar (package tar)']),
-  ];
-  if (missing.length === 0) return;
-  throw new AppError('TOOL_MISSING', `The server lacks ${missing.join(' and ')}. Install it there.`);
 }

@@ -1,0 +1,75 @@
+import type { Readable } from 'node:stream';
+import type { ArchiveRoot } from '@tarfleet/archive';
+import { AppError } from '@tarfleet/kernel';
+import type { Session } from '@tarfleet/transport';
+import { lookAgain } from '../foreign/look-again.ts';
+import { bsdtarArguments, readBsdtar } from '../foreign/read-bsdtar.ts';
+import type { Lists } from './lists.ts';
+import { createPathSorter, type PathSorter } from './path-sorter.ts';
+import { type ReadTarOptions, readTar } from './read-tar.ts';
+import { resolveRoots } from './resolve-roots.ts';
+import { type ScanOptions, scan } from './scan.ts';
+import { type TarHelp, tarArguments } from './tar-options.ts';
+
+export interface ReadOptions extends Omit<ReadTarOptions, 'process' | 'spill'> {
+  roots: ArchiveRoot[];
+  lists: Lists;
+}
+
+/** How the files of one server are listed and read, with what it has. */
+export interface Way {
+  resolveRoots: typeof resolveRoots;
+  /** Gives the server's time right before, in seconds. */
+  scan(options: ScanOptions, sorter: PathSorter): Promise<number>;
+  /** The tar stream of the names in `lists.names`. */
+  read(options: ReadOptions, scanOptions: ScanOptions): Promise<Readable>;
+}
+
+export interface WayDeps {
+  tmpDir: string;
+  tarHelp: TarHelp;
+}
+
+/** The best way that the server allows. TOOL_MISSING says which tools to install. */
+export async function chooseWay(deps: WayDeps, session: Session, signal: AbortSignal): Promise<Way> {
+  const { find, tar, tools } = await session.capabilities(signal);
+  const bsdtar = tar === 'bsd' ? 'tar' : tools.bsdtar ? 'bsdtar' : null;
+  const missing = [
+    ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
+    ...(tar === 'gnu' || bsdtar ? [] : ['GNU tar (package tar)']),
+  ];
+  if (missing.length > 0) {
+    throw new AppError('TOOL_MISSING', `The server lacks ${missing.join(' and ')}. Install it there.`);
+  }
+  const read: Way['read'] = tar === 'gnu' ? gnuTar(deps, session) : bsdTar(deps, session, bsdtar ?? 'bsdtar');
+  return { resolveRoots, scan, read };
+}
+
+function gnuTar({ tarHelp }: WayDeps, session: Session): Way['read'] {
+  return async ({ roots, lists, ...options }) => {
+    const command = await tarArguments(tarHelp, session, roots, options.signal);
+    const process = await session.exec(command, { signal: options.signal });
+    return readTar({ ...options, process, spill: lists.names });
+  };
+}
+
+function bsdTar({ tmpDir }: WayDeps, session: Session, program: string): Way['read'] {
+  return async ({ lists, ...options }, scanOptions) => {
+    const command = await bsdtarArguments(session, program, options.signal);
+    const process = await session.exec(command, { signal: options.signal });
+    return readBsdtar({
+      ...options,
+      ...{ process, spill: lists.names },
+      async lookAgain() {
+        if (lists.names.records() === 0) return 0;
+        const after = createPathSorter({ dir: tmpDir });
+        try {
+          await scan({ ...scanOptions, warn: () => undefined }, after);
+          return await lookAgain(lists, after, options.warn);
+        } finally {
+          await after.close();
+        }
+      },
+    });
+  };
+}
