@@ -9,6 +9,7 @@ export * from './index-file/format.ts';
 export * from './index-file/index-lines.ts';
 export * from './index-file/merge-join.ts';
 export * from './index-file/read-index.ts';
+export * from './index-file/then-closed.ts';
 export * from './manifest.ts';
 export * from './member-reader.ts';
 export * from './member-stream.ts';

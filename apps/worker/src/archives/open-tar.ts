@@ -5,6 +5,7 @@ import {
   createMemberReader,
   decodeRootList,
   type IndexEntry,
+  thenClosed,
 } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import {
@@ -124,7 +125,7 @@ async function openByIndex(
     throw new AppError('BACKUP_CORRUPTED', 'An index points into an archive that it does not name.');
   };
   return assembleTar({
-    entries: wanted(),
+    entries: thenClosed(wanted(), index.entries),
     signal,
     blockBytesOf: (number) => archiveAt(number).blockBytes,
     async openArchive(number) {

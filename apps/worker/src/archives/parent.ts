@@ -1,4 +1,4 @@
-import type { IndexArchive, IndexEntry } from '@tarfleet/archive';
+import { type IndexArchive, type IndexEntry, thenClosed } from '@tarfleet/archive';
 import type { ArtifactPlan, ParentArtifact } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
@@ -51,7 +51,10 @@ export async function openParent(
       ref: { backupId, artifactId },
       archives: archives.map((one) => ({ ...one, name: nameFrom(plan.keyPrefix, keyOf(keyPrefix, one)) })),
       members: used.map((number) => index.members[number] ?? []),
-      entries: renumbered(index.entries, new Map(used.map((number, at) => [number, at + 1]))),
+      entries: thenClosed(
+        renumbered(index.entries, new Map(used.map((number, at) => [number, at + 1]))),
+        index.entries,
+      ),
     };
   } catch (error) {
     await index.entries.return(undefined);

@@ -9,6 +9,8 @@ export const INDEX_VERSION = 1;
 
 const closed = { additionalProperties: false } as const;
 const Natural = Type.Integer({ minimum: 0 });
+/** Bytes of tar, which come in blocks. */
+const Blocks = Type.Integer({ minimum: 0, multipleOf: 512 });
 const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' });
 
 export const IndexArchive = Type.Object(
@@ -67,7 +69,7 @@ const Line = Type.Object(
     /** It may have changed since it was seen, or while it was read: the next incremental reads it again. */
     again: Type.Optional(Type.Literal(true)),
     /** Which archive, where its first header block lies in the tar stream, how many bytes up to the next entry. */
-    at: Type.Tuple([Natural, Natural, Natural]),
+    at: Type.Tuple([Natural, Blocks, Type.Integer({ minimum: 512, multipleOf: 512 })]),
   },
   closed,
 );

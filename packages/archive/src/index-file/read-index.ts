@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { errnoOf } from '@tarfleet/kernel';
 import { comparePaths } from '../path-order.ts';
 import {
   damagedIndex,
@@ -9,6 +10,7 @@ import {
   type IndexHeader,
   type IndexLine,
 } from './format.ts';
+import { thenClosed } from './then-closed.ts';
 
 /** No line comes near it; a longer one is refused before it is in memory. */
 const LINE_MAX = 1024 * 1024;
@@ -32,7 +34,7 @@ export async function openIndex(stored: Readable): Promise<OpenIndex> {
     if (first.done) throw damagedIndex('it is empty');
     const header = decodeHeader(first.value);
     const { members, next } = await readMembers(lines, header);
-    return { header, members, entries: readEntries(lines, header, next) };
+    return { header, members, entries: thenClosed(readEntries(lines, header, next), lines) };
   } catch (error) {
     await lines.return(undefined);
     throw error;
@@ -95,6 +97,10 @@ async function* readEntries(
 
 async function* textLines(stored: Readable): AsyncGenerator<string> {
   const gunzip = createGunzip();
+  let received = 0;
+  stored.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+  });
   // Whichever fails first ends the other, and is what the reader gets.
   stored.on('error', (error) => gunzip.destroy(error));
   stored.pipe(gunzip);
@@ -111,10 +117,10 @@ async function* textLines(stored: Readable): AsyncGenerator<string> {
       if (rest.length > LINE_MAX) throw damagedIndex('a line that is too long');
     }
     if (rest.length > 0) throw damagedIndex('its last line is cut');
+    // Zlib passes over zeros behind a member in silence; but it counts what it has used.
+    if (!stored.readableEnded || gunzip.bytesWritten !== received) throw damagedIndex('bytes behind its end');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) {
-      throw damagedIndex(error.message);
-    }
+    if (errnoOf(error)?.startsWith('Z_')) throw damagedIndex((error as Error).message);
     throw error;
   } finally {
     gunzip.destroy();
