@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { JOB_KINDS } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { Queue } from 'bullmq';
 import { openHub } from './hub.ts';
@@ -133,7 +134,7 @@ onBothBackends((backend) => {
     const waiting = aJob(job.pool);
     await producer.enqueue(waiting);
     const depth = await producer.depth([job.pool]);
-    expect(depth).toHaveLength(9);
+    expect(depth).toHaveLength(JOB_KINDS.length);
     expect(depth.find((entry) => entry.kind === job.kind)).toEqual({
       ...{ pool: job.pool, kind: job.kind, waiting: 1, active: 1, delayed: 0 },
       ...{ waitingChildren: 0, completed: 0, failed: 0 },

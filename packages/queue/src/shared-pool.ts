@@ -7,8 +7,8 @@ const MOST_NAMES = 300;
 
 /**
  * What BullMQ takes for a pool of its own: queries go to the real pool, while every client that BullMQ checks
- * out (one for each queue, to LISTEN on, held for ever) is a view of one shared connection. So a worker of nine
- * queues holds one listening connection, not nine. All queues listen on the same two channels and pick out
+ * out (one for each queue, to LISTEN on, held for ever) is a view of one shared connection. So a worker of ten
+ * queues holds one listening connection, not ten. All queues listen on the same two channels and pick out
  * their own messages.
  *
  * When the shared connection breaks, each view emits `error`; BullMQ then drops its view and connects again,

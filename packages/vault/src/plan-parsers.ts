@@ -15,7 +15,7 @@ import {
   VerifyPlan,
 } from '@tarfleet/contracts';
 
-/** One parser a kind, so that faults name the field, not "none of nine schemas". */
+/** One parser a kind, so that faults name the field, not "none of ten schemas". */
 const PARSERS: Record<JobKind, (value: unknown) => Parsed<Plan>> = {
   backup: createParser(BackupPlan),
   artifact: createParser(ArtifactPlan),
