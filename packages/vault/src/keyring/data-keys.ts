@@ -5,7 +5,6 @@ import {
   createKeyObject,
   type KeyStore,
   keyNamesOf,
-  keyObjectName,
   openKeyObject,
 } from './key-objects.ts';
 import type { Keyring } from './keyring.ts';
@@ -27,7 +26,6 @@ export async function storeDataKey(
   { archiveKey, keyName, ids }: ArchiveOfKey & { keyName: string },
   signal: AbortSignal,
 ): Promise<Buffer> {
-  keyObjectName(archiveKey, keyName);
   const dataKey = newDataKeyBytes();
   const wrapped = await keyring.wrap(keyName, dataKey, ids, signal);
   await createKeyObject(store, archiveKey, wrapped, signal);
