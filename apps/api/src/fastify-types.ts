@@ -5,6 +5,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on public routes; elsewhere `actorOf(request)` gives it. */
     actor: Actor | null;
+    /** The job that this request has started: it runs whatever becomes of the answer. */
+    acceptedJob: string | null;
+    /** The Idempotency-Key that this request works under. */
+    keyClaim: { userId: string; key: string } | null;
   }
 
   interface FastifyContextConfig {

@@ -1,6 +1,6 @@
 import type { Database } from '@tarfleet/db';
 import type { Dispatcher, RunDraft } from './dispatcher.ts';
-import type { JobStarter, JobView } from './jobs-port.ts';
+import type { Caller, JobStarter, JobView } from './jobs-port.ts';
 import { planDestinationTest, planReseal, planServerTest } from './planner/on-target.ts';
 import { type PlanKeys, poolKey } from './planner/targets.ts';
 
@@ -9,19 +9,27 @@ const DESTINATION_POOL = 'default';
 
 /** Plans and submits the jobs that the routes of servers and destinations start. */
 export function createJobStarter(deps: { db: Database; keys: PlanKeys; dispatcher: Dispatcher }): JobStarter {
-  const start = async (draft: RunDraft): Promise<JobView> => {
-    await deps.dispatcher.submit(draft);
+  const start = async (draft: RunDraft, { accepting }: Caller): Promise<JobView> => {
+    await deps.dispatcher.submit({
+      ...draft,
+      async record(tx) {
+        await draft.record(tx);
+        await accepting?.(tx, draft.root.id);
+      },
+    });
     return { id: draft.root.id, kind: draft.root.kind, state: 'queued' };
   };
   return {
-    startServerTest: async (server, { actor, requestId }) =>
-      start(await planServerTest(deps, server, { userId: actor.userId, requestId })),
-    startDestinationTest: async (destination, { actor, requestId }) => {
+    startServerTest: async (server, caller) =>
+      start(await planServerTest(deps, server, originOf(caller)), caller),
+    startDestinationTest: async (destination, caller) => {
       poolKey(deps.keys, DESTINATION_POOL);
-      const origin = { userId: actor.userId, requestId };
-      return start(await planDestinationTest(deps, destination, DESTINATION_POOL, origin));
+      return start(await planDestinationTest(deps, destination, DESTINATION_POOL, originOf(caller)), caller);
     },
-    startReseal: async (server, { actor, requestId }) =>
-      start(await planReseal(deps, server, { userId: actor.userId, requestId })),
+    startReseal: async (server, caller) => start(await planReseal(deps, server, originOf(caller)), caller),
   };
+}
+
+function originOf({ actor, requestId }: Caller): { userId: string; requestId: string } {
+  return { userId: actor.userId, requestId };
 }

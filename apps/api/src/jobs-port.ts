@@ -1,5 +1,5 @@
 import { JOB_KINDS, Uuid } from '@tarfleet/contracts';
-import type { DestinationRecord, ServerRecord } from '@tarfleet/db';
+import type { DestinationRecord, Repositories, ServerRecord } from '@tarfleet/db';
 import { type Static, Type } from 'typebox';
 import type { Actor } from './plugins/actor.ts';
 
@@ -18,6 +18,8 @@ export type JobView = Static<typeof JobView>;
 export interface Caller {
   actor: Actor;
   requestId: string;
+  /** Part of the transaction that stores the job. */
+  accepting?(tx: Repositories, jobId: string): Promise<void>;
 }
 
 /**

@@ -48,6 +48,15 @@ test('the same key of another user is another key', async () => {
   expect(await db.idempotency.begin(other, key, route, 'h')).toEqual({ fresh: true });
 });
 
+test('a later answer takes the place of one that was kept for the time being, and neither is abandoned', async () => {
+  const key = v7();
+  await db.idempotency.begin(user, key, route, 'h');
+  await db.idempotency.finish(user, key, { ...answer, status: 409 });
+  await db.idempotency.abandon(user, key);
+  await db.idempotency.finish(user, key, answer);
+  expect(await db.idempotency.begin(user, key, route, 'h')).toEqual({ replay: answer });
+});
+
 test('work that was abandoned, or never ended, may be done again', async () => {
   const key = v7();
   await db.idempotency.begin(user, key, route, 'h');

@@ -29,9 +29,9 @@ export interface Idempotency {
    * the same request.
    */
   begin(userId: string, key: string, route: string, bodyHash: string): Promise<Begun>;
-  /** Keeps the answer for those who come with the key again. */
+  /** Keeps the answer for those who come with the key again; a later one takes its place. */
   finish(userId: string, key: string, answer: StoredAnswer): Promise<void>;
-  /** Gives the key free: the work had no effect. */
+  /** Gives the key free: the work had no effect. Does nothing once an answer is kept. */
   abandon(userId: string, key: string): Promise<void>;
   /** Removes what is older than 24 hours. Returns how many. */
   purge(): Promise<number>;
@@ -50,7 +50,7 @@ export function createIdempotency(db: Db): Idempotency {
     },
     async finish(userId, key, { status, response, headers }) {
       await db.idempotencyKey.updateMany({
-        where: { userId, key, state: 'in_use' },
+        where: { userId, key },
         data: { state: 'done', status, response, headers: toJson(headers) },
       });
     },

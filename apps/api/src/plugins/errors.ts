@@ -17,16 +17,26 @@ const PARTS = [
   ['body', 'body'],
 ] as const;
 
+/** Faults that are this process's own or its database's, also while a job is waited for. */
+const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'UNAVAILABLE']);
+
 /** Every failure leaves in one shape; what is our own fault is logged in full and told in one sentence. */
 export function addErrors(app: Api): void {
   app.setErrorHandler((thrown: FastifyError | AppError, request, reply) => {
     const error = toAppError(thrown, request);
     const { status } = STATUSES[error.code];
-    if (status >= 500) request.log.error({ err: thrown, code: error.code }, 'request failed');
+    const jobId = request.acceptedJob;
+    if (jobId !== null) reply.header('location', `/api/jobs/${jobId}`);
+    if (jobId !== null && !OURS.has(error.code)) {
+      request.log.info({ code: error.code, jobId }, 'job failed while it was waited for');
+    } else if (status >= 500) request.log.error({ err: thrown, code: error.code }, 'request failed');
     else request.log.debug({ code: error.code }, 'request refused');
     if (status === 401) reply.header('www-authenticate', 'Bearer realm="tarfleet"');
     if (status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', '5');
-    return reply.code(status).type('application/json; charset=utf-8').send(errorBody(error, request.id));
+    return reply
+      .code(status)
+      .type('application/json; charset=utf-8')
+      .send(errorBody(error, request.id, jobId));
   });
   app.setNotFoundHandler((request) => {
     throw new AppError(
@@ -76,18 +86,23 @@ export function onClientError(error: NodeJS.ErrnoException, socket: Socket): voi
   );
 }
 
-/** What the client reads. */
-export function errorBody(error: AppError, requestId: string): ErrorBody {
+/** What the client reads. An error after a job was accepted names the job, also where it says no more than that. */
+export function errorBody(error: AppError, requestId: string, jobId: string | null = null): ErrorBody {
   const { status, hidden } = STATUSES[error.code];
-  const message = hidden
-    ? `Something went wrong on our side. Try again; if it stays, tell the administrator the request id ${requestId}.`
-    : error.message;
+  const tell = `tell the administrator the request id ${requestId}`;
+  const message = !hidden
+    ? error.message
+    : jobId === null
+      ? `Something went wrong on our side. Try again; if it stays, ${tell}.`
+      : `Something went wrong on our side after the job ${jobId} was started. See what became of it; if it failed, ${tell}.`;
+  const shown = hidden ? undefined : error.details;
+  const details = jobId === null ? shown : { ...(shown as object | undefined), job_id: jobId };
   return {
     success: false,
     code: hidden ? 'INTERNAL' : error.code,
     error: STATUS_CODES[status] ?? 'Error',
     message,
-    ...(hidden || error.details === undefined ? {} : { details: error.details }),
+    ...(details === undefined ? {} : { details }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
-import type { Database } from '@tarfleet/db';
+import type { ErrorCode } from '@tarfleet/contracts';
+import type { Database, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
@@ -26,10 +27,32 @@ export interface IdempotencyOptions {
   secret: Uint8Array;
 }
 
+/**
+ * Gives the request's key, where it has one, to the job that it starts, in the transaction that stores the job. Until
+ * the real answer is kept, and for good when this process dies before that, a repeat is told which job it is.
+ */
+export async function keepForJob(
+  tx: Pick<Repositories, 'idempotency'>,
+  request: FastifyRequest,
+  jobId: string,
+): Promise<void> {
+  if (!request.keyClaim) return;
+  const { userId, key } = request.keyClaim;
+  const location = `/api/jobs/${jobId}`;
+  const { status, response } = conflict(
+    'IDEMPOTENCY_KEY_IN_USE',
+    `A request with this Idempotency-Key has started the job ${jobId}, and has not been answered yet: follow the job at ${location}.`,
+    { job_id: jobId },
+  );
+  const headers = { 'content-type': 'application/json; charset=utf-8', location };
+  await tx.idempotency.finish(userId, key, { status, response, headers });
+}
+
 /** Keeps the answers of routes whose config says `idempotent`, by user and Idempotency-Key. */
 export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): void {
   const digestKey = Buffer.from(hkdfSync('sha256', secret, '', 'tarfleet:idempotency:v1', 32));
-  const claims = new WeakMap<FastifyRequest, { userId: string; key: string }>();
+  app.decorateRequest('acceptedJob', null);
+  app.decorateRequest('keyClaim', null);
 
   app.addHook('onRoute', (route) => {
     if (!route.config?.idempotent) return;
@@ -45,7 +68,7 @@ export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): vo
     const digest = createHmac('sha256', digestKey).update(canonical(request.body)).digest('hex');
     const begun = await db.idempotency.begin(userId, key, route, digest);
     if ('fresh' in begun) {
-      claims.set(request, { userId, key });
+      request.keyClaim = { userId, key };
     } else if ('replay' in begun) {
       const { status, headers, response } = begun.replay;
       reply.code(status).headers({ ...headers, 'idempotency-replayed': 'true' });
@@ -65,11 +88,12 @@ export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): vo
   });
 
   app.addHook('onSend', async (request, reply, payload) => {
-    const claim = claims.get(request);
+    const claim = request.keyClaim;
     if (!claim) return;
-    claims.delete(request);
+    request.keyClaim = null;
     const { userId, key } = claim;
-    if (typeof payload !== 'string' || !lasting(reply.statusCode)) {
+    const lasts = request.acceptedJob !== null || lasting(reply.statusCode);
+    if (typeof payload !== 'string' || !lasts) {
       await db.idempotency.abandon(userId, key);
       return;
     }
@@ -90,7 +114,7 @@ export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): vo
 
 /**
  * What the work came to, as against what kept it from being done: a fault of the request itself, of its rights or
- * of ours says nothing about the next try.
+ * of ours says nothing about the next try. Once a job was accepted, any answer is what the work came to.
  */
 function lasting(status: number): boolean {
   return status < 300 || status === 404 || status === 409 || status === 422;
@@ -98,12 +122,19 @@ function lasting(status: number): boolean {
 
 /** Instead of an answer that is shown once. */
 function madeBefore(): { status: number; response: string } {
+  return conflict(
+    'CONFLICT',
+    'A request with this Idempotency-Key has made it already, and its secret is shown only once. If that answer was lost, delete what was made and make another with a new key.',
+  );
+}
+
+function conflict(code: ErrorCode, message: string, details?: object): { status: number; response: string } {
   const body: ErrorBody = {
     success: false,
-    code: 'CONFLICT',
+    code,
     error: STATUS_CODES[409] ?? 'Conflict',
-    message:
-      'A request with this Idempotency-Key has made it already, and its secret is shown only once. If that answer was lost, delete what was made and make another with a new key.',
+    message,
+    ...(details ? { details } : {}),
   };
   return { status: 409, response: JSON.stringify(body) };
 }

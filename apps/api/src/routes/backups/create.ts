@@ -1,10 +1,10 @@
-import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { planBackup } from '../../planner/backup.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
-import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
 import { normaliseCreate } from './normalise.ts';
 import { CreateAnswer, CreateBody } from './schemas.ts';
 
@@ -36,13 +36,13 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         userId,
         requestId: request.id,
       });
-      await deps.dispatcher.submit(draft);
+      await submitFor(request, deps.dispatcher, draft);
       const backupId = draft.root.id;
       request.log.info({ backupId, services: draft.children.length }, 'backup accepted');
 
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, backupId, wait);
-      if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
+      assertNotFailed(job, { backup_id: backupId });
       const backup = await deps.db.backups.find(backupId);
       reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${backupId}`);
       return {

@@ -2,10 +2,11 @@ import type { FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { hideIfNeeded, planDelete } from '../../planner/on-backup.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
-import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { formatBytes, iso } from './formats.ts';
 import { DeleteAnswer, DeleteQuery, IdParams } from './schemas.ts';
@@ -51,12 +52,12 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
         userId: actorOf(request).userId,
         requestId: request.id,
       });
-      await deps.dispatcher.submit(draft);
+      await submitFor(request, deps.dispatcher, draft);
       request.log.info({ backupId: backup.id, force, reason }, 'deletion accepted');
 
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, draft.root.id, wait);
-      if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
+      assertNotFailed(job, { backup_id: backup.id });
       const freed = job?.result?.kind === 'delete' ? job.result.bytes : null;
       reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${draft.root.id}`);
       return {

@@ -2,6 +2,7 @@ import type { FullBackup, JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { planRestore } from '../../planner/restore.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { type RunDeps, waitAsPreferred } from './deps.ts';
@@ -35,7 +36,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
         requestId: request.id,
         mayUseLocal: role === 'admin',
       });
-      await deps.dispatcher.submit(draft);
+      await submitFor(request, deps.dispatcher, draft);
       const restoreJobId = draft.root.id;
       request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');
 

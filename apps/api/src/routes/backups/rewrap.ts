@@ -1,13 +1,13 @@
 import { KeyName } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
 import { Type } from 'typebox';
 import type { Api } from '../../api-type.ts';
 import { planRewrap } from '../../planner/rewrap.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { IdParams, nullable, one, ProjectId, strict, Uuid } from '../shapes.ts';
-import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { startRewraps } from './start-rewraps.ts';
 
@@ -67,10 +67,10 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
         requestId: request.id,
         keyName: request.body?.key_name ?? null,
       });
-      await deps.dispatcher.submit(draft);
+      await submitFor(request, deps.dispatcher, draft);
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, draft.root.id, wait);
-      if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);
+      assertNotFailed(job, { backup_id: backup.id });
       const result = job?.result?.kind === 'rewrap' ? job.result : null;
       reply.code(result ? 200 : 202).header('location', `/api/jobs/${draft.root.id}`);
       return {

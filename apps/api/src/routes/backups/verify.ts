@@ -1,6 +1,7 @@
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { planVerify } from '../../planner/on-backup.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { NoBody } from '../shapes.ts';
@@ -16,7 +17,7 @@ export function verifyBackupRoute(app: Api, deps: RunDeps): void {
     {
       config: { rateLimit: 'verify', idempotent: true },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Check a backup’s stored objects against their checksums',
         params: IdParams,
         body: NoBody,
@@ -30,7 +31,7 @@ export function verifyBackupRoute(app: Api, deps: RunDeps): void {
         userId: actorOf(request).userId,
         requestId: request.id,
       });
-      await deps.dispatcher.submit(draft);
+      await submitFor(request, deps.dispatcher, draft);
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, draft.root.id, wait);
       if (job?.failure && job.endedAt) throw new AppError(job.failure.code, job.failure.message);

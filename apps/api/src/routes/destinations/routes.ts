@@ -2,8 +2,10 @@ import type { DestinationRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
-import { actorOf } from '../../plugins/actor.ts';
+import { jobCaller } from '../../plugins/accepted-job.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
+import { answerJob } from '../jobs/answer-job.ts';
+import { JobAnswer as EndedJobAnswer } from '../jobs/schemas.ts';
 import { Deleted, IdParams, NoBody, PageQuery, strict } from '../shapes.ts';
 import { changeDestination, newDestination } from './change-destination.ts';
 import {
@@ -118,16 +120,17 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
         summary: 'Write, read back and delete a small object, as a job',
         params: IdParams,
         body: NoBody,
-        response: { 202: JobAnswer },
+        response: { 200: EndedJobAnswer, 202: JobAnswer },
       },
     },
     async (request, reply) => {
       const destination = await find(request.params.id);
-      const job = await jobs.startDestinationTest(destination, {
-        actor: actorOf(request),
-        requestId: request.id,
-      });
-      return reply.code(202).header('location', `/api/jobs/${job.id}`).send(ok(job));
+      return answerJob(
+        deps,
+        request,
+        reply,
+        await jobs.startDestinationTest(destination, jobCaller(request)),
+      );
     },
   );
 }

@@ -10,9 +10,8 @@ import { type Access, notFound } from '../../plugins/access.ts';
 import { actorOf, type Role } from '../../plugins/actor.ts';
 import { ok } from '../answers.ts';
 import { IdParams } from '../shapes.ts';
-import { readProgress } from './progress.ts';
 import { CancelAnswer, CancelBody, EventsHeaders, EventsQuery, JobAnswer } from './schemas.ts';
-import { viewJob } from './view.ts';
+import { showJob } from './show-job.ts';
 
 export interface JobRoutesOptions {
   db: Database;
@@ -20,8 +19,6 @@ export interface JobRoutesOptions {
   hub: LiveHub;
   cancel: CancelOptions;
 }
-
-const STEPS_SHOWN = 500;
 
 /** Any job by its id: how it is, its events as they come, and its end on request. */
 export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOptions): void {
@@ -31,8 +28,6 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
     await access.require(actorOf(request), job.projectId, wanted, notFound('job'));
     return job;
   };
-  const show = async (job: JobRecord) =>
-    viewJob(job, await readProgress(db, job), await db.jobEvents.ofTypes(job.id, ['step'], STEPS_SHOWN));
 
   app.get(
     '/api/jobs/:id',
@@ -45,7 +40,7 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
         response: { 200: JobAnswer },
       },
     },
-    async (request) => ok(await show(await find(request, request.params.id, 'viewer'))),
+    async (request) => ok(await showJob(db, await find(request, request.params.id, 'viewer'))),
   );
 
   app.get(
@@ -103,7 +98,7 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
       const after = await cancelJob(cancel, job, request.body?.reason ?? `Cancelled by ${email}`);
       reply.code(202).header('location', `/api/jobs/${after.id}`);
       const message = after.endedAt === null ? 'The job is being cancelled.' : 'The job is cancelled.';
-      return { success: true as const, data: await show(after), message };
+      return { success: true as const, data: await showJob(db, after), message };
     },
   );
 }

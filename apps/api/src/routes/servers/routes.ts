@@ -1,11 +1,14 @@
 import { AppError } from '@tarfleet/kernel';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
-import type { Caller, JobView } from '../../jobs-port.ts';
+import type { Caller } from '../../jobs-port.ts';
+import { jobCaller } from '../../plugins/accepted-job.ts';
 import { createAccess, notFound } from '../../plugins/access.ts';
 import { type Actor, actorOf, type Role } from '../../plugins/actor.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
+import { answerJob } from '../jobs/answer-job.ts';
+import { JobAnswer as EndedJobAnswer } from '../jobs/schemas.ts';
 import { Deleted, IdParams, NoBody } from '../shapes.ts';
 import { changeServer } from './change-server.ts';
 import { createServer } from './create-server.ts';
@@ -119,12 +122,12 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
         summary: 'Test a server, as a job: reachable, host key, tools',
         params: IdParams,
         body: NoBody,
-        response: { 202: JobAnswer },
+        response: { 200: EndedJobAnswer, 202: JobAnswer },
       },
     },
     async (request, reply) => {
       const server = await find(actorOf(request), request.params, 'operator');
-      return accepted(reply, await jobs.startServerTest(server, callerOf(request)));
+      return answerJob(deps, request, reply, await jobs.startServerTest(server, jobCaller(request)));
     },
   );
 
@@ -137,7 +140,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
         summary: 'Move a server’s credentials to its pool’s current key, as a job',
         params: IdParams,
         body: NoBody,
-        response: { 202: JobAnswer },
+        response: { 200: EndedJobAnswer, 202: JobAnswer },
       },
     },
     async (request, reply) => {
@@ -145,15 +148,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
       if (server.sealed === null) {
         throw new AppError('NOT_SUPPORTED', 'A local server has no credentials that could be moved.');
       }
-      return accepted(reply, await jobs.startReseal(server, callerOf(request)));
+      return answerJob(deps, request, reply, await jobs.startReseal(server, jobCaller(request)));
     },
   );
 }
 
 function callerOf(request: FastifyRequest): Caller {
   return { actor: actorOf(request), requestId: request.id };
-}
-
-function accepted(reply: FastifyReply, job: JobView) {
-  return reply.code(202).header('location', `/api/jobs/${job.id}`).send(ok(job));
 }
