@@ -29,7 +29,7 @@ Keys, where the backup is encrypted:
 An incremental or differential backup also needs the folders of the backups that it names, where they lay beside it.
 <target> is made for its owner alone (0700). Owners are set when run as root. Times are exact to some microseconds;
 extended attributes, ACLs, devices and FIFOs are left out, and counted at the end. GNU tar sets all of them:
-  node recover.mjs extract <backup> --service NAME --tar - | tar -xpf - --xattrs --acls --numeric-owner -C <folder>
+  node recover.mjs extract <backup> --service NAME --tar - | tar xpf - --xattrs --xattrs-include='*' --acls -C <folder>
 
 Exit codes: 0 all of it is there; 1 failed; 2 wrong arguments; 3 a key is missing or wrong;
 4 done, but something named on standard error is not there.
