@@ -76,10 +76,7 @@ describe('a request', () => {
     );
     expectError(await bad.create({ server_id: none }), 404, 'NOT_FOUND', none);
     expectError(await bad.create({ project_id: 2_000_000 }), 404, 'NOT_FOUND', /project/);
-    expectError(
-      await bad.create({ destination_id: none }),
-      ...([502, 'DESTINATION_NOT_FOUND', none] as const),
-    );
+    expectError(await bad.create({ destination_id: none }), ...([404, 'NOT_FOUND', none] as const));
   });
 });
 

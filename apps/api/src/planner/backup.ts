@@ -54,8 +54,9 @@ export async function planBackup(
     ? await db.destinations.get(request.destinationId)
     : await db.destinations.getDefault();
   if (!destination) {
+    // A fault of the request: DESTINATION_NOT_FOUND is what a worker says of a folder or bucket that is missing.
     throw new AppError(
-      'DESTINATION_NOT_FOUND',
+      'NOT_FOUND',
       request.destinationId
         ? `There is no destination ${request.destinationId}.`
         : 'No destination is the default one. Set is_default on one, or name it by destination_id.',

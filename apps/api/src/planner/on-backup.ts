@@ -119,7 +119,7 @@ export async function prepare({ db, keys }: Deps, { backup, userId, requestId }:
   const pool = await poolOf(db, backup);
   const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
   if (!destination) {
-    throw new AppError('DESTINATION_NOT_FOUND', 'The destination of this backup is no longer configured.');
+    throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');
   }
   const base = {
     v: PLAN_VERSION,

@@ -48,9 +48,9 @@ test('what is not there is named, and nothing is guessed', async () => {
   await expect(plan({ components: ['database'], services: [web.id] })).rejects.toEqual(
     code('NOTHING_TO_BACK_UP'),
   );
-  await expect(plan({ destinationId: crypto.randomUUID() })).rejects.toEqual(code('DESTINATION_NOT_FOUND'));
+  await expect(plan({ destinationId: crypto.randomUUID() })).rejects.toEqual(code('NOT_FOUND'));
   await t.db.destinations.update(t.destination.id, { isDefault: false });
-  await expect(plan({})).rejects.toEqual(code('DESTINATION_NOT_FOUND'));
+  await expect(plan({})).rejects.toEqual(code('NOT_FOUND'));
   expect(chosen(await plan({ destinationId: t.destination.id }))).toHaveLength(3);
   await t.db.destinations.update(t.destination.id, { isDefault: true });
 });

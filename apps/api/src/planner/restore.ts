@@ -43,7 +43,7 @@ export async function planRestore(
   await assertKeysKnown(db, server.pool, backup);
   const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
   if (!destination) {
-    throw new AppError('DESTINATION_NOT_FOUND', 'The destination of this backup is no longer configured.');
+    throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');
   }
   const plan: RestorePlan = {
     v: PLAN_VERSION,

@@ -23,6 +23,7 @@ test('a backup without options is a full, verified, compressed, encrypted one fo
       components: null,
       services: null,
       serverId: null,
+      type: 'full',
     },
     ...{ destinationId: null, retentionDays: 90, verify: true, compression: { enabled: true, level: 6 } },
     encrypt: true,
@@ -47,12 +48,13 @@ test('what is given is kept, also where it is false or null-like', () => {
 });
 
 test('what this version cannot do is refused, never left out in silence', () => {
-  for (const body of [{ type: 'incremental' }, { notification: {} }, { location: 'local' }]) {
+  for (const body of [{ type: 'transaction' }, { notification: {} }, { location: 'local' }]) {
     expect([body, codeOf(() => create(body))]).toEqual([body, 'NOT_SUPPORTED']);
   }
   expect(codeOf(() => create({ type: 'half' }))).toBe('INVALID_BACKUP_TYPE');
   const refused = [
     { createRollbackPoint: true },
+    { skipHealthChecks: false },
     { validateOnly: true },
     { target_server_id: 'x' },
     { target_project_id: 4 },
@@ -79,10 +81,31 @@ test('selected services and a selective restore go together', () => {
   expect(codeOf(() => restore({ selectedServices: ['a'] }))).toBe('VALIDATION_FAILED');
 });
 
+test('a day without a time is the whole day', () => {
+  expect(normaliseDates({ start_date: '2026-11-21', end_date: '2026-11-21' } as never)).toEqual({
+    from: new Date('2026-11-21T00:00:00.000Z'),
+    to: new Date('2026-11-21T23:59:59.999Z'),
+  });
+  const end_date = '2026-11-21T00:00:00Z';
+  expect(normaliseDates({ end_date } as never)).toEqual({ to: new Date(end_date) });
+});
+
 test('dates are dates', () => {
   expect(normaliseDates({} as never)).toEqual({});
   expect(normaliseDates({ start_date: '2026-01-31' } as never)).toEqual({ from: new Date('2026-01-31') });
-  for (const end_date of ['yesterday', '2026-13-01', '5']) {
+  const start_date = '2026-01-31T08:00:00';
+  expect(normaliseDates({ start_date } as never)).toEqual({ from: new Date(`${start_date}Z`) });
+  expect(normaliseDates({ start_date: `${start_date}+02:00` } as never)).toEqual({
+    from: new Date('2026-01-31T06:00:00Z'),
+  });
+  for (const end_date of [
+    'yesterday',
+    '2026-13-01',
+    '2026-02-30',
+    '2026-01-31 10:00',
+    '2026-01-31T25:00',
+    '5',
+  ]) {
     expect(codeOf(() => normaliseDates({ end_date } as never))).toBe('VALIDATION_FAILED');
   }
 });

@@ -49,6 +49,9 @@ export function normaliseRestore(
       'Send false, or leave it out, and keep a copy of what is there.',
     );
   }
+  if (body.skipHealthChecks === false) {
+    throw later('skipHealthChecks: false', 'Send true, or leave it out: no health checks are run.');
+  }
   if (body.validateOnly === true) throw later('validateOnly: true', 'Leave it out.');
   if (body.target_server_id !== undefined) throw later('target_server_id', 'Leave it out.');
   if (body.target_project_id !== undefined && body.target_project_id !== projectId) {
@@ -88,14 +91,19 @@ function normalPath(path: string): string {
   return plain;
 }
 
-/** The dates of a list's filter, or the faults in them. */
+const DAY_MS = 86_400_000;
+
+/** The dates of a list's filter, or the faults in them. A day without a time is the whole day in UTC, at either end. */
 export function normaliseDates(query: ListQuery): { from?: Date; to?: Date } {
   const faults: { path: string; message: string }[] = [];
   const read = (field: 'start_date' | 'end_date'): Date | undefined => {
     const text = query[field];
     if (text === undefined) return undefined;
-    const date = new Date(text);
-    if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date;
+    const date = parseTime(text);
+    if (date) {
+      const wholeDay = field === 'end_date' && text.length === 10;
+      return wholeDay ? new Date(date.getTime() + DAY_MS - 1) : date;
+    }
     faults.push({
       path: `query/${field}`,
       message: 'must be an ISO 8601 date, such as 2026-01-31T00:00:00Z',
@@ -106,6 +114,18 @@ export function normaliseDates(query: ListQuery): { from?: Date; to?: Date } {
   const to = read('end_date');
   if (faults.length > 0) throw invalid(faults);
   return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
+}
+
+const TIME = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
+
+/** ISO 8601, in UTC where no zone is named; undefined when there is no such time. */
+function parseTime(text: string): Date | undefined {
+  const [, day, zone] = TIME.exec(text) ?? [];
+  // The language's own parser takes February 30 for March 2.
+  const midnight = new Date(day ?? '');
+  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== day) return undefined;
+  const date = new Date(text.length === 10 || zone ? text : `${text}Z`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 export function assertType(type: string): Type {

@@ -40,7 +40,16 @@ export type S3Config = Static<typeof S3Config>;
 
 const common = {
   name: Name,
-  retention_days: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 36_500 }))),
+  retention_days: Type.Optional(
+    nullable(
+      Type.Integer({
+        minimum: 1,
+        maximum: 36_500,
+        description:
+          'Days. Stored and shown for the retention of a later version: nothing is deleted by it, and backups have their own retention_days',
+      }),
+    ),
+  ),
   is_default: Type.Optional(Type.Boolean()),
 };
 

@@ -19,8 +19,16 @@ const Paths = Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), {
   description: 'Absolute paths in their plain form',
 });
 const Exclude = Type.Array(Type.String({ minLength: 1, maxLength: 4096 }), { maxItems: 1000 });
-const Priority = Type.Integer({ minimum: 0, maximum: 1000, description: 'Higher comes first' });
-const DependsOn = Type.Array(Name, { maxItems: 100, description: 'Names of services on the same server' });
+const Priority = Type.Integer({
+  minimum: 0,
+  maximum: 1000,
+  description: '0 when left out. Higher comes first in the order in which a backup’s services are queued',
+});
+const DependsOn = Type.Array(Name, {
+  maxItems: 100,
+  description:
+    'Names of services on the same server. Stored, checked (they exist, no cycle) and shown for a later version: services of type files are neither stopped nor started',
+});
 
 const Later = Type.Optional(Type.Unknown({ description: 'Not supported yet: refused' }));
 const later = { stop: Later, start: Later, health_check: Later, database: Later };
