@@ -103,6 +103,13 @@ module.exports = {
       to: { path: anyRoom, pathNot: '^$1/|^packages/[^/]+/src/index\\.ts$|^@tarfleet/[^/]+$' },
     },
     {
+      name: 'tools-stand-alone',
+      comment: 'A tool must run where nothing is left of the rest: it imports what Node.js itself has.',
+      severity: 'error',
+      from: { path: '^tools/' },
+      to: { dependencyTypesNot: ['core'] },
+    },
+    {
       name: 'no-circular-imports',
       comment: 'Move what both need into a file that neither is.',
       severity: 'error',

@@ -4,7 +4,7 @@ import { isTest, readText, sourceFiles } from './files.mjs';
 /** Entry points read the environment, parse it once, and hand on what they found. */
 const mayRead = (path) =>
   isTest(path) ||
-  /^(packages\/testbed|bench|e2e|scripts|prisma)\//.test(path) ||
+  /^(packages\/testbed|bench|e2e|scripts|prisma|tools)\//.test(path) ||
   /\/main\.ts$/.test(path) ||
   // The set-up that a deployment runs once: an entry point too.
   path === 'packages/stack/src/setup.ts';

@@ -1,2 +1,4 @@
 /** Files that may be longer than the limit, each with the reason. One that needs no exception any more is a fault. */
-export const longFiles = {};
+export const longFiles = {
+  'tools/recover/recover.mjs': 'One file, so that it can be kept beside the keys and run alone.',
+};

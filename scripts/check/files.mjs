@@ -18,7 +18,7 @@ export function repositoryFiles() {
 }
 
 /** Where our code is; the scripts included. */
-export const codeFolders = ['apps', 'packages', 'bench', 'e2e', 'prisma', 'scripts'];
+export const codeFolders = ['apps', 'packages', 'bench', 'e2e', 'prisma', 'scripts', 'tools'];
 
 /** Code written by hand: generated code is ignored by git, and so is not listed at all. */
 export function sourceFiles() {

@@ -40,6 +40,11 @@ export const forbidden = [
   roomImport('apps/worker', 'packages/db'),
   roomImport('bench', 'packages/vault'),
   roomImport('e2e', 'packages/storage'),
+  {
+    file: 'tools/planted.mjs',
+    code: "import '../packages/archive/src/index.ts';",
+    rule: 'tools-stand-alone',
+  },
   // Test servers stay out of the product.
   roomImport('packages/queue', 'packages/testbed'),
   roomImport('apps/worker', 'packages/testbed'),
