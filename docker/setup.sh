@@ -8,4 +8,4 @@ node --import tsx packages/stack/src/setup.ts
 # are sealed for workers, and a worker must not be able to sign plans.
 cd "$KEYS_DIR"
 install -m 0400 api-keys.json pools.json /var/lib/tarfleet/api-keys/
-install -m 0400 pool-default.json /var/lib/tarfleet/worker-keys/
+install -m 0400 pool-default.json keyring.json /var/lib/tarfleet/worker-keys/

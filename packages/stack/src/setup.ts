@@ -8,13 +8,16 @@ try {
   const logger = createLogger({ level: 'warn', process: 'setup' });
   const databaseUrl = env.DATABASE_URL;
   const destination = s3FromEnv(env);
-  await setUp({ databaseUrl, queueUrl: env.QUEUE_URL, keysDir: env.KEYS_DIR, destination, logger });
+  const { recoveryKey } = await setUp({ databaseUrl, queueUrl: env.QUEUE_URL, keysDir: env.KEYS_DIR, destination, logger });
   const newPassword = await ensureAdmin({
     ...{ databaseUrl, logger, email: env.ADMIN_EMAIL },
     ...(env.ADMIN_PASSWORD === undefined ? {} : { password: env.ADMIN_PASSWORD }),
   });
   const made = newPassword !== null && env.ADMIN_PASSWORD === undefined;
   process.stdout.write(`Ready.${made ? ` Password of ${env.ADMIN_EMAIL}: ${newPassword}` : ''}\n`);
+  if (newPassword !== null && recoveryKey !== null) {
+    process.stdout.write(`Recovery key of the backups, told once; keep it elsewhere: ${recoveryKey}\n`);
+  }
 } catch (error) {
   process.stderr.write(`${error instanceof EnvError ? error.message : String((error as Error).message)}\n`);
   process.exit(1);
