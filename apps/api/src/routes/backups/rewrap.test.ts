@@ -151,10 +151,18 @@ test('a key that not every pool of the backup has is refused', async () => {
   const far = await addService(projects.one, 'far');
   await keys('default', ['a', 'b', 'c'], 'b');
   const id = await backedUp('one', 'b', { services: [services.one, far] });
-  const answer = await one(id, { key_name: 'a' });
-  expect([answer.statusCode, answer.json().message]).toEqual([422, expect.stringContaining('pool far')]);
+  // Whichever of the two pools the job itself would run in.
+  await keys('far', ['b', 'c', 'd'], 'c');
+  for (const [key_name, lacking] of [
+    ['a', 'pool far'],
+    ['d', 'pool default'],
+  ] as const) {
+    const answer = await one(id, { key_name });
+    expect([answer.statusCode, answer.json().message]).toEqual([422, expect.stringContaining(lacking)]);
+  }
   expect((await one(id, { key_name: 'c' })).statusCode).toBe(202);
   await keys('default', ['a', 'b'], 'b');
+  await keys('far', ['b', 'c'], 'c');
 });
 
 test('all: what needs it is started, the rest is counted', async () => {
@@ -176,7 +184,13 @@ test('all: what needs it is started, the rest is counted', async () => {
 
   const first = await begin();
   expect(first.statusCode).toBe(202);
-  expect(first.json().data).toEqual({ started: 3, running: 3, remaining: 1, key_names: ['b'], refused: [] });
+  const { jobs, ...counts } = first.json().data;
+  expect(counts).toEqual({ started: 3, running: 3, remaining: 1, key_names: ['b'], refused: [] });
+  expect(jobs).toEqual(
+    await Promise.all(
+      [...needs, hidden].map(async (id) => ({ backup_id: id, job_id: (await rewrapOf(id))?.id })),
+    ),
+  );
   for (const id of [...needs, hidden]) {
     expect(await keysOf(id)).toEqual(['a', 'b']);
     await record((await rewrapOf(id))!, wrapped('b'));
@@ -240,6 +254,6 @@ test('more than one request may start: the rest comes with the next', async () =
   });
   const begin = async () => (await all({ project_id })).json().data;
   expect(await begin()).toMatchObject({ started: 100, running: 100, remaining: 5 });
-  expect(await begin()).toMatchObject({ started: 5, running: 105, remaining: 0 });
+  expect(await begin()).toMatchObject({ started: 5, running: 105, remaining: 0, refused: [] });
   expect(await begin()).toMatchObject({ started: 0, running: 105, remaining: 0 });
 });

@@ -39,6 +39,7 @@ const RewrapAllAnswer = one(
     running: Count,
     remaining: Count,
     key_names: Type.Array(Type.String()),
+    jobs: Type.Array(strict({ backup_id: Uuid, job_id: Uuid })),
     refused: Type.Array(strict({ backup_id: Uuid, code: Type.String(), message: Type.String() })),
   }),
 );
@@ -94,7 +95,7 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
         tags: ['backups'],
         summary: 'Wrap the keys of all encrypted backups with another key of the keyring, as jobs',
         description:
-          'Starts at most 100 jobs, oldest backups first. Send it again until `running` and `remaining` are 0: before that, no old key may leave the keyring.',
+          'Starts at most 100 jobs, oldest backups first. Send it again until `running` and `remaining` are 0: before that, no old key may leave the keyring. A backup whose job failed counts as remaining.',
         body: RewrapAllBody,
         response: { 202: RewrapAllAnswer },
       },
@@ -107,12 +108,13 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
         { ...deps, logger: request.log },
         { projectId, keyName, userId, requestId: request.id },
       );
-      const { started, running, remaining, keyNames, refused } = done;
-      request.log.info({ started, running, remaining }, 'change of keys accepted');
+      const { jobs, running, remaining, keyNames, refused } = done;
+      const counts = { started: jobs.length, running, remaining };
+      request.log.info(counts, 'change of keys accepted');
       reply.code(202);
       return {
         success: true as const,
-        data: { started, running, remaining, key_names: keyNames, refused },
+        data: { ...counts, key_names: keyNames, jobs, refused },
       };
     },
   );

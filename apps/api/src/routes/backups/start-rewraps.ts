@@ -22,7 +22,8 @@ export interface RewrapsRequest {
 }
 
 export interface StartedRewraps {
-  started: number;
+  /** Those just started. */
+  jobs: { backup_id: string; job_id: string }[];
   /** Under way now, those just started too. */
   running: number;
   /** Neither wrapped with the wanted key alone nor under way. */
@@ -45,20 +46,20 @@ export async function startRewraps(deps: Deps, request: RewrapsRequest): Promise
     scopes.push({ projectId, pool, keyName });
   }
   const refused: StartedRewraps['refused'] = [];
-  let started = 0;
+  const jobs: StartedRewraps['jobs'] = [];
   let seen = 0;
   for (const scope of scopes) {
     let after: string | null = null;
-    while (started < MOST_STARTED && seen < MOST_SEEN) {
+    while (jobs.length < MOST_STARTED && seen < MOST_SEEN) {
       const ids: string[] = await db.rewraps.due(scope, {
         after,
-        limit: Math.min(PAGE, MOST_STARTED - started),
+        limit: Math.min(PAGE, MOST_STARTED - jobs.length),
       });
       for (const id of ids) {
-        const fault = await start(deps, request, scope, id);
-        if (!fault) started += 1;
+        const begun = await start(deps, request, scope, id);
+        if (!(begun instanceof AppError)) jobs.push({ backup_id: id, job_id: begun });
         else if (refused.length < REFUSED_SHOWN) {
-          refused.push({ backup_id: id, code: fault.code, message: fault.message });
+          refused.push({ backup_id: id, code: begun.code, message: begun.message });
         }
       }
       seen += ids.length;
@@ -72,22 +73,22 @@ export async function startRewraps(deps: Deps, request: RewrapsRequest): Promise
     counts.running += running;
     counts.remaining += remaining;
   }
-  return { started, ...counts, keyNames: [...new Set(scopes.map(({ keyName }) => keyName))], refused };
+  return { jobs, ...counts, keyNames: [...new Set(scopes.map(({ keyName }) => keyName))], refused };
 }
 
-/** One that cannot be started must not stand in the way of the rest; a database that is down does. */
+/** Gives the job's id, or why there is none. One that cannot be started must not stand in the way of the rest; a database that is down does. */
 async function start(
   deps: Deps,
   { userId, requestId }: RewrapsRequest,
   { keyName }: RewrapScope,
   id: string,
-): Promise<AppError | null> {
+): Promise<string | AppError> {
   const backup = await deps.db.backups.get(id);
   if (!backup) return new AppError('BACKUP_NOT_FOUND', `There is no backup ${id}.`);
   try {
     const { draft } = await planRewrap(deps, { backup, userId, requestId, keyName });
     await deps.dispatcher.submit(draft);
-    return null;
+    return draft.root.id;
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'UNAVAILABLE') throw error;
     deps.logger.warn({ err: error, backupId: id }, 'change of keys not started');
