@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Database, JobRecord } from '@tarfleet/db';
 import { readProgress } from '../routes/jobs/progress.ts';
+import { readTries } from '../routes/jobs/tries.ts';
 import { viewEvent } from '../routes/jobs/view.ts';
 import { changeSignal } from './change-signal.ts';
 import type { LiveHub } from './hub.ts';
@@ -36,8 +37,13 @@ export async function streamEvents(
   const sendStored = async (): Promise<void> => {
     for (;;) {
       const events = await deps.db.jobEvents.after(jobId, lastId, PAGE);
+      const tryOf = await readTries(
+        deps.db,
+        jobId,
+        events.map(({ attempt }) => attempt),
+      );
       for (const stored of events) {
-        const { type, data } = viewEvent(stored);
+        const { type, data } = viewEvent(stored, tryOf);
         await write(`id: ${stored.id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
         lastId = stored.id;
       }

@@ -1,9 +1,10 @@
-import type { JobEvent } from '@tarfleet/contracts';
+import type { ArtifactResult, JobEvent } from '@tarfleet/contracts';
 import type { JobRecord, StoredEvent } from '@tarfleet/db';
 import type { ProgressView } from './progress.ts';
+import type { TryOf } from './tries.ts';
 
 /** A job as `GET /api/jobs/:id` shows it. */
-export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEvent[]) {
+export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEvent[], tryOf: TryOf) {
   return {
     id: job.id,
     kind: job.kind,
@@ -13,11 +14,11 @@ export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEve
     backup_id: job.backupId,
     parent_id: job.parentId,
     request_id: job.requestId,
-    attempt: attemptsOf(job.attempt),
+    attempt: tryOf(job.id, job.attempt),
     worker: job.worker,
     progress,
-    steps: collectSteps(steps),
-    result: viewResult(job),
+    steps: collectSteps(steps, tryOf),
+    result: viewResult(job, tryOf),
     failure: job.failure ? { code: job.failure.code, message: job.failure.message } : null,
     cancel_requested_at: iso(job.cancelRequestedAt),
     created_at: job.createdAt.toISOString(),
@@ -26,20 +27,27 @@ export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEve
   };
 }
 
-/** How many times workers have begun the job: the number behind the queue's generation. */
-export function attemptsOf(attempt: number): number {
-  return attempt === 0 ? 0 : (Math.floor(attempt / 1000) - 1) * 1000 + (attempt % 1000);
-}
-
 /** Results hold nothing secret but sealed credentials, which nobody needs to see. */
-function viewResult(job: JobRecord): Record<string, unknown> | null {
-  if (job.result === null) return null;
-  if (job.result.kind === 'reseal') return { server_id: job.result.serverId };
-  const { kind: _kind, ...rest } = job.result;
-  return snake(rest) as Record<string, unknown>;
+function viewResult({ result }: JobRecord, tryOf: TryOf): Record<string, unknown> | null {
+  if (result === null) return null;
+  const archive = ({ kind: _kind, ...rest }: ArtifactResult) => ({
+    ...rest,
+    attempt: tryOf(rest.artifactId, rest.attempt),
+  });
+  const { kind: _kind, ...rest } = result;
+  switch (result.kind) {
+    case 'reseal':
+      return { server_id: result.serverId };
+    case 'artifact':
+      return snake(archive(result)) as Record<string, unknown>;
+    case 'backup':
+      return snake({ ...rest, artifacts: result.artifacts.map(archive) }) as Record<string, unknown>;
+    default:
+      return snake(rest) as Record<string, unknown>;
+  }
 }
 
-function collectSteps(stored: StoredEvent[]) {
+function collectSteps(stored: StoredEvent[], tryOf: TryOf) {
   const steps = new Map<string, StepView>();
   for (const { jobId, attempt, event } of stored) {
     if (event.type !== 'step') continue;
@@ -49,7 +57,7 @@ function collectSteps(stored: StoredEvent[]) {
     const startedAt = before?.started_at ?? event.at;
     steps.set(id, {
       job_id: jobId,
-      attempt: attemptsOf(attempt),
+      attempt: tryOf(jobId, attempt),
       number: event.number,
       name: event.name,
       status: event.status === 'started' ? 'running' : event.status,
@@ -75,9 +83,12 @@ interface StepView {
 }
 
 /** An event as the stream sends it. */
-export function viewEvent({ jobId, attempt, event }: StoredEvent): { type: string; data: object } {
+export function viewEvent(
+  { jobId, attempt, event }: StoredEvent,
+  tryOf: TryOf,
+): { type: string; data: object } {
   const { type, ...rest } = withoutResult(event);
-  return { type, data: { job_id: jobId, ...(snake(rest) as object), attempt: attemptsOf(attempt) } };
+  return { type, data: { job_id: jobId, ...(snake(rest) as object), attempt: tryOf(jobId, attempt) } };
 }
 
 function withoutResult(event: JobEvent): JobEvent {
