@@ -1,4 +1,4 @@
-import { pipeline, Readable } from 'node:stream';
+import { pipeline, Readable, Transform } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
 import { destroyOnAbort } from '../abort.ts';
 import { damagedIndex, type IndexEntry } from '../index-file/format.ts';
@@ -39,11 +39,38 @@ export function assembleTar(options: AssembleOptions): Readable {
       throw mismatch(wanted, 'other content');
     },
   });
-  const source = Readable.from(bytesOf(options, expected), { objectMode: false, highWaterMark: 1024 * 1024 });
-  destroyOnAbort(walker, options.signal);
-  // A fault of the source destroys the walker with it, and the walker's end the source.
-  pipeline(source, walker, () => undefined);
-  return walker;
+  const entries = options.entries[Symbol.asyncIterator]();
+  const wanted = { [Symbol.asyncIterator]: () => entries };
+  const source = Readable.from(bytesOf({ ...options, entries: wanted }, expected), {
+    objectMode: false,
+    highWaterMark: 1024 * 1024,
+  });
+  // What is destroyed before anybody read of it has not begun, and would leave the entries open.
+  source.once('close', () => void entries.return?.().catch(() => undefined));
+  const checked = createEndCheck(expected);
+  destroyOnAbort(checked, options.signal);
+  // A fault of the source destroys all behind it, and the end of the last one the source.
+  pipeline(source, walker, checked, () => undefined);
+  return checked;
+}
+
+/** No clean end while an entry is missing: two blocks of zeros in its place would end the tar before it. */
+function createEndCheck(expected: readonly IndexEntry[]): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => done(null, chunk),
+    flush: (done) => done(expected.length > 0 ? mismatch(expected[0], 'nothing') : null),
+    destroy: (error, done) => done(error && asCorrupted(error)),
+  });
+}
+
+/** The tar itself is none of a server's here. */
+function asCorrupted(error: Error): Error {
+  if (!(error instanceof AppError) || error.code !== 'ARCHIVE_MALFORMED') return error;
+  return new AppError(
+    'BACKUP_CORRUPTED',
+    `The backup has no entries where its index says they lie (${error.message}). Use another backup.`,
+    { cause: error },
+  );
 }
 
 async function* bytesOf(options: AssembleOptions, expected: IndexEntry[]): AsyncGenerator<Buffer> {
