@@ -8,7 +8,13 @@ try {
   const logger = createLogger({ level: 'warn', process: 'setup' });
   const databaseUrl = env.DATABASE_URL;
   const destination = s3FromEnv(env);
-  const { recoveryKey } = await setUp({ databaseUrl, queueUrl: env.QUEUE_URL, keysDir: env.KEYS_DIR, destination, logger });
+  const { recoveryKey } = await setUp({
+    databaseUrl,
+    queueUrl: env.QUEUE_URL,
+    keysDir: env.KEYS_DIR,
+    destination,
+    logger,
+  });
   const newPassword = await ensureAdmin({
     ...{ databaseUrl, logger, email: env.ADMIN_EMAIL },
     ...(env.ADMIN_PASSWORD === undefined ? {} : { password: env.ADMIN_PASSWORD }),
