@@ -23,9 +23,9 @@ export interface RunJobDeps {
  */
 export function createRunJob(deps: RunJobDeps): DeliveryHandler {
   return async (delivery) => {
-    const { jobId, kind, attempt, token } = delivery;
+    const { jobId, kind, attempt, token, signal } = delivery;
     const log = deps.logger.child({ jobId, kind, attempt });
-    const report = createReporter({ jobId, kind, attempt, token, publish: deps.publish });
+    const report = createReporter({ jobId, kind, attempt, token, signal, publish: deps.publish });
     report.emit({ type: 'started', worker: deps.workerId });
     const startedAt = process.hrtime.bigint();
     const seconds = (): number => Number(process.hrtime.bigint() - startedAt) / 1e9;

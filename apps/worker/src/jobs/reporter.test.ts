@@ -127,3 +127,28 @@ test('what was dropped is never sent', async () => {
   await report.flush();
   expect(batches).toEqual([]);
 });
+
+test('a step that an abort broke off says why, not what broke', async () => {
+  const messageOf = async (reason: unknown): Promise<string | undefined> => {
+    const cancel = new AbortController();
+    const got: EventBatch[] = [];
+    const report = createReporter({
+      ...about,
+      signal: cancel.signal,
+      publish: async (batch) => void got.push(batch),
+    });
+    const step = report.step('transfer', 'Reading', async () => {
+      cancel.abort(reason);
+      throw new DOMException('The operation was aborted', 'AbortError');
+    });
+    await expect(step).rejects.toThrow('The operation was aborted');
+    await report.flush();
+    const last = got.at(-1)?.events.at(-1);
+    return last?.type === 'step' ? last.message : undefined;
+  };
+  expect(await messageOf(new AppError('CANCELLED', 'the tour is over'))).toBe('cancelled');
+  expect(await messageOf(new AppError('WORKER_STOPPING', 'The worker is being stopped.'))).toBe(
+    'The worker is being stopped.',
+  );
+  expect(await messageOf(new Error('password hunter2'))).toBe('failed');
+});

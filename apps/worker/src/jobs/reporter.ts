@@ -1,4 +1,5 @@
 import type { EventBatch, JobEvent, JobEventBody, JobKind } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
 
 /** How long events wait for company before they travel, in milliseconds. */
 const GATHER_MS = 300;
@@ -32,6 +33,8 @@ export interface ReporterOptions {
   attempt: number;
   token: string;
   publish(batch: EventBatch): Promise<void>;
+  /** The attempt's: why it was aborted is what a step says that failed from it. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -88,8 +91,8 @@ export function createReporter(options: ReporterOptions): JobReporter {
         emit({ type: 'step', number, name, status: 'completed', message });
         return value;
       } catch (error) {
-        const text = error instanceof Error && error.name === 'AppError' ? error.message : 'failed';
-        emit({ type: 'step', number, name, status: 'failed', message: text });
+        const cause: unknown = options.signal?.aborted ? options.signal.reason : error;
+        emit({ type: 'step', number, name, status: 'failed', message: describeFault(cause) });
         throw error;
       }
     },
@@ -112,6 +115,12 @@ export function createReporter(options: ReporterOptions): JobReporter {
       waiting.length = 0;
     },
   };
+}
+
+/** Texts of other errors may hold anything, so they stay inside; the reason of a cancel is told with the job. */
+function describeFault(error: unknown): string {
+  if (!(error instanceof AppError)) return 'failed';
+  return error.code === 'CANCELLED' ? 'cancelled' : error.message;
 }
 
 /** A name as text, and as base64 beside it when the text does not say it all. */
