@@ -80,7 +80,11 @@ function readKeys(options) {
     }
     if (keyring?.v !== 1 || !Array.isArray(keyring.keys))
       throw new Failure(`${options.keyring} is no keyring of version 1.`, 3);
-    for (const { kind, path, key, ...one } of keyring.keys) {
+    for (const { kind, path, key, recoveryKey, ...one } of keyring.keys) {
+      if (kind === 'recovery') {
+        keys.push({ kind: 'raw', ...parseRecoveryKey(recoveryKey) });
+        continue;
+      }
       const bytes = kind === 'file' ? rawKeyOf(readFileSync(path)) : key && Buffer.from(key, 'base64');
       keys.push({ ...one, kind: kind === 'file' ? 'raw' : kind, key: bytes });
     }
@@ -1068,6 +1072,8 @@ async function main() {
         : decrypt(from, to, values);
 }
 
+// Whoever reads the output may have seen enough (`| head`).
+process.stdout.on('error', () => process.exit(1));
 try {
   process.exitCode = (await main()) ?? 0;
 } catch (error) {
