@@ -40,7 +40,13 @@ export async function createWorld(
   const queueDatabase = backend === 'postgres' ? await createTestDatabase() : null;
   const sshd = await startSshd(sshdConfig ? { config: sshdConfig } : {});
   let logs = '';
-  const stack = await startStack({
+  const closeRest = async (): Promise<void> => {
+    await sshd.stop();
+    await database.drop();
+    await queueDatabase?.drop();
+    await rm(dir, { recursive: true, force: true });
+  };
+  const starting = startStack({
     dir: join(dir, 'stack'),
     logger: createLogger({ level: 'silent', process: 'test' }),
     port: 0,
@@ -71,6 +77,11 @@ export async function createWorld(
       GRACE_MS: '2000',
       ...options.workerEnv,
     },
+  });
+  // Nobody could stop what stands around a stack that did not start.
+  const stack = await starting.catch(async (error: unknown) => {
+    await closeRest();
+    throw error;
   });
   const client = await signIn(stack.url, stack.adminEmail, PASSWORD);
   return {
@@ -113,10 +124,7 @@ export async function createWorld(
     logs: () => logs,
     async close() {
       await stack.stop();
-      await sshd.stop();
-      await database.drop();
-      await queueDatabase?.drop();
-      await rm(dir, { recursive: true, force: true });
+      await closeRest();
     },
   };
 }
