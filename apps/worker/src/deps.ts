@@ -20,6 +20,14 @@ import {
 } from '@tarfleet/vault';
 import type { WorkerDeps } from './worker-deps.ts';
 
+const OWN_MACHINE: ServerTarget = {
+  id: '00000000-0000-7000-8000-000000000000',
+  projectId: 1,
+  name: "the worker's own machine",
+  kind: 'local',
+  pool: 'default',
+};
+
 export interface DepsOptions {
   logger: Logger;
   keys: PoolKeys;
@@ -31,6 +39,7 @@ export interface DepsOptions {
 export function createDeps({ logger, keys, keyring, localRoots, tmpDir }: DepsOptions): WorkerDeps {
   const localAllowed = localRoots.length > 0;
   const transport = createTransport({ logger, localRoots, localAllowed });
+  const own = createTransport({ logger, localRoots: [tmpDir], localAllowed: true });
   const files = createFilesSource({ logger, tmpDir });
 
   const openServerSecrets = async (server: ServerTarget): Promise<ServerSecrets> => {
@@ -52,6 +61,8 @@ export function createDeps({ logger, keys, keyring, localRoots, tmpDir }: DepsOp
     openStorage: async (target) =>
       createStorage(target, await openDestinationSecrets(target), { localRoots, localAllowed, logger }),
     sourceOf: () => files,
+    tmpDir,
+    ownMachine: (signal) => own.connect({ target: OWN_MACHINE, openSecrets: openServerSecrets, signal }),
     async assertPathsAllowed(server, paths) {
       if (server.kind === 'local') await assertWithinRoots(paths, localRoots);
     },

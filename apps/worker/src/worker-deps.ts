@@ -29,6 +29,10 @@ export interface WorkerDeps {
   reseal(plan: ResealPlan): Promise<SealedBox>;
   /** The keys of encrypted backups. */
   keyring: Keyring;
+  /** Opens a session on the worker's own machine, for work in `tmpDir` alone; the caller closes it. */
+  ownMachine(signal: AbortSignal): Promise<Session>;
+  /** For what a job keeps on the worker's own disk. */
+  tmpDir: string;
   /** Blocks compressed side by side in one job. */
   parallelBlocks: number;
 }

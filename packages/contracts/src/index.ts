@@ -7,3 +7,4 @@ export * from './plans.ts';
 export * from './results.ts';
 export * from './sealed.ts';
 export * from './targets.ts';
+export * from './verify-result.ts';

@@ -102,6 +102,10 @@ export const BackupPlan = Type.Object(
 );
 export type BackupPlan = Static<typeof BackupPlan>;
 
+/** Each looks at all that the one before it does; `docs/api.md` says at what. */
+export const VERIFY_LEVELS = ['quick', 'deep', 'test_restore'] as const;
+export type VerifyLevel = (typeof VERIFY_LEVELS)[number];
+
 export const VerifyPlan = Type.Object(
   {
     ...base,
@@ -111,7 +115,11 @@ export const VerifyPlan = Type.Object(
     keyPrefix: KeyPrefix,
     /** Of the manifest as the API recorded it. */
     manifestSha256: Type.String(),
-    level: Type.Literal('quick'),
+    level: Type.Enum([...VERIFY_LEVELS]),
+    /** Services of the backup, by id; null for all that it holds. */
+    serviceIds: Type.Union([Type.Array(Uuid, { minItems: 1 }), Type.Null()]),
+    /** The backups that these build on, with the manifests as the API recorded them; only for levels that look there. */
+    ancestors: Type.Array(Type.Object({ backupId: Uuid, manifestSha256: Type.String() }, closed)),
   },
   closed,
 );

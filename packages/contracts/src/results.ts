@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
+import { VerifyResult } from './verify-result.ts';
 
 const closed = { additionalProperties: false } as const;
 const Bytes = Type.Integer({ minimum: 0 });
@@ -68,33 +69,6 @@ export const BackupResult = Type.Object(
   closed,
 );
 export type BackupResult = Static<typeof BackupResult>;
-
-export const VerifyResult = Type.Object(
-  {
-    kind: Type.Literal('verify'),
-    level: Type.Literal('quick'),
-    valid: Type.Boolean(),
-    verifiedAt: Timestamp,
-    /** What is wrong, one sentence each; empty when valid. */
-    issues: Type.Array(Type.String()),
-    objects: Type.Array(
-      Type.Object(
-        {
-          artifactId: Uuid,
-          serviceId: Uuid,
-          component: Type.String(),
-          key: Type.String(),
-          bytes: Bytes,
-          status: Type.Enum(['passed', 'missing', 'size_mismatch', 'checksum_mismatch']),
-          message: Type.String(),
-        },
-        closed,
-      ),
-    ),
-  },
-  closed,
-);
-export type VerifyResult = Static<typeof VerifyResult>;
 
 export const RestoreResult = Type.Object(
   {

@@ -78,6 +78,8 @@ export interface Jobs {
   toRemoveFromQueue(before: Date, limit: number): Promise<JobRecord[]>;
   /** Jobs on a backup that have not ended. */
   unfinishedOf(backupId: string): Promise<JobRecord[]>;
+  /** Verifications of a backup that came to a result, newest first. */
+  verificationsOf(backupId: string, limit: number): Promise<JobRecord[]>;
   /** Ended and unended jobs by kind and state since a time, with their seconds. */
   statistics(since: Date): Promise<JobStatistic[]>;
 }
@@ -193,6 +195,14 @@ export function createJobs(db: Db): Jobs {
     },
     async unfinishedOf(backupId) {
       const rows = await db.job.findMany({ where: { backupId, ...UNENDED }, orderBy: { id: 'asc' } });
+      return rows.map(toRecord);
+    },
+    async verificationsOf(backupId, take) {
+      const rows = await db.job.findMany({
+        where: { backupId, kind: 'verify', state: 'completed' },
+        orderBy: [{ endedAt: 'desc' }, { id: 'desc' }],
+        take,
+      });
       return rows.map(toRecord);
     },
     async statistics(since) {

@@ -11,7 +11,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { type PlanKeys, toDestinationTarget } from './targets.ts';
 
-/** Jobs that act on one stored backup and need no server: verification, deletion, sweeping. */
+/** Jobs that act on one stored backup and need no server. */
 export interface OnBackupRequest {
   backup: FullBackup;
   userId: string | null;
@@ -21,15 +21,6 @@ export interface OnBackupRequest {
 interface Deps {
   db: Database;
   keys: PlanKeys;
-}
-
-export async function planVerify(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
-  const { base, toDraft } = await prepare(deps, request);
-  const manifestSha256 = assertRestorable(request.backup);
-  const plan: VerifyPlan = { ...base, kind: 'verify', manifestSha256, level: 'quick' };
-  return toDraft(plan, async (tx) => {
-    assertRestorable(await relock(tx, request.backup.id));
-  });
 }
 
 export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {

@@ -13,9 +13,10 @@ import {
   STARTED,
   silent,
 } from '../testing/run-fixture.ts';
-import { hideIfNeeded, planDelete, planSweep, planVerify } from './on-backup.ts';
+import { hideIfNeeded, planDelete, planSweep } from './on-backup.ts';
 import { planRestore } from './restore.ts';
 import { planRewrap } from './rewrap.ts';
+import { planVerify } from './verify.ts';
 
 let t: RunFixture;
 beforeAll(async () => {

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Failure, JobEventBody, JobResult, ServerTestResult, VerifyResult } from '@tarfleet/contracts';
 import type { JobDraft, JobRecord } from '@tarfleet/db';
-import { planDelete, planSweep, planVerify } from '../planner/on-backup.ts';
+import { planDelete, planSweep } from '../planner/on-backup.ts';
 import { planReseal, planServerTest } from '../planner/on-target.ts';
 import { planRestore } from '../planner/restore.ts';
+import { planVerify } from '../planner/verify.ts';
 import {
   artifactResult,
   attemptOf,
@@ -178,19 +179,73 @@ test.each([
   expect((await t.db.jobs.get(two.id))!.state).toBe(state);
 });
 
+const skipped = 'skipped' as const;
+const verifyResult = (change: Partial<VerifyResult> = {}): VerifyResult => ({
+  ...{ kind: 'verify', level: 'quick', valid: true, narrowed: false, verifiedAt: AT.toISOString() },
+  ...{ issues: [], services: [], lacking: [], damagedAncestors: [], objects: [] },
+  checks: {
+    ...{ checksum: 'passed', metadata: 'passed' },
+    ...{ contents: skipped, encryption: skipped, compression: skipped },
+  },
+  ...change,
+});
+const verify = async (backup: Awaited<ReturnType<typeof backupOf>>, how: Omit<Ended, 'type'>) =>
+  end(await store(await planVerify(t, { backup, userId: t.user.id, requestId: 'r' })), how);
+
 test('a verification writes down what it found; one that failed says nothing', async () => {
   const { backup } = await completedBackup();
-  const verify = async (how: Omit<Ended, 'type'>) =>
-    end(await store(await planVerify(t, { backup, userId: t.user.id, requestId: 'r' })), how);
-  const base: VerifyResult = {
-    ...{ kind: 'verify', level: 'quick', valid: true, verifiedAt: AT.toISOString(), issues: [], objects: [] },
-  };
-  await verify(completed({ ...base, valid: false }));
+  await verify(backup, completed(verifyResult({ valid: false })));
   expect(await backupOf(backup.id)).toMatchObject({ verified: false, verifiedAt: AT });
-  await verify({ state: 'failed', failure: failure('DESTINATION_UNREACHABLE') });
+  await verify(backup, { state: 'failed', failure: failure('DESTINATION_UNREACHABLE') });
   expect(await backupOf(backup.id)).toMatchObject({ verified: false });
-  await verify(completed(base));
+  await verify(backup, completed(verifyResult()));
   expect(await backupOf(backup.id)).toMatchObject({ verified: true });
+});
+
+test('some components that are sound say nothing of the backup; one that is not does', async () => {
+  const { backup } = await completedBackup();
+  await verify(backup, completed(verifyResult({ level: 'deep', narrowed: true })));
+  expect(await backupOf(backup.id)).toMatchObject({ verified: null, verifiedAt: null });
+  await verify(backup, completed(verifyResult({ narrowed: true, valid: false })));
+  expect(await backupOf(backup.id)).toMatchObject({ verified: false });
+  await verify(backup, completed(verifyResult({ narrowed: true })));
+  expect(await backupOf(backup.id)).toMatchObject({ verified: false });
+});
+
+test('what a close look found no lighter one takes back', async () => {
+  const { backup } = await completedBackup();
+  const verified = async () => (await backupOf(backup.id)).verified;
+  await verify(backup, completed(verifyResult({ level: 'deep', valid: false })));
+  await verify(backup, completed(verifyResult({ level: 'quick', valid: false })));
+  await verify(backup, completed(verifyResult({ level: 'quick' })));
+  await verify(backup, completed(verifyResult({ level: 'test_restore', narrowed: true })));
+  expect(await verified()).toBe(false);
+  await verify(backup, completed(verifyResult({ level: 'deep' })));
+  expect(await verified()).toBe(true);
+  await verify(backup, completed(verifyResult({ level: 'quick', valid: false })));
+  expect(await verified()).toBe(false);
+  await verify(backup, completed(verifyResult({ level: 'quick' })));
+  expect(await verified()).toBe(true);
+});
+
+test('backups that it builds on are marked when they are damaged, and no others', async () => {
+  const full = await completedBackup();
+  const other = await completedBackup();
+  const later = await completedBackup();
+  await t.db.artifacts.refer(later.backup.artifacts[0]!.id, [full.backup.artifacts[0]!.id]);
+  const draft = await planVerify(t, {
+    ...{ backup: later.backup, userId: t.user.id, requestId: 'r', level: 'deep' },
+  });
+  expect(JSON.parse(draft.root.plan)).toMatchObject({
+    ...{ level: 'deep', serviceIds: null },
+    ancestors: [{ backupId: full.backup.id, manifestSha256: 'b'.repeat(64) }],
+  });
+  const damagedAncestors = [full.backup.id, other.backup.id];
+  const found = verifyResult({ level: 'deep', valid: false, damagedAncestors });
+  await verify(later.backup, completed(found));
+  expect(await backupOf(full.backup.id)).toMatchObject({ verified: false, verifiedAt: AT });
+  expect(await backupOf(later.backup.id)).toMatchObject({ verified: false });
+  expect(await backupOf(other.backup.id)).toMatchObject({ verified: null });
 });
 
 const plannedRestore = async (backup: Awaited<ReturnType<typeof backupOf>>) =>

@@ -2,6 +2,7 @@ import type { ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { settleBackup } from './settle-backup.ts';
+import { settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
 
@@ -23,12 +24,7 @@ export async function settle(
       await settleBackup(tx, job, end, options);
       return;
     case 'verify':
-      if (job.backupId !== null && result?.kind === 'verify') {
-        await tx.backups.change(job.backupId, {
-          verified: result.valid,
-          verifiedAt: new Date(result.verifiedAt),
-        });
-      }
+      if (result?.kind === 'verify') await settleVerify(tx, job, result);
       return;
     case 'restore':
       await settleRestore(tx, job, end);

@@ -1,6 +1,6 @@
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
-import { planVerify } from '../../planner/on-backup.ts';
+import { planVerify } from '../../planner/verify.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';

@@ -1,0 +1,61 @@
+import { type ResultOf, VERIFY_LEVELS, type VerifyLevel } from '@tarfleet/contracts';
+import type { JobRecord, Repositories } from '@tarfleet/db';
+
+/** Older ones than so many say nothing any more. */
+const LOOKED_AT = 100;
+
+/**
+ * What a verification found, on the backup's record. A fault counts wherever it was looked for; being sound counts
+ * only when all of the backup was looked at, as closely as when a fault was last found. Backups that this one builds
+ * on are marked, too, when their archives were found damaged: else the next incremental would build on them again.
+ */
+export async function settleVerify(
+  tx: Repositories,
+  job: JobRecord,
+  result: ResultOf<'verify'>,
+): Promise<void> {
+  const { backupId } = job;
+  if (backupId === null) return;
+  const verifiedAt = new Date(result.verifiedAt);
+  if (result.valid) {
+    if (result.narrowed || (await isTooLight(tx, job.id, backupId, result.level))) return;
+    await tx.backups.change(backupId, { verified: true, verifiedAt });
+    return;
+  }
+  const damaged = await ancestorsAmong(tx, backupId, result.damagedAncestors);
+  // In one order everywhere: two that mark the same never wait for each other.
+  for (const id of [backupId, ...damaged].sort()) {
+    await tx.backups.change(id, { verified: false, verifiedAt });
+  }
+}
+
+/** Whether a fault stands that only a closer look than this one could take back. */
+async function isTooLight(
+  tx: Repositories,
+  jobId: string,
+  backupId: string,
+  level: VerifyLevel,
+): Promise<boolean> {
+  let fault: VerifyLevel | null = null;
+  for (const { id, result } of (await tx.jobs.verificationsOf(backupId, LOOKED_AT)).reverse()) {
+    if (id === jobId || result?.kind !== 'verify') continue;
+    if (!result.valid) fault = fault === null || isAtLeast(result.level, fault) ? result.level : fault;
+    else if (!result.narrowed && fault !== null && isAtLeast(result.level, fault)) fault = null;
+  }
+  return fault !== null && !isAtLeast(level, fault);
+}
+
+function isAtLeast(one: VerifyLevel, other: VerifyLevel): boolean {
+  return VERIFY_LEVELS.indexOf(one) >= VERIFY_LEVELS.indexOf(other);
+}
+
+/** A result may speak of the backup's own ancestors and of nothing else. */
+async function ancestorsAmong(tx: Repositories, backupId: string, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const backup = await tx.backups.get(backupId);
+  const ancestors = await Promise.all(
+    (backup?.artifacts ?? []).map((artifact) => tx.artifacts.ancestorsOf(artifact.id)),
+  );
+  const known = new Set(ancestors.flat().map((one) => one.backupId));
+  return [...new Set(ids)].filter((id) => known.has(id) && id !== backupId);
+}
