@@ -52,7 +52,8 @@ afterEach(async () => {
   }
   for (const { pid } of await processesOn(folder)) process.kill(pid, 'SIGKILL');
   await until('no process on the folder', async () => (await processesOn(folder)).length === 0);
-  await rm(dir, { recursive: true, force: true });
+  // What a killed Postgres leaves behind ends a moment later than it, and may write until then.
+  await rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }, 120_000);
 
 function start(more: Record<string, string> = {}, command = program): StackCommand {
