@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { until } from './until.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../..');
+const START_MS = 180_000;
+
+type End = { code: number | null; signal: string | null };
 
 export interface StackCommand {
   pid: number;
@@ -13,11 +16,13 @@ export interface StackCommand {
   output(): string;
   /** What it told when it was ready; throws with its output when it ends before. */
   ready(): Promise<{ url: string; email: string; password: string }>;
+  /** Its exit code, when it ends instead of starting; throws with its output when it starts. */
+  refused(): Promise<number | null>;
   /** Sends a signal to this process alone. */
   kill(signal: NodeJS.Signals): void;
   /** As Ctrl-C in a terminal: to the whole process group. */
   interrupt(): void;
-  ended: Promise<{ code: number | null; signal: string | null }>;
+  ended: Promise<End>;
 }
 
 /** The program behind `pnpm start`, as the root's package.json has it, without the package manager around it. */
@@ -42,18 +47,31 @@ export function runCommand([program = '', ...args]: string[], env: Record<string
     stream.on('data', (chunk: Buffer) => {
       output += chunk.toString();
     });
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  let end: End | undefined;
+  const ended = once(child, 'close').then(([code, signal]) => {
+    end = { code, signal };
+    return end;
+  });
   const pid = child.pid ?? 0;
+  const settled = async (): Promise<'ready' | End> => {
+    for (const until = Date.now() + START_MS; Date.now() < until; await sleep(50)) {
+      if (/^ {2}Password /m.test(output)) return 'ready';
+      if (end) return end;
+    }
+    throw new Error(`It neither started nor ended:\n${output}`);
+  };
   return {
     pid,
     output: () => output,
     async ready() {
-      await until(`ready:\n${output}`, async () => {
-        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`It ended:\n${output}`);
-        return /^ {2}Password /m.test(output);
-      });
+      if ((await settled()) !== 'ready') throw new Error(`It ended:\n${output}`);
       const said = (name: string): string => new RegExp(`^ {2}${name} +(.+)$`, 'm').exec(output)?.[1] ?? '';
       return { url: said('URL'), email: said('E-mail'), password: said('Password') };
+    },
+    async refused() {
+      const outcome = await settled();
+      if (outcome === 'ready') throw new Error(`It started:\n${output}`);
+      return outcome.code;
     },
     kill: (signal) => void child.kill(signal),
     interrupt: () => void process.kill(-pid, 'SIGINT'),

@@ -19,7 +19,7 @@ import { addIdempotency } from './plugins/idempotency.ts';
 import { addJsonBody } from './plugins/json-body.ts';
 import { addMetrics } from './plugins/metrics.ts';
 import { addOpenApi } from './plugins/openapi.ts';
-import { addRateLimits, createCountUse } from './plugins/rate-limits.ts';
+import { addRateLimits, createCountUse, limitsOf } from './plugins/rate-limits.ts';
 import { addHeaders, requestIdOf } from './plugins/request-id.ts';
 import { addRequestLog } from './plugins/request-log.ts';
 import { createSessionTokens } from './plugins/session-tokens.ts';
@@ -86,7 +86,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   addAuth(app, { config, authenticate });
   addIdempotency(app, { db, secret: vault.jwtSecret });
   addRateLimits(app, countUse);
-  await addOpenApi(app, VERSION);
+  await addOpenApi(app, VERSION, limitsOf(config));
 
   healthRoutes(app, { ...deps, metrics });
   authRoutes(app, { ...deps, sessionTokens, countUse });

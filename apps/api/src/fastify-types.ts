@@ -1,3 +1,4 @@
+import type { ErrorCode } from '@tarfleet/contracts';
 import type { Actor, Role } from './plugins/actor.ts';
 import type { Bucket } from './plugins/rate-limits.ts';
 
@@ -23,5 +24,9 @@ declare module 'fastify' {
      * made twice.
      */
     idempotent?: true | 'secret';
+    /** For the description: the role that the handler asks for in the project of what the route is about. */
+    needs?: string;
+    /** For the description: codes beside those that follow from the route's form. */
+    errors?: readonly ErrorCode[];
   }
 }

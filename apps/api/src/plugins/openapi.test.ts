@@ -1,14 +1,21 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { buildTestApp, type TestApp } from '../testing/test-app.ts';
 
+interface Answer {
+  description: string;
+  headers?: Record<string, unknown>;
+}
 interface Operation {
   summary?: string;
+  description?: string;
+  'x-access': string;
   tags?: string[];
   security?: unknown[];
-  responses: Record<string, unknown>;
+  responses: Record<string, Answer>;
   parameters?: { name: string; in: string }[];
-  requestBody?: { content: Record<string, { schema: object }> };
+  requestBody?: { required?: boolean; content: Record<string, { schema: object }> };
 }
 type Document = {
   openapi: string;
@@ -54,6 +61,88 @@ test('every POST that makes something takes an Idempotency-Key', () => {
     const headers = operation.parameters?.filter((one) => one.in === 'header').map((one) => one.name);
     expect([path, headers]).toEqual([path, expect.arrayContaining(['idempotency-key'])]);
   }
+});
+
+const WAITING = [
+  'delete /api/backups/{id}',
+  'post /api/backups/create',
+  'post /api/backups/verify/{backup_id}',
+  'post /api/backups/{id}/restore',
+  'post /api/backups/{id}/rewrap',
+  'post /api/backups/{id}/verify',
+  'post /api/destinations/{id}/test',
+  'post /api/servers/{id}/reseal',
+  'post /api/servers/{id}/test',
+];
+const takes = (operation: Operation, header: string): boolean =>
+  operation.parameters?.some((one) => one.in === 'header' && one.name === header) ?? false;
+
+test('Prefer is described where it is honoured, and nowhere else', () => {
+  const waiting = operations().filter(({ operation }) => takes(operation, 'prefer'));
+  expect(waiting.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(WAITING);
+  for (const { path, operation } of waiting) {
+    for (const status of ['200', '202']) {
+      const headers = Object.keys(operation.responses[status]?.headers ?? {});
+      expect([path, headers]).toEqual([path, expect.arrayContaining(['location', 'preference-applied'])]);
+    }
+  }
+});
+
+test('answers name their headers, and errors their codes', () => {
+  for (const { path, method, operation } of operations()) {
+    const name = `${method} ${path}`;
+    for (const [status, answer] of Object.entries(operation.responses)) {
+      const headers = Object.keys(answer.headers ?? {});
+      expect([name, status, headers]).toEqual([name, status, expect.arrayContaining(['x-request-id'])]);
+      if (status === '201') expect([name, headers]).toEqual([name, expect.arrayContaining(['location'])]);
+      if (status === '429') {
+        const all = ['retry-after', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'];
+        expect([name, headers]).toEqual([name, expect.arrayContaining(all)]);
+        if (path !== '/api/users/{id}') expect(operation.description).toMatch(/At most \d+ requests/);
+      }
+    }
+    if (takes(operation, 'idempotency-key')) {
+      expect(operation.responses['422']?.description).toContain('`IDEMPOTENCY_KEY_REUSED`');
+      expect(
+        Object.keys(operation.responses['201' in operation.responses ? '201' : '202']?.headers ?? {}),
+      ).toContain('idempotency-replayed');
+    }
+  }
+  const { responses, description } = document.paths['/api/backups/{id}/restore']!.post!;
+  expect(responses['409']?.description).toContain('`RESTORE_IN_PROGRESS`');
+  expect(responses['422']?.description).toContain('`ENCRYPTION_KEY_NOT_FOUND`');
+  expect(responses['500']?.description).toContain('`RESTORE_FAILED`');
+  expect(description).toContain('Needs the role: operator. At most 10 requests an hour for each user.');
+});
+
+test('tags are spelled in one way', () => {
+  const tags = new Set(operations().flatMap(({ operation }) => operation.tags ?? []));
+  for (const tag of tags) expect(tag).toMatch(/^[A-Z]/);
+});
+
+test('a body that need not be there is not required', () => {
+  expect(document.paths['/api/backups/{id}/restore']?.post?.requestBody?.required).toBe(false);
+  expect(document.paths['/api/backups/create']?.post?.requestBody?.required).toBe(true);
+});
+
+test('the table of routes in docs/api.md is what the description says', async () => {
+  const text = await readFile(new URL('../../../../docs/api.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| `(GET|POST|PATCH|PUT|DELETE) (\S+)` \| (.*?) \| (.*?) \| (.*?)\|$/gm)];
+  const written = rows.map(([, method, path, summary, who, marks]) =>
+    [method, path, summary, who, marks?.trim()].join(' | '),
+  );
+  const described = operations().map(({ path, method, operation }) => {
+    const marks = [
+      takes(operation, 'idempotency-key') ? 'I' : '',
+      takes(operation, 'prefer') ? 'W' : '',
+      /At most \d+ requests/.test(operation.description ?? '') ? 'R' : '',
+    ];
+    return [
+      ...[method.toUpperCase(), path.replace(/\{(\w+)\}/g, ':$1'), operation.summary],
+      ...[operation['x-access'], marks.filter(Boolean).join(' ')],
+    ].join(' | ');
+  });
+  expect(written.sort()).toEqual(described.sort());
 });
 
 test('routes are closed unless the description says that they are open', async () => {

@@ -2,7 +2,9 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Type } from 'typebox';
 import type { Api } from '../api-type.ts';
+import { describeRoute } from './describe-route.ts';
 import { ErrorBody } from './error-body.ts';
+import type { Bucket, Limit } from './rate-limits.ts';
 
 const DESCRIPTION = `Backs up, verifies and restores whole servers.
 
@@ -15,7 +17,7 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /** OpenAPI 3.1 at `/openapi.json`, made from the schemas that validate, and a page that shows it at `/docs`. */
-export async function addOpenApi(app: Api, version: string): Promise<void> {
+export async function addOpenApi(app: Api, version: string, limits: Record<Bucket, Limit>): Promise<void> {
   app.addSchema(ErrorBody);
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith('/docs')) {
@@ -42,6 +44,12 @@ export async function addOpenApi(app: Api, version: string): Promise<void> {
       security: [{ bearer: [] }, { apiToken: [] }, { session: [] }],
     },
     hideUntagged: false,
+    transform: ({ schema, url, route }) => ({
+      url,
+      schema: schema && !schema.hide ? describeRoute({ ...route, schema }, limits) : schema,
+    }),
+    transformObject: (given) =>
+      mayBeLeftOut('openapiObject' in given ? given.openapiObject : given.swaggerObject),
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `schema-${i}`) },
   });
   await app.register(swaggerUi, {
@@ -53,4 +61,18 @@ export async function addOpenApi(app: Api, version: string): Promise<void> {
     if (request.url.startsWith('/docs')) reply.header('content-security-policy', PAGE_POLICY);
   });
   app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, () => app.swagger());
+}
+
+/** A body that may be null may be left out. */
+function mayBeLeftOut<D extends object>(document: D): D {
+  const { paths = {} } = document as { paths?: Record<string, Record<string, Operation>> };
+  for (const { requestBody } of Object.values(paths).flatMap((methods) => Object.values(methods))) {
+    const type = requestBody?.content?.['application/json']?.schema?.type;
+    if (requestBody && Array.isArray(type) && type.includes('null')) requestBody.required = false;
+  }
+  return document;
+}
+
+interface Operation {
+  requestBody?: { required?: boolean; content?: Record<string, { schema?: { type?: unknown } }> };
 }

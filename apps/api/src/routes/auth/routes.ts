@@ -26,7 +26,11 @@ export function authRoutes(
   app.post(
     '/api/auth/login',
     {
-      config: { public: true },
+      config: {
+        public: true,
+        rateLimit: 'login',
+        errors: ['INVALID_CREDENTIALS', 'ORIGIN_REFUSED', 'UNAVAILABLE'],
+      },
       schema: { tags, summary: 'Open a session', body: LoginBody, response: { 200: LoginAnswer } },
     },
     async (request, reply) => {
@@ -46,6 +50,7 @@ export function authRoutes(
   app.post(
     '/api/auth/logout',
     {
+      config: { errors: ['NOT_SUPPORTED'] },
       schema: {
         tags,
         summary: 'Close this session',

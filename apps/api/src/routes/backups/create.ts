@@ -4,18 +4,35 @@ import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
+import { CreateAnswer, CreateBody } from './create-schemas.ts';
 import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
 import { normaliseCreate } from './normalise.ts';
-import { CreateAnswer, CreateBody } from './schemas.ts';
 
 /** Document 2's creation of a backup. */
 export function createBackupRoute(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/create',
     {
-      config: { role: 'admin', idempotent: true },
+      config: {
+        role: 'admin',
+        idempotent: true,
+        errors: [
+          'INVALID_BACKUP_TYPE',
+          'NOT_SUPPORTED',
+          'NOTHING_TO_BACK_UP',
+          'CREDENTIALS_REQUIRED',
+          'NOT_FOUND',
+          'COMPONENT_NOT_FOUND',
+          'POOL_NOT_FOUND',
+          'BACKUP_IN_PROGRESS',
+          'RESTORE_IN_PROGRESS',
+          'HOST_KEY_NOT_PINNED',
+          'CONFLICT',
+          'ENCRYPTION_KEY_NOT_FOUND',
+        ],
+      },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Start a backup',
         description:
           'Of the default project’s services, or of those that project_id, server_id, services and components leave. Answers 202 at once; with `Prefer: wait=N`, 200 when the backup has ended in time.',

@@ -16,8 +16,18 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
   app.delete(
     '/api/backups/:id',
     {
+      config: {
+        needs: 'operator',
+        errors: [
+          'BACKUP_NOT_FOUND',
+          'BACKUP_IN_PROGRESS',
+          'RESTORE_IN_PROGRESS',
+          'RETENTION_POLICY_VIOLATION',
+          'CONFLICT',
+        ],
+      },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Delete a backup and its stored objects',
         params: IdParams,
         querystring: DeleteQuery,

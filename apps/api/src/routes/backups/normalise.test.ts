@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
+import type { CreateBody } from './create-schemas.ts';
 import { normaliseCreate, normaliseDates, normaliseRestore } from './normalise.ts';
 import type { RestoreBody } from './restore-schemas.ts';
-import type { CreateBody } from './schemas.ts';
 
 const create = (body: object) => normaliseCreate({ type: 'full', ...body } as CreateBody);
 const restore = (body: object) => normaliseRestore({ restoreType: 'full', ...body } as RestoreBody, 3);

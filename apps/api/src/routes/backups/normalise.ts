@@ -4,8 +4,9 @@ import { AppError } from '@tarfleet/kernel';
 import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
+import type { CreateBody } from './create-schemas.ts';
 import type { RestoreBody } from './restore-schemas.ts';
-import type { CreateBody, ListQuery } from './schemas.ts';
+import type { ListQuery } from './schemas.ts';
 
 const TYPES = ['full', 'incremental', 'differential', 'transaction'] as const;
 type Type = (typeof TYPES)[number];

@@ -17,9 +17,9 @@ export function readBackupRoutes(app: Api, deps: RunDeps): void {
   app.get(
     '/api/backups/list',
     {
-      config: { role: 'admin' },
+      config: { role: 'admin', errors: ['INVALID_BACKUP_TYPE'] },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'List backups, newest first',
         querystring: ListQuery,
         response: { 200: ListAnswer },
@@ -52,8 +52,9 @@ export function readBackupRoutes(app: Api, deps: RunDeps): void {
   app.get(
     '/api/backups/:id',
     {
+      config: { needs: 'viewer', errors: ['BACKUP_NOT_FOUND'] },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Show a backup',
         params: IdParams,
         response: { 200: GetAnswer },
@@ -69,9 +70,9 @@ export function readBackupRoutes(app: Api, deps: RunDeps): void {
   app.get(
     '/api/backups/status/:backup_id',
     {
-      config: { role: 'admin', rateLimit: 'status' },
+      config: { role: 'admin', rateLimit: 'status', errors: ['BACKUP_NOT_FOUND'] },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Show how far a backup is',
         params: StatusParams,
         response: { 200: StatusAnswer },

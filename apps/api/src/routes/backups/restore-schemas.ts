@@ -4,17 +4,35 @@ import { nullable, ProjectId, strict, Uuid } from '../shapes.ts';
 const Count = Type.Integer({ minimum: 0 });
 
 /** Documents 1 and 3 in one, with where to and whether to overwrite. */
-export const RestoreBody = strict({
-  restoreType: Type.Optional(Type.Enum(['full', 'selective'])),
-  selectedServices: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 1000 }),
+const Fields = strict({
+  restoreType: Type.Optional(
+    Type.Enum(['full', 'selective'], {
+      description: 'selective needs selectedServices; left out, as full, with the message of document 3',
+    }),
   ),
-  verifyIntegrity: Type.Optional(Type.Boolean()),
-  createRollbackPoint: Type.Optional(Type.Boolean()),
-  skipHealthChecks: Type.Optional(Type.Boolean()),
-  validateOnly: Type.Optional(Type.Boolean()),
-  target_project_id: Type.Optional(ProjectId),
-  target_server_id: Type.Optional(Uuid),
+  selectedServices: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+      minItems: 1,
+      maxItems: 1000,
+      description: 'Ids or names of services of one server',
+    }),
+  ),
+  verifyIntegrity: Type.Optional(
+    Type.Boolean({ default: true, description: 'Check the stored archives before anything is changed' }),
+  ),
+  createRollbackPoint: Type.Optional(
+    Type.Boolean({
+      description: 'true is not supported yet; left out, none is made, and `warnings` says so',
+    }),
+  ),
+  skipHealthChecks: Type.Optional(
+    Type.Boolean({ description: 'false is not supported yet: services have no health checks to run' }),
+  ),
+  validateOnly: Type.Optional(Type.Boolean({ default: false, description: 'true is not supported yet' })),
+  target_project_id: Type.Optional(
+    Type.Integer({ ...ProjectId, description: 'The backup’s own project; another one is not supported yet' }),
+  ),
+  target_server_id: Type.Optional(Type.String({ ...Uuid, description: 'Not supported yet: leave it out' })),
   paths: Type.Optional(
     Type.Array(Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4000 }), {
       minItems: 1,
@@ -23,11 +41,21 @@ export const RestoreBody = strict({
     }),
   ),
   restorePath: Type.Optional(
-    Type.String({ pattern: '^/', maxLength: 4000, description: 'an absolute path' }),
+    Type.String({
+      pattern: '^/',
+      maxLength: 4000,
+      description:
+        'an absolute path: the folder below which the whole paths are put; left out, the original paths',
+    }),
   ),
-  overwrite: Type.Optional(Type.Boolean()),
+  overwrite: Type.Optional(
+    Type.Boolean({ default: false, description: 'false leaves as it is what exists' }),
+  ),
 });
-export type RestoreBody = Static<typeof RestoreBody>;
+export type RestoreBody = Static<typeof Fields>;
+
+/** Left out, as `{}`. */
+export const RestoreBody = Type.Unsafe<RestoreBody | null>({ ...Fields, type: ['object', 'null'] });
 
 export const RestoreAnswer = strict({
   success: Type.Literal(true),

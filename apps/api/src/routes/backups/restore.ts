@@ -16,9 +16,27 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/:id/restore',
     {
-      config: { rateLimit: 'restores', idempotent: true },
+      config: {
+        rateLimit: 'restores',
+        idempotent: true,
+        needs: 'operator',
+        errors: [
+          'BACKUP_NOT_FOUND',
+          'NOT_FOUND',
+          'NOT_SUPPORTED',
+          'CREDENTIALS_REQUIRED',
+          'POOL_NOT_FOUND',
+          'BACKUP_INCOMPLETE',
+          'BACKUP_IN_PROGRESS',
+          'RESTORE_IN_PROGRESS',
+          'HOST_KEY_NOT_PINNED',
+          'CONFLICT',
+          'ENCRYPTION_KEY_NOT_FOUND',
+          'RESTORE_FAILED',
+        ],
+      },
       schema: {
-        tags: ['restores'],
+        tags: ['Restores'],
         summary: 'Put a backup’s files back',
         params: IdParams,
         body: RestoreBody,
@@ -26,8 +44,9 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       },
     },
     async (request, reply) => {
+      const body = request.body ?? {};
       const backup = await findBackup(deps, request, request.params.id, 'operator');
-      const { warnings, ...wanted } = normaliseRestore(request.body, backup.projectId);
+      const { warnings, ...wanted } = normaliseRestore(body, backup.projectId);
       const { userId, role } = actorOf(request);
       const draft = await planRestore(deps, {
         ...wanted,
@@ -52,7 +71,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       reply.code(ended ? 200 : 202).header('location', `/api/jobs/${restoreJobId}`);
       return {
         success: true as const,
-        message: messageOf(ended !== null, request.body.restoreType === undefined),
+        message: messageOf(ended !== null, body.restoreType === undefined),
         data: {
           restoreJobId,
           status: ended ? 'completed' : 'pending',

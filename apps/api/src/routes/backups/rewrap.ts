@@ -49,9 +49,19 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/:id/rewrap',
     {
-      config: { role: 'admin', idempotent: true },
+      config: {
+        role: 'admin',
+        idempotent: true,
+        errors: [
+          'BACKUP_NOT_FOUND',
+          'BACKUP_INCOMPLETE',
+          'CONFLICT',
+          'ENCRYPTION_KEY_NOT_FOUND',
+          'POOL_NOT_FOUND',
+        ],
+      },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Wrap the keys of a backup’s archives with another key of the keyring, as a job',
         description:
           'With `key_name`, or the primary key of its pool’s workers. The archives stay as they are.',
@@ -90,9 +100,9 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/rewrap',
     {
-      config: { role: 'admin', idempotent: true },
+      config: { role: 'admin', idempotent: true, errors: ['NOT_FOUND', 'ENCRYPTION_KEY_NOT_FOUND'] },
       schema: {
-        tags: ['backups'],
+        tags: ['Backups'],
         summary: 'Wrap the keys of all encrypted backups with another key of the keyring, as jobs',
         description:
           'Starts at most 100 jobs, oldest backups first. Send it again until `running` and `remaining` are 0: before that, no old key may leave the keyring. A backup whose job failed counts as remaining.',

@@ -1,56 +1,27 @@
 import { type Static, Type } from 'typebox';
-import { IdParams, Name, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+import { IdParams, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
 
 const Count = Type.Integer({ minimum: 0 });
-const Text = Type.String({ maxLength: 2000 });
 
-/** Document 2's body, and our own ways to narrow it. Every field but `type` is optional. */
-export const CreateBody = strict({
-  type: Type.String({
-    maxLength: 40,
-    description: 'full, incremental or differential; transaction is for a later version',
-  }),
-  components: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 100 }),
-  ),
-  name: Type.Optional(Name),
-  description: Type.Optional(Text),
-  retention_days: Type.Optional(Type.Integer({ minimum: 1, maximum: 36_500 })),
-  encrypt: Type.Optional(Type.Boolean()),
-  verify: Type.Optional(Type.Boolean()),
-  compress: Type.Optional(Type.Boolean()),
-  compression_level: Type.Optional(Type.Integer({ minimum: 1, maximum: 9 })),
-  location: Type.Optional(Type.String({ maxLength: 2000 })),
-  notification: Type.Optional(Type.Object({}, { additionalProperties: true })),
-  project_id: Type.Optional(ProjectId),
-  server_id: Type.Optional(Uuid),
-  services: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { minItems: 1, maxItems: 1000 }),
-  ),
-  destination_id: Type.Optional(Uuid),
-});
-export type CreateBody = Static<typeof CreateBody>;
-
-const Started = strict({
-  backup_id: Uuid,
-  status: Type.String(),
-  started_at: Timestamp,
-  estimated_duration_seconds: nullable(Count),
-  estimated_size_bytes: nullable(Count),
-  progress_url: Type.String(),
-  warnings: Type.Array(Type.String()),
-});
-export const CreateAnswer = strict({ success: Type.Literal(true), data: Started, message: Type.String() });
-
+const Day = 'ISO 8601, in UTC where no zone is named';
 export const ListQuery = strict({
   ...PageQuery,
-  type: Type.Optional(Type.String({ maxLength: 40 })),
-  status: Type.Optional(
-    Type.Enum(['completed', 'in_progress', 'failed', 'partial', 'cancelled', 'deleting']),
+  type: Type.Optional(
+    Type.String({ maxLength: 40, description: 'Only of this type: full, incremental, differential' }),
   ),
-  start_date: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601' })),
-  end_date: Type.Optional(Type.String({ maxLength: 40, description: 'ISO 8601' })),
-  project_id: Type.Optional(ProjectId),
+  status: Type.Optional(
+    Type.Enum(['completed', 'in_progress', 'failed', 'partial', 'cancelled', 'deleting'], {
+      description: 'Only with this status; left out, all of these',
+    }),
+  ),
+  start_date: Type.Optional(Type.String({ maxLength: 40, description: `Made then or later: ${Day}` })),
+  end_date: Type.Optional(
+    Type.String({
+      maxLength: 40,
+      description: `Made then or before: ${Day}; a day without a time is the whole day`,
+    }),
+  ),
+  project_id: Type.Optional(Type.Integer({ ...ProjectId, description: 'Only of this project' })),
 });
 export type ListQuery = Static<typeof ListQuery>;
 
@@ -192,19 +163,6 @@ export const DeleteAnswer = strict({
     job_id: nullable(Uuid),
   }),
   message: Type.String(),
-});
-
-export const VerifyAnswer = strict({
-  success: Type.Literal(true),
-  message: Type.String(),
-  data: strict({
-    backupId: Uuid,
-    isValid: nullable(Type.Boolean()),
-    filePath: nullable(Type.String()),
-    fileSize: Count,
-    verifyJobId: Uuid,
-    issues: Type.Array(Type.String()),
-  }),
 });
 
 export { IdParams };

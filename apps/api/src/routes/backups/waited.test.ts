@@ -19,7 +19,7 @@ const send = (method: 'POST' | 'DELETE', url: string, body: object | undefined, 
 
 test.each<[JobKind, 'POST' | 'DELETE', string, object | undefined, ErrorCode, number, string]>([
   ['backup', 'POST', '/api/backups/create', { type: 'full', encrypt: false }, 'SERVER_UNREACHABLE', 502, ''],
-  ['restore', 'POST', '/api/backups/:id/restore', {}, 'CONNECTION_LOST', 500, 'RESTORE_FAILED'],
+  ['restore', 'POST', '/api/backups/:id/restore', undefined, 'CONNECTION_LOST', 500, 'RESTORE_FAILED'],
   ['verify', 'POST', '/api/backups/:id/verify', undefined, 'STORAGE_FAILED', 502, ''],
   ['delete', 'DELETE', '/api/backups/:id?force=true&reason=x', undefined, 'STORAGE_FULL', 507, ''],
   ['server-test', 'POST', '/api/servers/:server/test', undefined, 'WORKER_LOST', 500, ''],

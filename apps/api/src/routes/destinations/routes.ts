@@ -49,7 +49,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/destinations',
     {
-      config: { ...config, idempotent: true },
+      config: { ...config, idempotent: true, errors: ['CONFLICT', 'LOCAL_NOT_ALLOWED'] },
       schema: {
         tags,
         summary: 'Add a destination',
@@ -78,7 +78,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.patch(
     '/api/destinations/:id',
     {
-      config,
+      config: { ...config, errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'LOCAL_NOT_ALLOWED'] },
       schema: {
         tags,
         summary: 'Change a destination; a new endpoint or bucket needs its credentials again',
@@ -97,7 +97,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.delete(
     '/api/destinations/:id',
     {
-      config,
+      config: { ...config, errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Delete a destination that holds no backups',
@@ -114,7 +114,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/destinations/:id/test',
     {
-      config: { ...config, idempotent: true },
+      config: { ...config, idempotent: true, errors: ['POOL_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'Write, read back and delete a small object, as a job',

@@ -32,9 +32,9 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
   app.get(
     '/api/jobs/:id',
     {
-      config: { rateLimit: 'status' },
+      config: { rateLimit: 'status', needs: 'viewer' },
       schema: {
-        tags: ['jobs'],
+        tags: ['Jobs'],
         summary: 'Show a job: state, progress, steps',
         params: IdParams,
         response: { 200: JobAnswer },
@@ -46,8 +46,9 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
   app.get(
     '/api/jobs/:id/events',
     {
+      config: { needs: 'viewer' },
       schema: {
-        tags: ['jobs'],
+        tags: ['Jobs'],
         summary: 'Follow a job: stored events first, then live, as server-sent events',
         description:
           'Ends with an `end` event when the job has ended. `Last-Event-ID` (or `last_event_id`) resumes. `progress` events carry no id and may be lost.',
@@ -81,8 +82,9 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
   app.post(
     '/api/jobs/:id/cancel',
     {
+      config: { needs: 'operator', errors: ['JOB_FINISHED'] },
       schema: {
-        tags: ['jobs'],
+        tags: ['Jobs'],
         summary: 'Cancel a job',
         description: 'What a worker has begun ends within about 2 seconds; GET the job to see it.',
         params: IdParams,

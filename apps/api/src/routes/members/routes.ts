@@ -40,7 +40,7 @@ export function memberRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/projects/:id/members',
     {
-      config: { ...config, idempotent: true },
+      config: { ...config, idempotent: true, errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Add a member',

@@ -33,7 +33,7 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/projects',
     {
-      config: { role: 'admin', idempotent: true },
+      config: { role: 'admin', idempotent: true, errors: ['CONFLICT'] },
       schema: { tags, summary: 'Make a project', body: NewProjectBody, response: { 201: ProjectAnswer } },
     },
     async (request, reply) => {
@@ -47,7 +47,10 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
 
   app.get(
     '/api/projects/:id',
-    { schema: { tags, summary: 'One project', params: ProjectParams, response: { 200: ProjectAnswer } } },
+    {
+      config: { needs: 'viewer' },
+      schema: { tags, summary: 'One project', params: ProjectParams, response: { 200: ProjectAnswer } },
+    },
     async (request) => {
       const { id } = request.params;
       await access.require(actorOf(request), id, 'viewer', notFound('project'));
@@ -60,7 +63,7 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.patch(
     '/api/projects/:id',
     {
-      config: { role: 'admin' },
+      config: { role: 'admin', errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Rename a project',
@@ -80,7 +83,7 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.delete(
     '/api/projects/:id',
     {
-      config: { role: 'admin' },
+      config: { role: 'admin', errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Delete a project that has no servers and no backups',

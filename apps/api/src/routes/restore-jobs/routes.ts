@@ -14,7 +14,7 @@ export function restoreJobRoutes(app: Api, { db, access }: { db: Database; acces
     {
       config: { rateLimit: 'status' },
       schema: {
-        tags: ['restores'],
+        tags: ['Restores'],
         summary: 'List one’s own restore jobs, newest first',
         querystring: ListQuery,
         response: { 200: ListAnswer },
@@ -37,9 +37,9 @@ export function restoreJobRoutes(app: Api, { db, access }: { db: Database; acces
   app.get(
     '/api/backups/restore-jobs/:id',
     {
-      config: { rateLimit: 'status' },
+      config: { rateLimit: 'status', needs: 'viewer' },
       schema: {
-        tags: ['restores'],
+        tags: ['Restores'],
         summary: 'Show a restore job with its steps',
         params: IdParams,
         response: { 200: GetAnswer },

@@ -56,7 +56,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/servers',
     {
-      config: { role: 'operator', idempotent: true },
+      config: {
+        role: 'operator',
+        idempotent: true,
+        errors: ['NOT_FOUND', 'CONFLICT', 'POOL_NOT_FOUND', 'LOCAL_NOT_ALLOWED'],
+      },
       schema: {
         tags,
         summary: 'Add a server; over ssh its first test starts at once',
@@ -75,13 +79,17 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
 
   app.get(
     '/api/servers/:id',
-    { schema: { tags, summary: 'One server', params: IdParams, response: { 200: ServerAnswer } } },
+    {
+      config: { needs: 'viewer' },
+      schema: { tags, summary: 'One server', params: IdParams, response: { 200: ServerAnswer } },
+    },
     async (request) => ok(serverView(await find(actorOf(request), request.params, 'viewer'))),
   );
 
   app.patch(
     '/api/servers/:id',
     {
+      config: { needs: 'operator', errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'] },
       schema: {
         tags,
         summary: 'Change a server; a new host, port or pool needs its credentials again',
@@ -99,6 +107,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.delete(
     '/api/servers/:id',
     {
+      config: { needs: 'operator', errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Delete a server and its services; its backups stay',
@@ -116,7 +125,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/servers/:id/test',
     {
-      config: { idempotent: true },
+      config: {
+        idempotent: true,
+        needs: 'operator',
+        errors: ['POOL_NOT_FOUND', 'CREDENTIALS_REQUIRED', 'HOST_KEY_NOT_PINNED'],
+      },
       schema: {
         tags,
         summary: 'Test a server, as a job: reachable, host key, tools',
@@ -134,7 +147,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/servers/:id/reseal',
     {
-      config: { role: 'admin', idempotent: true },
+      config: {
+        role: 'admin',
+        idempotent: true,
+        errors: ['NOT_SUPPORTED', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'],
+      },
       schema: {
         tags,
         summary: 'Move a server’s credentials to its pool’s current key, as a job',

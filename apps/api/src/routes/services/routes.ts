@@ -36,6 +36,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.get(
     '/api/servers/:id/services',
     {
+      config: { needs: 'viewer' },
       schema: {
         tags,
         summary: 'List a server’s services',
@@ -54,7 +55,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/servers/:id/services',
     {
-      config: { idempotent: true },
+      config: { idempotent: true, needs: 'operator', errors: ['NOT_SUPPORTED', 'CONFLICT'] },
       schema: {
         tags,
         summary: 'Add a service',
@@ -75,13 +76,17 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
 
   app.get(
     '/api/servers/:id/services/:serviceId',
-    { schema: { tags, summary: 'One service', params: ServiceParams, response: { 200: ServiceAnswer } } },
+    {
+      config: { needs: 'viewer' },
+      schema: { tags, summary: 'One service', params: ServiceParams, response: { 200: ServiceAnswer } },
+    },
     async (request) => ok(serviceView(await find(actorOf(request), request.params, 'viewer'))),
   );
 
   app.patch(
     '/api/servers/:id/services/:serviceId',
     {
+      config: { needs: 'operator', errors: ['NOT_SUPPORTED', 'CONFLICT'] },
       schema: {
         tags,
         summary: 'Change a service',
@@ -99,6 +104,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.delete(
     '/api/servers/:id/services/:serviceId',
     {
+      config: { needs: 'operator', errors: ['CONFLICT'] },
       schema: {
         tags,
         summary: 'Delete a service; its backups stay',

@@ -32,7 +32,7 @@ export function tokenRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/auth/tokens',
     {
-      config: { idempotent: 'secret' },
+      config: { idempotent: 'secret', errors: ['INSUFFICIENT_PERMISSIONS', 'CONFLICT'] },
       schema: { tags, summary: 'Make a token', body: NewTokenBody, response: { 201: NewTokenAnswer } },
     },
     async (request, reply) => {

@@ -30,7 +30,7 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
   app.post(
     '/api/users',
     {
-      config: { role: 'admin', idempotent: true },
+      config: { role: 'admin', idempotent: true, errors: ['CONFLICT'] },
       schema: { tags, summary: 'Make a user', body: NewUserBody, response: { 201: UserAnswer } },
     },
     async (request, reply) => {
@@ -59,6 +59,10 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
   app.patch(
     '/api/users/:id',
     {
+      config: {
+        needs: 'admin; oneself for the password',
+        errors: ['INVALID_CREDENTIALS', 'CONFLICT', 'RATE_LIMITED'],
+      },
       schema: {
         tags,
         summary: 'Change a user, or your own password',
@@ -78,7 +82,7 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
   app.delete(
     '/api/users/:id',
     {
-      config: { role: 'admin' },
+      config: { role: 'admin', errors: ['CONFLICT'] },
       schema: { tags, summary: 'Delete a user', params: IdParams, response: { 200: Deleted } },
     },
     async (request) => {
