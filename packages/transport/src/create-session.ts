@@ -1,10 +1,11 @@
 import { probe } from './probe.ts';
 import { runCommand } from './run-command.ts';
 import type { Argv } from './shell-command.ts';
-import type { Capabilities, ExecOptions, RemoteProcess, Session } from './types.ts';
+import type { Capabilities, ExecOptions, RemoteFiles, RemoteProcess, Session } from './types.ts';
 
 export interface SessionDriver {
   exec(argv: Argv, options: ExecOptions): Promise<RemoteProcess>;
+  sftp(signal: AbortSignal): Promise<RemoteFiles>;
   close(): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ export function createSession(
   return {
     exec: driver.exec,
     run,
+    sftp: driver.sftp,
     async capabilities(signal) {
       signal.throwIfAborted();
       if (shared && performance.now() - known.at > KNOWN_FOR_MS) known.found = null;

@@ -27,7 +27,15 @@ export async function probe(
   run: (argv: Argv, options: ExecOptions) => Promise<RunResult>,
   signal: AbortSignal,
 ): Promise<Capabilities> {
-  const result = await run(['/bin/sh', '-c', SCRIPT, 'sh', ...TOOLS], { signal });
+  let result: RunResult;
+  try {
+    result = await run(['/bin/sh', '-c', SCRIPT, 'sh', ...TOOLS], { signal });
+  } catch (error) {
+    const user = userWithoutShell(error);
+    if (user === null) throw error;
+    const tools = Object.fromEntries(TOOLS.map((tool) => [tool, null]));
+    return { user, uid: -1, shell: false, tools, tar: null, find: null };
+  }
   const found = new Map<string, string>();
   for (const line of result.stdout.toString('utf8').split('\n')) {
     const at = line.indexOf('=');
@@ -51,10 +59,26 @@ export async function probe(
   return {
     user: found.get('user') ?? String(uid),
     uid,
+    shell: true,
     tools,
     tar: tarKind(found.get('tar')),
     find: findKind(found.get('find')),
   };
+}
+
+/** How a session says that there is nothing but SFTP; `details.sftpOnly` is who logged in. */
+export function sftpOnlyError(label: string, user: string): AppError {
+  return new AppError(
+    'TOOL_MISSING',
+    `${label} lets ${user} use SFTP alone. Files can be backed up from there; anything else needs a user who may run commands.`,
+    { details: { sftpOnly: user } },
+  );
+}
+
+function userWithoutShell(error: unknown): string | null {
+  if (!(error instanceof AppError)) return null;
+  const { sftpOnly } = (error.details ?? {}) as { sftpOnly?: unknown };
+  return typeof sftpOnly === 'string' ? sftpOnly : null;
 }
 
 function tarKind(version: string | undefined): Capabilities['tar'] {

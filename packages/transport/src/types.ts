@@ -58,6 +58,12 @@ export interface Session {
    * A non-zero exit is a result, not an error.
    */
   run(argv: readonly (string | Buffer)[], options: ExecOptions & { input?: Buffer }): Promise<RunResult>;
+  /**
+   * Reads files over SFTP, as the user who logged in. Errors: NOT_SUPPORTED (a local session, or one that became
+   * another user, whom SFTP does not know), COMMAND_FAILED (the server offers no SFTP), CONNECTION_LOST. Aborting the
+   * signal ends it; whoever opens it closes it.
+   */
+  sftp(signal: AbortSignal): Promise<RemoteFiles>;
   /** What the server has: looked up once per session; for this machine, at most every ten seconds. */
   capabilities(signal: AbortSignal): Promise<Capabilities>;
   /** SHA256 fingerprint of the host's key as this connection saw it; null for local. */
@@ -68,12 +74,60 @@ export interface Session {
 
 export interface Capabilities {
   user: string;
+  /** -1 where it is not known, for want of a shell. */
   uid: number;
+  /** Whether commands run there at all. Without it every command is TOOL_MISSING, and there is SFTP alone. */
+  shell: boolean;
   /** Tool name (`tar`, `find`, `bsdtar`, `busybox`, `sudo`, `sha256sum`, `setsid`, `gzip`) to its version line, null where it is missing. */
   tools: Record<string, string | null>;
   /** Which implementation answers to `tar` and `find`. */
   tar: 'gnu' | 'bsd' | 'busybox' | 'other' | null;
   find: 'gnu' | 'busybox' | 'other' | null;
+}
+
+/** What SFTP tells of a path. */
+export interface RemoteFacts {
+  /** As find has it: f, d, l, p, c, b, s, or ? for anything else. */
+  type: string;
+  size: number;
+  /** The permission bits alone. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Whole seconds since 1970. */
+  mtime: number;
+}
+
+/** An open file. Close it. */
+export interface RemoteFile {
+  facts(): Promise<RemoteFacts>;
+  /** At most so many bytes, perhaps fewer; null at the end of the file. Several may be asked for at once. */
+  read(offset: number, length: number): Promise<Buffer | null>;
+  close(): Promise<void>;
+}
+
+/** Files over SFTP. Paths are bytes. What the server refuses is an `SftpStatus`. */
+export interface RemoteFiles {
+  lstat(path: Buffer): Promise<RemoteFacts>;
+  stat(path: Buffer): Promise<RemoteFacts>;
+  readlink(path: Buffer): Promise<Buffer>;
+  realpath(path: Buffer): Promise<Buffer>;
+  /** For reading. */
+  open(path: Buffer): Promise<RemoteFile>;
+  /** A folder's names as they arrive, without `.` and `..`; facts are null where the server does not tell them here. */
+  list(path: Buffer): AsyncGenerator<{ name: Buffer; facts: RemoteFacts | null }[]>;
+  close(): Promise<void>;
+}
+
+/** What a server answers instead of what it was asked for (SFTP version 3, 7). */
+export class SftpStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number, text: string) {
+    super(text);
+    this.name = 'SftpStatus';
+    this.status = status;
+  }
 }
 
 /** How a worker reaches servers: opened secrets in, a session out. */

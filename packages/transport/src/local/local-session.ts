@@ -16,6 +16,7 @@ const CLOSE_GRACE_MS = 1000;
 /** Commands on this machine, as the worker's own user. */
 export function createLocalSession(): {
   exec: (argv: Argv, options: ExecOptions) => Promise<RemoteProcess>;
+  sftp: () => Promise<never>;
   close: () => Promise<void>;
 } {
   const running = new Map<RemoteProcess, (reason: unknown) => Promise<void>>();
@@ -52,6 +53,9 @@ export function createLocalSession(): {
   };
   return {
     exec,
+    async sftp() {
+      throw new AppError('NOT_SUPPORTED', 'There is no SFTP to the machine that a worker itself runs on.');
+    },
     async close() {
       closed = true;
       await Promise.all([...running.values()].map((abort) => abort(closedError())));

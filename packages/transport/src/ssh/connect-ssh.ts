@@ -48,6 +48,7 @@ export async function connectSsh(
     const ssh = createSshSession({
       client,
       label,
+      username: target.username,
       become: target.become === null ? null : { password: secrets.becomePassword ?? null },
       logger: settings.logger,
       reopen: async () => {
@@ -65,7 +66,7 @@ export async function connectSsh(
       await ssh.close();
       if (gate && !gateLost) await endClient(gate);
     };
-    const session = createSession({ exec: ssh.exec, close }, fingerprint);
+    const session = createSession({ exec: ssh.exec, sftp: ssh.sftp, close }, fingerprint);
     if (target.become) await checkBecome(session, label, signal, fingerprint);
     return session;
   } catch (error) {

@@ -13,6 +13,8 @@ export interface Launched extends OpenedChannel {
 
 /** What a login shell or sudo may say before the command starts. */
 const MAX_NOISE_BYTES = 256 * 1024;
+/** After which it is asked whether the server runs commands at all. */
+const DOUBT_MS = 1500;
 
 /**
  * Waits until the command has announced itself, answering sudo's prompt once when it asks. Errors, after which
@@ -23,7 +25,13 @@ export function awaitLaunch(
   opened: OpenedChannel,
   script: LaunchScript,
   become: Become,
-  options: { host: string; timeoutMs: number; lost: () => AppError | null },
+  options: {
+    host: string;
+    timeoutMs: number;
+    lost: () => AppError | null;
+    /** Asked when it takes long, and with what was said instead when it does not start: why it never will. */
+    hopeless: (said: string | null) => Promise<AppError | null>;
+  },
 ): Promise<Launched> {
   const { channel } = opened;
   return new Promise((resolve, reject) => {
@@ -32,8 +40,11 @@ export function awaitLaunch(
     let stderrHead: Buffer = Buffer.alloc(0);
     let asked = false;
 
+    let stopped = false;
     const stop = (): void => {
+      stopped = true;
       clearTimeout(timer);
+      clearTimeout(doubt);
       for (const stream of [channel, channel.stderr] as Readable[]) {
         stream.removeAllListeners('data');
         stream.pause();
@@ -58,13 +69,28 @@ export function awaitLaunch(
       const noise = said(out.text() + err.text());
       const lost = options.lost();
       if (lost) fail(lost);
-      else fail(become ? becomeFailed(options.host, become, asked, noise) : notStarted(options.host, noise));
+      else if (become) fail(becomeFailed(options.host, become, asked, noise));
+      else {
+        const plain = notStarted(options.host, noise);
+        options.hopeless(noise).then(
+          (error) => fail(error ?? plain),
+          () => fail(plain),
+        );
+      }
     };
     const timer = setTimeout(() => {
       const seconds = Math.round(options.timeoutMs / 1000);
       const noise = `it gave no answer within ${seconds} s. ${said(out.text() + err.text())}`.trim();
       fail(become ? becomeFailed(options.host, become, asked, noise) : notStarted(options.host, noise));
     }, options.timeoutMs);
+
+    const doubt = setTimeout(() => {
+      const answer = (error: AppError | null): void => {
+        if (error && !stopped) fail(error);
+      };
+      // Not to know is as good as no.
+      options.hopeless(null).then(answer, () => undefined);
+    }, DOUBT_MS);
 
     const out = createScanner();
     channel.on('data', (chunk: Buffer) => {

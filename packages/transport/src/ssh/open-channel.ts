@@ -18,25 +18,29 @@ export interface ChannelOptions {
 }
 
 /**
- * Starts a command on a channel of its own. A refused channel (sshd's MaxSessions may be lower than thought,
+ * Starts a command, or a subsystem, on a channel of its own. A refused channel (sshd's MaxSessions may be lower than thought,
  * and other commands hold it) is asked for again. Errors: CONNECTION_LOST, COMMAND_FAILED (retryable when the
  * server had no room).
  */
 export async function openChannel(
   client: Client,
-  line: string,
+  what: { line: string } | { subsystem: string },
   options: ChannelOptions,
 ): Promise<OpenedChannel> {
   const deadline = Date.now() + options.patienceMs;
   for (let pause = 20; ; pause = Math.min(500, pause * 2)) {
-    const result = await tryOpen(client, line);
+    const result = await tryOpen(client, what);
     if (!(result instanceof Error)) return result;
     const lost = options.lost();
     if (lost) throw lost;
     if (!isRefusal(result)) {
-      throw new AppError('COMMAND_FAILED', `${options.label} refused to run a command: ${result.message}.`, {
-        cause: result,
-      });
+      throw new AppError(
+        'COMMAND_FAILED',
+        `${options.label} refused to ${'line' in what ? 'run a command' : `start ${what.subsystem}`}: ${result.message}.`,
+        {
+          cause: result,
+        },
+      );
     }
     if (Date.now() > deadline) {
       throw new AppError(
@@ -51,11 +55,17 @@ export async function openChannel(
   }
 }
 
-function tryOpen(client: Client, line: string): Promise<OpenedChannel | Error> {
+function tryOpen(
+  client: Client,
+  what: { line: string } | { subsystem: string },
+): Promise<OpenedChannel | Error> {
   return new Promise((resolve) => {
     try {
-      client.exec(line, (error, channel) => {
-        if (error) return resolve(error);
+      const opened = (error: Error | undefined, channel: ClientChannel): void => {
+        if (error) {
+          resolve(error);
+          return;
+        }
         const ended: OpenedChannel['ended'] = { exit: null, closed: false };
         channel.prependOnceListener('exit', (code: number | null, signal?: string) => {
           ended.exit = { code, signal: code === null ? (signal ?? null) : null };
@@ -64,7 +74,9 @@ function tryOpen(client: Client, line: string): Promise<OpenedChannel | Error> {
           ended.closed = true;
         });
         resolve({ channel, ended });
-      });
+      };
+      if ('line' in what) client.exec(what.line, opened);
+      else client.subsys(what.subsystem, opened);
     } catch (error) {
       // ssh2 throws when the socket is gone already.
       resolve(error instanceof Error ? error : new Error(String(error)));

@@ -4,19 +4,23 @@ import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Client } from 'ssh2';
 import { createDeferred } from '../deferred.ts';
 import { createLimiter } from '../limiter.ts';
+import { sftpOnlyError } from '../probe.ts';
 import type { Argv } from '../shell-command.ts';
-import type { ExecOptions, RemoteProcess } from '../types.ts';
+import type { ExecOptions, RemoteFiles, RemoteProcess } from '../types.ts';
 import { endClient } from './end-client.ts';
 import { lostError } from './errors.ts';
+import { isSftpOnly, saysSftpOnly } from './is-sftp-only.ts';
 import { createGroupKiller } from './kill-groups.ts';
 import { awaitLaunch, type Launched } from './launch.ts';
 import { type Become, launchScript } from './launch-script.ts';
 import { openChannel } from './open-channel.ts';
 import { createRemoteProcess, type TrackedProcess } from './remote-process.ts';
+import { createSftpClient } from './sftp-client.ts';
 
 export interface SshSessionOptions {
   client: Client;
   label: string;
+  username: string;
   become: Become;
   logger: Logger;
   /** One more connection to the same server, to end commands with where this one has no room. */
@@ -25,6 +29,7 @@ export interface SshSessionOptions {
 
 export interface SshSession {
   exec(argv: Argv, options: ExecOptions): Promise<RemoteProcess>;
+  sftp(signal: AbortSignal): Promise<RemoteFiles>;
   close(): Promise<void>;
   /** The way to the server is gone, as only the jump host's connection can know. */
   lose(cause: unknown): void;
@@ -42,7 +47,7 @@ const START_GRACE_MS = 2000;
 
 /** Commands over one connection. Owns it: `close` ends it. */
 export function createSshSession(options: SshSessionOptions): SshSession {
-  const { client, label, become, logger, reopen } = options;
+  const { client, label, username, become, logger, reopen } = options;
   const running = new Set<TrackedProcess>();
   const starts = new Set<Promise<TrackedProcess>>();
   const commands = createLimiter(MAX_COMMANDS);
@@ -50,6 +55,8 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   let lost: AppError | null = null;
   let closing: Promise<void> | null = null;
   let lastFault: unknown = null;
+  /** Once the server has shown it. */
+  let sftpOnly = false;
 
   const lose = (cause: unknown): void => {
     lost ??= lostError(label, cause);
@@ -68,12 +75,21 @@ export function createSshSession(options: SshSessionOptions): SshSession {
     patienceMs: number,
   ): Promise<Launched> => {
     if (lost) throw lost;
+    if (sftpOnly) throw sftpOnlyError(label, username);
     const script = launchScript(argv, env, become);
-    const opened = await openChannel(over, script.line, { label, lost: () => lost, patienceMs });
+    const opened = await openChannel(over, { line: script.line }, { label, lost: () => lost, patienceMs });
     return awaitLaunch(opened, script, become, {
       host: label,
       timeoutMs: LAUNCH_TIMEOUT_MS,
       lost: () => lost,
+      hopeless: async (said) => {
+        const none =
+          said === null
+            ? await isSftpOnly(over, { label, lost: () => lost, patienceMs: 0 })
+            : saysSftpOnly(said);
+        sftpOnly ||= none;
+        return none ? sftpOnlyError(label, username) : null;
+      },
     });
   };
   const track = (launched: Launched, signal: AbortSignal, onSettled: () => void): TrackedProcess => {
@@ -140,6 +156,27 @@ export function createSshSession(options: SshSessionOptions): SshSession {
     return command;
   };
 
+  const sftp = async (signal: AbortSignal): Promise<RemoteFiles> => {
+    if (become) {
+      throw new AppError(
+        'NOT_SUPPORTED',
+        `SFTP on ${label} does not know sudo: log in as the user who may read.`,
+      );
+    }
+    const release = await commands.acquire(signal);
+    try {
+      if (closing) throw closedError(label);
+      const how = { label, lost: () => lost, patienceMs: CHANNEL_PATIENCE_MS };
+      const { channel } = await openChannel(client, { subsystem: 'sftp' }, how);
+      const ended = (): AppError =>
+        lost ?? new AppError('CONNECTION_LOST', `SFTP on ${label} ended.`, { retryable: true });
+      return await createSftpClient(channel, { signal, lost: ended, onClosed: release });
+    } catch (error) {
+      release();
+      throw error;
+    }
+  };
+
   const close = async (): Promise<void> => {
     const grace = sleep(START_GRACE_MS, undefined, { ref: false });
     await Promise.race([Promise.allSettled(starts), grace]);
@@ -149,6 +186,7 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   };
   return {
     exec,
+    sftp,
     lose,
     close() {
       closing ??= lost ? Promise.resolve() : close();

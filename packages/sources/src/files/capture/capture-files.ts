@@ -30,7 +30,10 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
     { tmpDir: deps.tmpDir, tarHelp: deps.tarHelp ?? new WeakMap() },
     session,
     signal,
-  );
+  ).catch((error: unknown) => {
+    link.release();
+    throw error;
+  });
   const lists = createLists(deps.tmpDir);
   try {
     const roots = await way.resolveRoots(session, service, signal, warn);
@@ -48,6 +51,7 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
       // Whoever stopped reading early: nothing of it goes on running on the server.
       if (!tar.readableEnded) link.abort(tar.errored ?? new Error('The capture was given up.'));
       link.release();
+      void way.close();
     });
     return {
       roots,
@@ -56,12 +60,14 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
       index: () => buildIndex(lists.decided, lists.read, clock),
       async close() {
         tar.destroy();
+        await way.close();
         await lists.close();
       },
     };
   } catch (error) {
     link.abort(error);
     link.release();
+    await way.close();
     await lists.close();
     throw error;
   } finally {

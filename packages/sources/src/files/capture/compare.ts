@@ -79,19 +79,20 @@ async function join(
       continue;
     }
     const facts = parseFacts(left.facts.toString('latin1'));
-    const linked = facts.type === 'f' && facts.links > 1;
+    const inode = facts.type === 'f' && facts.links > 1 ? facts.inode : null;
     if (right === null || !isUnchanged(facts, right)) {
-      if (linked) dirty.add(facts.inode);
+      if (inode !== null) dirty.add(inode);
       await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
       continue;
     }
     const { line, isFile, contentBytes, archive } = encodeEntry(right);
     const kept = `${isFile ? 1 : 0} ${contentBytes} ${archive} ${line}`;
-    const note = linked
-      ? `${LINKED}${facts.inode}
+    const note =
+      inode !== null
+        ? `${LINKED}${inode}
 ${left.facts.toString('latin1')}
 ${kept}`
-      : `${KEPT}${kept}`;
+        : `${KEPT}${kept}`;
     await draft.add([left.path, Buffer.from(note)]);
   }
   return dirty;

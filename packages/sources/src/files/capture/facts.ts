@@ -7,17 +7,38 @@ export interface Facts {
   type: string;
   links: number;
   device: string;
-  inode: string;
+  /** Null where the server does not tell; then no hard link is known as one. */
+  inode: string | null;
   size: number;
   mode: number;
   uid: number;
   gid: number;
   /** Seconds since 1970 with ten decimals, as find prints them. */
   mtime: string;
-  ctime: string;
+  /** Null where the server does not tell. */
+  ctime: string | null;
 }
 
-const FACTS = /^[A-Za-z?] \d+ \d+ \d+ \d+ [0-7]+ \d+ \d+ -?\d+(\.\d+)? -?\d+(\.\d+)?$/;
+/** In the place of what is not known. */
+const UNKNOWN = '-';
+const FACTS = /^[A-Za-z?] \d+ \d+ (\d+|-) \d+ [0-7]+ \d+ \d+ -?\d+(\.\d+)? (-?\d+(\.\d+)?|-)$/;
+
+/** The words that `parseFacts` reads. */
+export function factsText(facts: Facts): string {
+  const { type, links, device, inode, size, mode, uid, gid, mtime, ctime } = facts;
+  return [
+    type,
+    links,
+    device,
+    inode ?? UNKNOWN,
+    size,
+    mode.toString(8),
+    uid,
+    gid,
+    mtime,
+    ctime ?? UNKNOWN,
+  ].join(' ');
+}
 
 /** The words of one record of find, without the depth before them. COMMAND_FAILED for anything else. */
 export function parseFacts(text: string): Facts {
@@ -44,13 +65,13 @@ export function parseFacts(text: string): Facts {
     type,
     links: Number(links),
     device,
-    inode,
+    inode: inode === UNKNOWN ? null : inode,
     size: Number(size),
     mode: Number.parseInt(mode, 8),
     uid: Number(uid),
     gid: Number(gid),
     mtime,
-    ctime,
+    ctime: ctime === UNKNOWN ? null : ctime,
   };
 }
 
@@ -59,7 +80,10 @@ const LETTERS: Record<IndexEntry['type'], string> = {
   ...{ 'character-device': 'c', 'block-device': 'b', other: '' },
 };
 
-/** Whether what an earlier backup holds of a path is what is there now: by size, times, inode, owner and mode. */
+/**
+ * Whether what an earlier backup holds of a path is what is there now: by size, times, inode, owner and mode. What
+ * the server tells now and did not tell then, or the other way round, is a difference.
+ */
 export function isUnchanged(facts: Facts, entry: IndexEntry): boolean {
   return (
     !entry.again &&
@@ -83,7 +107,8 @@ const COARSE = 2;
  */
 export function isDoubtful(facts: Facts, entry: TarEntry, clock: number): boolean {
   return (
-    Number(facts.ctime) >= clock - COARSE ||
+    // Without a time of the last change, that of the content's has to do.
+    Number(facts.ctime ?? facts.mtime) >= clock - COARSE ||
     LETTERS[entry.type] !== facts.type ||
     (entry.type === 'file' && entry.size !== facts.size) ||
     entry.mode !== facts.mode ||

@@ -1,10 +1,10 @@
 import type { ArchiveRoot } from '@tarfleet/archive';
 
 /** Folders that Tarfleet itself makes on servers: never part of a backup. */
-const OWN = '.tarfleet-restore-*';
+export const OWN = '.tarfleet-restore-*';
 
 /** What the kernel makes up as it is read: a mount of it inside a root is listed, what it shows is not. */
-const PSEUDO = [
+export const PSEUDO = [
   ...['proc', 'sysfs', 'devtmpfs', 'devpts', 'cgroup', 'cgroup2', 'cgroup2fs', 'securityfs', 'debugfs'],
   ...['tracefs', 'pstore', 'bpf', 'bpf_fs', 'mqueue', 'hugetlbfs', 'configfs', 'fusectl', 'efivarfs'],
   ...['autofs', 'binfmt_misc', 'nsfs', 'rpc_pipefs', 'selinuxfs'],

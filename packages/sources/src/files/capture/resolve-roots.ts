@@ -5,7 +5,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { splitRecords } from '../nul-records.ts';
-import { isBelow } from '../paths.ts';
+import { isBelow, show } from '../paths.ts';
 
 /**
  * For each argument: what it is (directory, other, missing; `l` before it for a link), its path, and where it
@@ -30,6 +30,13 @@ export function rootPaths(service: ServiceTarget): string[] {
   return [...new Set(plain)];
 }
 
+/** What is at a path: `d` a folder, `o` anything else, `m` nothing, with `l` before it for a link; where that leads. */
+export interface FoundPath {
+  kind: string;
+  path: Buffer;
+  real: Buffer;
+}
+
 /**
  * What a service's paths come to on the server now. A path that is a link gives two roots: the link itself, and
  * what it leads to under its own name, so that both come back. PATH_NOT_FOUND when not one of the paths is there.
@@ -50,16 +57,24 @@ export async function resolveRoots(
       `The paths of ${service.name} could not be looked up on the server: ${found.stderr.toString().trim()}`,
     );
   }
+  const each = paths.map((_path, index) => {
+    const [kind = '', path = '', real = ''] = records.slice(index * 3);
+    return { kind: kind.toString(), path: Buffer.from(path), real: Buffer.from(real) };
+  });
+  return rootsOf(service, each, warn);
+}
+
+/** The roots that were found. PATH_NOT_FOUND when there is none. */
+export function rootsOf(
+  service: ServiceTarget,
+  found: readonly FoundPath[],
+  warn: (warning: SourceWarning) => void,
+): ArchiveRoot[] {
   const roots = new Map<string, ArchiveRoot>();
   const missing: Buffer[] = [];
   const add = (path: Buffer, type: ArchiveRoot['type']): void =>
     void roots.set(path.toString('latin1'), { path, type });
-  for (let index = 0; index < records.length; index += 3) {
-    const [kind = '', path = Buffer.alloc(0), real = Buffer.alloc(0)] = [
-      records[index]?.toString(),
-      records[index + 1],
-      records[index + 2],
-    ];
+  for (const { kind, path, real } of found) {
     const type = kind.endsWith('d') ? 'directory' : 'other';
     if (kind === 'm') missing.push(path);
     else if (!kind.startsWith('l')) add(path, type);
@@ -69,10 +84,10 @@ export async function resolveRoots(
       else warn({ code: 'LINK_DANGLING', message: `${path.toString()} is a link that leads nowhere.`, path });
     }
   }
-  if (missing.length === paths.length) {
+  if (missing.length === found.length) {
     throw new AppError(
       'PATH_NOT_FOUND',
-      `None of the paths of ${service.name} is on the server, or its user cannot reach them: ${paths.join(', ')}. Correct the service, or put the paths there.`,
+      `None of the paths of ${service.name} is on the server, or its user cannot reach them: ${missing.map(show).join(', ')}. Correct the service, or put the paths there.`,
     );
   }
   for (const path of missing) {

@@ -74,7 +74,7 @@ async function find(
  * Roots may lie inside each other, and inside what excludes prune from the outer one. Then each path is taken
  * from the walk of its closest root alone, and the folders on the way to an inner root are kept in any case.
  */
-function createOwner(roots: ArchiveRoot[]) {
+export function createOwner(roots: ArchiveRoot[]) {
   const nested = nestedRoots(roots);
   const bridges = new Map<string, Buffer>();
   for (const { inner, outer } of nested) {
@@ -121,7 +121,7 @@ async function takeRecords(
 }
 
 /** Whether an archive can hold it. */
-function isKept(facts: string, path: Buffer, warn: ScanOptions['warn']): boolean {
+export function isKept(facts: string, path: Buffer, warn: ScanOptions['warn']): boolean {
   // The root of all: a name of its own it has not, and its attributes are not anybody's data.
   if (path.length === 1) return false;
   const type = facts[0] ?? '';

@@ -11,7 +11,7 @@ export function createTotals(): { totals: Totals; add(facts: Facts): void } {
     add({ type, device, inode, links: names, size }) {
       if (type === 'f') {
         totals.files += 1;
-        if (links.first(`${device}:${inode}`, names)) totals.bytes += size;
+        if (inode === null || links.first(`${device}:${inode}`, names)) totals.bytes += size;
       } else if (type === 'd') totals.directories += 1;
       else totals.other += 1;
     },

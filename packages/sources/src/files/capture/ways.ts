@@ -1,9 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { ArchiveRoot } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
-import type { Session } from '@tarfleet/transport';
+import type { RemoteFiles, Session } from '@tarfleet/transport';
+import { buildTar } from '../foreign/build-tar.ts';
 import { lookAgain } from '../foreign/look-again.ts';
 import { bsdtarArguments, readBsdtar } from '../foreign/read-bsdtar.ts';
+import { sftpEntries } from '../foreign/sftp-read.ts';
+import { resolveSftpRoots } from '../foreign/sftp-roots.ts';
+import { scanSftp } from '../foreign/sftp-scan.ts';
 import type { Lists } from './lists.ts';
 import { createPathSorter, type PathSorter } from './path-sorter.ts';
 import { type ReadTarOptions, readTar } from './read-tar.ts';
@@ -23,6 +27,8 @@ export interface Way {
   scan(options: ScanOptions, sorter: PathSorter): Promise<number>;
   /** The tar stream of the names in `lists.names`. */
   read(options: ReadOptions, scanOptions: ScanOptions): Promise<Readable>;
+  /** Safe to call twice, and while it reads: then that fails. */
+  close(): Promise<void>;
 }
 
 export interface WayDeps {
@@ -32,7 +38,8 @@ export interface WayDeps {
 
 /** The best way that the server allows. TOOL_MISSING says which tools to install. */
 export async function chooseWay(deps: WayDeps, session: Session, signal: AbortSignal): Promise<Way> {
-  const { find, tar, tools } = await session.capabilities(signal);
+  const { find, tar, tools, shell } = await session.capabilities(signal);
+  if (!shell) return sftpWay(await session.sftp(signal));
   const bsdtar = tar === 'bsd' ? 'tar' : tools.bsdtar ? 'bsdtar' : null;
   const missing = [
     ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
@@ -42,7 +49,7 @@ export async function chooseWay(deps: WayDeps, session: Session, signal: AbortSi
     throw new AppError('TOOL_MISSING', `The server lacks ${missing.join(' and ')}. Install it there.`);
   }
   const read: Way['read'] = tar === 'gnu' ? gnuTar(deps, session) : bsdTar(deps, session, bsdtar ?? 'bsdtar');
-  return { resolveRoots, scan, read };
+  return { resolveRoots, scan, read, close: async () => undefined };
 }
 
 function gnuTar({ tarHelp }: WayDeps, session: Session): Way['read'] {
@@ -71,5 +78,21 @@ function bsdTar({ tmpDir }: WayDeps, session: Session, program: string): Way['re
         }
       },
     });
+  };
+}
+
+/** With nothing but SFTP: entries are built from what it tells. */
+function sftpWay(files: RemoteFiles): Way {
+  return {
+    resolveRoots: (_session, service, _signal, warn) => resolveSftpRoots(files, service, warn),
+    scan: (options, sorter) => scanSftp(files, options, sorter),
+    async read({ lists, ...options }) {
+      return buildTar({
+        ...options,
+        ...{ names: lists.names, decided: lists.decided },
+        entries: (wanted, leaveOut) => sftpEntries(files, wanted, leaveOut, options.warn),
+      });
+    },
+    close: () => files.close(),
   };
 }

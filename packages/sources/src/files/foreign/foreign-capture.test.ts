@@ -89,7 +89,7 @@ async function extract(bytes: Buffer): Promise<string> {
 const codes = (captured: Captured): string[][] =>
   captured.warnings.map(({ code, path }) => [code, path?.toString().replace(dir, '') ?? '']).sort();
 
-const KINDS = (process.env.TARFLEET_KINDS?.split(',') ?? ['bsdtar']) as ServerKind[];
+const KINDS = (process.env.TARFLEET_KINDS?.split(',') ?? ['bsdtar', 'sftp']) as ServerKind[];
 describe.each(KINDS)('on a server of kind %s', (kind) => {
   let server: ForeignServer;
   let session: Session;
@@ -122,9 +122,12 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
       await mkdir(base);
       // More than all buffers on the way hold, so that it is still being read when it changes.
       await writeFile(join(base, 'big'), randomBytes(48_000_000));
+      // More than is opened ahead of its turn.
+      for (let count = 0; count < 400; count += 1) await writeFile(join(base, `fill-${count}`), '');
       await mkdir(`${base}~more/folder`, { recursive: true });
       for (const name of ['gone', 'folder/inner', 'stays']) await writeFile(join(`${base}~more`, name), name);
       const captured = await start(session, service([base, `${base}~more`]));
+      void captured.tar.read(0);
       await until(async () => captured.entries.some((entry) => entry.path.toString().endsWith('/big')));
       if (change === 'shorter') await truncate(join(base, 'big'), 20_000_000);
       else await appendFile(join(base, 'big'), 'more');
