@@ -1,16 +1,16 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { IndexEntry, Manifest } from '@tarfleet/archive';
 import type { ArtifactPlan } from '@tarfleet/contracts';
-import { createKeyring, type Keyring, passphraseKey } from '@tarfleet/vault';
+import type { Keyring } from '@tarfleet/vault';
 import { openTestStorage, uuid } from '../testing.ts';
 import { keyOf } from './archive-names.ts';
 import { openParent } from './parent.ts';
 import {
   flipped,
+  keyringOf,
   planOf,
   putManifest,
   read,
@@ -22,11 +22,6 @@ import {
 
 const { signal } = new AbortController();
 const corrupted = expect.objectContaining({ name: 'AppError', code: 'BACKUP_CORRUPTED' });
-const keyringOf = (...names: string[]): Keyring =>
-  createKeyring({
-    keys: names.map((name) => passphraseKey(`the passphrase of ${name}`, name)),
-    primary: null,
-  });
 const both = keyringOf('old', 'new');
 
 let t: Awaited<ReturnType<typeof openTestStorage>>;
@@ -191,12 +186,11 @@ describe('what cannot be compared with is BACKUP_CORRUPTED', () => {
     const swapped = await changeArtifact(full, (one) => ({
       index: one.index && index && { ...index, name: one.index.name },
     }));
-    const { storage, streams } = watched(t.storage);
+    const { storage, closed } = watched(t.storage, full.indexKey);
     await expect(openParent({ ...deps, storage }, next(), swapped.ref, signal)).rejects.toThrow(
       /belongs to another backup/,
     );
-    await delay(5);
-    expect(streams.every(({ stream }) => stream.destroyed)).toBe(true);
+    expect(await closed(full.indexKey)).toBe(1);
   });
 
   test('entries in an archive that its manifest does not name', async () => {
@@ -225,27 +219,24 @@ describe('keys', () => {
       ['new', 'old'],
       ['old', 'new'],
     ] as const) {
-      const { storage, streams } = watched(t.storage);
+      const { storage, closed } = watched(t.storage);
       await expect(
         openParent({ storage, keyring: keyringOf(has) }, plan, second.ref, signal),
       ).rejects.toMatchObject({
         code: 'ENCRYPTION_KEY_NOT_FOUND',
         details: { keys: [lacks] },
       });
-      await delay(5);
-      expect(streams.every(({ stream }) => stream.destroyed)).toBe(true);
+      expect(await closed(second.indexKey)).toBe(has === 'new' ? 1 : 0);
     }
   });
 });
 
 test('the index is closed whenever its reader leaves', async () => {
   const full = await takeBackup(deps, { number: 1, root });
-  const { storage, streams } = watched(t.storage);
+  const { storage, closed } = watched(t.storage, full.indexKey);
   const unread = await openParent({ ...deps, storage }, next(), full.ref, signal);
   await unread.entries.return(undefined);
   const begun = await openParent({ ...deps, storage }, next(), full.ref, signal);
   for await (const _ of begun.entries) break;
-  await delay(5);
-  expect(streams.filter(({ key }) => key === full.indexKey)).toHaveLength(2);
-  expect(streams.every(({ stream }) => stream.destroyed)).toBe(true);
+  expect(await closed(full.indexKey)).toBe(2);
 });

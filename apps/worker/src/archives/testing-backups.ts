@@ -1,11 +1,12 @@
 /** Backups of real folders in a local destination, as the processors write them, but without a server. */
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   artifactObjectName,
   BLOCK_BYTES,
@@ -22,7 +23,7 @@ import {
 } from '@tarfleet/archive';
 import type { ArtifactPlan } from '@tarfleet/contracts';
 import type { Storage } from '@tarfleet/storage';
-import { type Keyring, storeDataKey } from '@tarfleet/vault';
+import { createKeyring, type Keyring, parseKeyringFile, storeDataKey } from '@tarfleet/vault';
 import { createMeter } from '../jobs/meter.ts';
 import { uuid } from '../testing.ts';
 import type { ArtifactPlace } from './artifact-reader.ts';
@@ -31,6 +32,14 @@ import { openParent } from './parent.ts';
 import { writeIndex } from './write-index.ts';
 
 const { signal } = new AbortController();
+
+/** A keyring of raw keys that are always the same for the same names. */
+export function keyringOf(...names: string[]): Keyring {
+  const keys = names.map((name) => ({
+    ...{ name, kind: 'raw', key: createHash('sha256').update(name).digest('base64') },
+  }));
+  return createKeyring(parseKeyringFile(JSON.stringify({ v: 1, primary: null, keys })));
+}
 
 export interface TestBackup {
   place: ArtifactPlace;
@@ -165,8 +174,6 @@ export async function putManifest(storage: Storage, keyPrefix: string, manifest:
   return manifestSha256(bytes);
 }
 
-export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
 export async function read(storage: Storage, key: string): Promise<Buffer> {
   return buffer(await storage.get(key, { signal }));
 }
@@ -182,17 +189,26 @@ export function flipped(bytes: Buffer, at: number): Buffer {
   return changed;
 }
 
-export const noise = (bytes: number): Buffer => randomBytes(bytes);
-
-/** The same storage, which remembers what was read of it and with which streams. */
-export function watched(storage: Storage) {
+/**
+ * The same storage, which remembers what was read of it and with which streams. `held` is an object whose streams
+ * never end, as those of a slow destination that still has some of it.
+ */
+export function watched(storage: Storage, held?: string) {
   const streams: { key: string; stream: Readable }[] = [];
   const get: Storage['get'] = async (key, options) => {
-    const stream = await storage.get(key, options);
+    const found = await storage.get(key, options);
+    const stream = key === held ? found.pipe(new PassThrough(), { end: false }) : found;
     streams.push({ key, stream });
     return stream;
   };
-  return { storage: { ...storage, get }, streams };
+  /** How many streams of the object were opened; all that are still open are a fault. */
+  const closed = async (key: string): Promise<number> => {
+    await delay(10);
+    const open = streams.filter(({ stream }) => !stream.destroyed);
+    if (open.length > 0) throw new Error(`still open: ${open.map((one) => one.key).join(', ')}`);
+    return streams.filter((one) => one.key === key).length;
+  };
+  return { storage: { ...storage, get }, streams, closed };
 }
 
 function createWalker(entries: IndexEntry[]) {
