@@ -6,7 +6,7 @@ const TOOLS = ['tar', 'find', 'bsdtar', 'busybox', 'sudo', 'sha256sum', 'setsid'
 
 /**
  * One `name=first line of its version` for each tool that is there. Plain shell: a minimal system has no head.
- * busybox and BSD tools know no `--version`, but their complaint names them.
+ * busybox and BSD tools know no `--version`, but their complaint names them, on some line.
  */
 const SCRIPT = `
 nl='
@@ -17,6 +17,10 @@ for tool in "$@"; do
   flag=--version
   [ "$tool" = busybox ] && flag=--help
   text=$("$tool" "$flag" 2>&1 </dev/null)
+  case \${text%%"$nl"*} in
+    *usy[Bb]ox*) ;;
+    *) case $text in *BusyBox*) text=BusyBox\${text#*BusyBox} ;; esac ;;
+  esac
   printf '%s=%s\\n' "$tool" "\${text%%"$nl"*}"
 done
 exit 0

@@ -1,4 +1,5 @@
 import type { ArchiveRoot } from '@tarfleet/archive';
+import { isBelow } from '../paths.ts';
 
 /** Folders that Tarfleet itself makes on servers: never part of a backup. */
 export const OWN = '.tarfleet-restore-*';
@@ -29,6 +30,24 @@ export function findArguments(
     ...[...excluded, '!', ...isRoot, '-prune'],
     ...['-o', '-type', 'd', ...pseudo, '!', ...isRoot, '-prune', '-printf', FORMAT],
     ...['-o', '-printf', FORMAT],
+  ];
+}
+
+/** As `findArguments`, for a find that knows neither `-printf` nor `-fstype`: the names below one root. */
+export function bareFindArguments(
+  root: Buffer,
+  roots: readonly ArchiveRoot[],
+  exclude: readonly string[],
+  pseudo: ReadonlySet<string>,
+): (string | Buffer)[] {
+  const isRoot = anyOf(roots.map(({ path }) => ['-path', escapeGlob(path)]));
+  const excluded = anyOf([['-type', 'd', '-name', OWN], ...exclude.flatMap(toTest)]);
+  const made = [...pseudo].map((path) => Buffer.from(path, 'latin1')).filter((path) => isBelow(path, root));
+  const listedOnly = anyOf(made.map((path) => ['-path', escapeGlob(path)]));
+  return [
+    ...['find', root, ...excluded, '!', ...isRoot, '-prune', '-o'],
+    ...(made.length > 0 ? [...listedOnly, '!', ...isRoot, '-prune', '-print0', '-o'] : []),
+    '-print0',
   ];
 }
 

@@ -3,11 +3,13 @@ import type { ArchiveRoot } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteFiles, Session } from '@tarfleet/transport';
 import { buildTar } from '../foreign/build-tar.ts';
+import { catEntries } from '../foreign/cat-read.ts';
 import { lookAgain } from '../foreign/look-again.ts';
 import { bsdtarArguments, readBsdtar } from '../foreign/read-bsdtar.ts';
 import { sftpEntries } from '../foreign/sftp-read.ts';
 import { resolveSftpRoots } from '../foreign/sftp-roots.ts';
 import { scanSftp } from '../foreign/sftp-scan.ts';
+import { scanWithStat } from '../foreign/stat-scan.ts';
 import type { Lists } from './lists.ts';
 import { createPathSorter, type PathSorter } from './path-sorter.ts';
 import { type ReadTarOptions, readTar } from './read-tar.ts';
@@ -41,15 +43,23 @@ export async function chooseWay(deps: WayDeps, session: Session, signal: AbortSi
   const { find, tar, tools, shell } = await session.capabilities(signal);
   if (!shell) return sftpWay(await session.sftp(signal));
   const bsdtar = tar === 'bsd' ? 'tar' : tools.bsdtar ? 'bsdtar' : null;
-  const missing = [
-    ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
-    ...(tar === 'gnu' || bsdtar ? [] : ['GNU tar (package tar)']),
-  ];
-  if (missing.length > 0) {
-    throw new AppError('TOOL_MISSING', `The server lacks ${missing.join(' and ')}. Install it there.`);
+  const bare = find === 'busybox';
+  if ((find !== 'gnu' && !bare) || (tar !== 'gnu' && !bsdtar && !bare)) {
+    const missing = [
+      ...(find === 'gnu' ? [] : ['GNU find (package findutils)']),
+      ...(tar === 'gnu' ? [] : ['GNU tar (package tar)']),
+    ];
+    throw new AppError(
+      'TOOL_MISSING',
+      `The server lacks ${missing.join(' and ')}, and has no busybox in their place. Install it there.`,
+    );
   }
-  const read: Way['read'] = tar === 'gnu' ? gnuTar(deps, session) : bsdTar(deps, session, bsdtar ?? 'bsdtar');
-  return { resolveRoots, scan, read, close: async () => undefined };
+  const list: Way['scan'] = bare ? (...given) => scanWithStat(deps.tmpDir, ...given) : scan;
+  let read: Way['read'];
+  if (tar === 'gnu') read = gnuTar(deps, session);
+  else if (bsdtar) read = bsdTar(deps, session, bsdtar, list);
+  else read = withCat(session);
+  return { resolveRoots, scan: list, read, close: async () => undefined };
 }
 
 function gnuTar({ tarHelp }: WayDeps, session: Session): Way['read'] {
@@ -60,7 +70,7 @@ function gnuTar({ tarHelp }: WayDeps, session: Session): Way['read'] {
   };
 }
 
-function bsdTar({ tmpDir }: WayDeps, session: Session, program: string): Way['read'] {
+function bsdTar({ tmpDir }: WayDeps, session: Session, program: string, list: Way['scan']): Way['read'] {
   return async ({ lists, ...options }, scanOptions) => {
     const command = await bsdtarArguments(session, program, options.signal);
     const process = await session.exec(command, { signal: options.signal });
@@ -71,7 +81,7 @@ function bsdTar({ tmpDir }: WayDeps, session: Session, program: string): Way['re
         if (lists.names.records() === 0) return 0;
         const after = createPathSorter({ dir: tmpDir });
         try {
-          await scan({ ...scanOptions, warn: () => undefined }, after);
+          await list({ ...scanOptions, warn: () => undefined }, after);
           return await lookAgain(lists, after, options.warn);
         } finally {
           await after.close();
@@ -79,6 +89,15 @@ function bsdTar({ tmpDir }: WayDeps, session: Session, program: string): Way['re
       },
     });
   };
+}
+
+function withCat(session: Session): Way['read'] {
+  return async ({ lists, ...options }) =>
+    buildTar({
+      ...options,
+      ...{ names: lists.names, decided: lists.decided },
+      entries: (wanted, leaveOut) => catEntries(session, options.signal, wanted, leaveOut, options.warn),
+    });
 }
 
 /** With nothing but SFTP: entries are built from what it tells. */

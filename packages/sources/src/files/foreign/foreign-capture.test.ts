@@ -1,9 +1,23 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, mkdir, mkdtemp, rm, truncate, unlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  lchown,
+  link,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { TarEntry } from '@tarfleet/archive';
@@ -20,6 +34,7 @@ import type { Session } from '@tarfleet/transport';
 import type { Capture, SourceWarning } from '../../types.ts';
 import { captureFiles } from '../capture/capture-files.ts';
 import { createChain } from '../capture/testing-chain.ts';
+import { findTools } from '../restore/tools.ts';
 import { calm, createTestUser, service, sshSession, until } from '../testing-sessions.ts';
 import { type ForeignServer, type ServerKind, startForeignServer } from './testing-servers.ts';
 
@@ -89,7 +104,12 @@ async function extract(bytes: Buffer): Promise<string> {
 const codes = (captured: Captured): string[][] =>
   captured.warnings.map(({ code, path }) => [code, path?.toString().replace(dir, '') ?? '']).sort();
 
-const KINDS = (process.env.TARFLEET_KINDS?.split(',') ?? ['bsdtar', 'sftp']) as ServerKind[];
+const KINDS = (process.env.TARFLEET_KINDS?.split(',') ?? [
+  'bsdtar',
+  'busybox',
+  'busybox with bsdtar',
+  'sftp',
+]) as ServerKind[];
 describe.each(KINDS)('on a server of kind %s', (kind) => {
   let server: ForeignServer;
   let session: Session;
@@ -148,5 +168,110 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
       await captured.close();
     }
   });
+
+  test('what cannot be read is a warning, and only that', async () => {
+    const user = await createTestUser();
+    const own = await sshSession(server, user.name);
+    try {
+      for (const name of ['open', 'closed-folder/x', 'closed', 'last']) {
+        await mkdir(join(tree, name, '..'), { recursive: true });
+        await writeFile(join(tree, name), name);
+      }
+      await chmod(join(tree, 'closed-folder'), 0o700);
+      await chmod(join(tree, 'closed'), 0o600);
+      const captured = await start(own, service([tree]));
+      await extract(await buffer(captured.tar));
+      const told = codes(captured).filter(([, path]) => path !== '');
+      expect(told).toEqual([
+        ['FILE_UNREADABLE', '/src/closed'],
+        ['FILE_UNREADABLE', '/src/closed-folder'],
+      ]);
+      const paths = captured.entries.map((entry) => `/${entry.path.toString()}`.replace(tree, '')).sort();
+      expect(paths).toEqual(['/', '/closed-folder/', '/last', '/open']);
+      await captured.close();
+    } finally {
+      await own.close();
+      await user.remove();
+    }
+  });
+
+  test('20,000 files, excludes, and roots inside each other', async () => {
+    for (let folder = 0; folder < 40; folder += 1) {
+      await mkdir(join(tree, `f${folder}/cache`), { recursive: true });
+      await writeFile(join(tree, `f${folder}/cache/left out`), 'x');
+      await Promise.all(
+        Array.from({ length: 500 }, (_none, file) => writeFile(join(tree, `f${folder}/${file}`), `${file}`)),
+      );
+    }
+    await mkdir(join(tree, 'f1/cache/kept/deep'), { recursive: true });
+    await writeFile(join(tree, 'f1/cache/kept/deep/x'), 'x');
+    const captured = await start(
+      session,
+      service([tree, join(tree, 'f1/cache/kept')], ['cache/', '/*/f2/1[0-9]']),
+    );
+    const out = await extract(await buffer(captured.tar));
+    const { stdout } = await run('find', [out, '-type', 'f', '-printf', '%P\\n'], { maxBuffer: 1 << 24 });
+    const found = stdout.trim().split('\n');
+    expect(found).toHaveLength(20_000 - 10 + 1);
+    expect(found).toContain('f1/cache/kept/deep/x');
+    expect(found.filter((path) => /left out|^f2\/1\d$/.test(path))).toEqual([]);
+    expect(captured.warnings).toEqual([]);
+    await captured.close();
+  }, 180_000);
+
+  test('incremental ones read what changed, and give the tree as it was', async () => {
+    const chain = createChain(join(dir, 'spills'));
+    const old = async (): Promise<void> => {
+      // SFTP does not tell the server's time: what is an hour old is left alone.
+      await run('find', [dir, '-exec', 'touch', '-h', '-d', '2020-02-02T02:02:02.25Z', '{}', '+']);
+      await sleep(3_100);
+    };
+    const expectSame = async (last: Awaited<ReturnType<typeof chain.take>>, name: string): Promise<void> => {
+      await chain.extract(last, join(dir, name));
+      const after = known(kind, await snapshotTree(join(dir, name, tree)));
+      expect(compareTrees(known(kind, await snapshotTree(tree)), after)).toEqual([]);
+    };
+    await makeNastyTree(join(tree, 'nasty'));
+    for (const name of ['grow', 'gone', 'mode', 'owner', 'to-folder', 'to-link', 'moved', 'link-1']) {
+      await writeFile(join(tree, name), `${name}\n`);
+    }
+    await link(join(tree, 'link-1'), join(tree, 'link-2'));
+    await old();
+    const what = service([tree]);
+    const full = await chain.take(session, what, null);
+    await expectSame(full, 'out-1');
+    const idle = await chain.take(session, what, full);
+    expect(idle.entries).toEqual([]);
+    await appendFile(join(tree, 'grow'), 'more');
+    await rm(join(tree, 'gone'));
+    await chmod(join(tree, 'mode'), 0o600);
+    await lchown(join(tree, 'owner'), 1234, 4321);
+    await rm(join(tree, 'to-folder'));
+    await mkdir(join(tree, 'to-folder'));
+    await writeFile(join(tree, 'to-folder/z'), 'z');
+    await rm(join(tree, 'to-link'));
+    await symlink('keep', join(tree, 'to-link'));
+    await rename(join(tree, 'moved'), join(tree, 'moved-to'));
+    await rm(join(tree, 'link-2'));
+    await sleep(3_100);
+    const second = await chain.take(session, what, idle);
+    const paths = second.entries.map((path) => path.replace(tree, '').replace(/\/$/, '')).sort();
+    const { length } = paths.filter((path) => path.startsWith('/nasty'));
+    expect(length).toBe(0);
+    expect(paths).toEqual([
+      ...['', '/grow', ...(kind === 'sftp' ? [] : ['/link-1']), '/mode', '/moved-to', '/owner', '/to-folder'],
+      ...['/to-folder/z', '/to-link'],
+    ]);
+    await expectSame(second, 'out-2');
+  }, 120_000);
 });
-void [appendFile, createChain, createTestUser];
+
+test('a restore to a server without GNU tools says what is missing', async () => {
+  for (const kind of ['busybox', 'sftp'] as const) {
+    const server = await startForeignServer(kind);
+    const session = await sshSession(server);
+    await expect(findTools(session, calm())).rejects.toMatchObject({ code: 'TOOL_MISSING' });
+    await session.close();
+    await server.stop();
+  }
+});
