@@ -5,12 +5,12 @@ import type { RunDeps } from './deps.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
 import { rewrapRoutes } from './rewrap.ts';
-import { verifyBackupRoute } from './verify.ts';
+import { verifyBackupRoutes } from './verify.ts';
 
 export function backupRoutes(app: Api, deps: RunDeps): void {
   createBackupRoute(app, deps);
   readBackupRoutes(app, deps);
-  verifyBackupRoute(app, deps);
+  verifyBackupRoutes(app, deps);
   restoreBackupRoute(app, deps);
   deleteBackupRoute(app, deps);
   rewrapRoutes(app, deps);
