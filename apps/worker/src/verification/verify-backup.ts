@@ -1,3 +1,4 @@
+import type { Manifest } from '@tarfleet/archive';
 import type { VerifyPlan, VerifyResult } from '@tarfleet/contracts';
 import { toFailure } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
@@ -22,9 +23,7 @@ export async function verifyBackup(
   context: JobContext<VerifyPlan>,
 ): Promise<VerifyResult> {
   const { plan, report } = context;
-  const found = await report.step('manifest', 'Checking the manifest', () =>
-    readManifest(deps, storage, context),
-  );
+  const found = await report.step('manifest', 'Checking the manifest', () => readManifest(storage, context));
   if (typeof found === 'string') return toResult(plan, [], [found], []);
   const { manifest } = found;
   const artifacts = manifest.artifacts.filter(
@@ -32,7 +31,10 @@ export async function verifyBackup(
   );
   const absent = (plan.serviceIds ?? []).filter((id) => artifacts.every(({ service }) => service.id !== id));
   const faults = absent.map((id) => `The manifest does not name the service ${id}.`);
+  const forged = await macFault(deps, storage, context, manifest);
   const findings = await lookAt(deps, storage, context, artifacts);
+  // A key that is gone is told with its service.
+  if (forged && findings.every(({ service }) => !service.issues.includes(forged))) faults.push(forged);
   const lacking = plan.serviceIds === null ? manifest.failed.map(({ serviceName }) => serviceName) : [];
   return toResult(plan, findings, faults, lacking);
 }
@@ -116,18 +118,32 @@ function toResult(
   };
 }
 
-/** The manifest, or what is wrong with it. Its MAC counts where the keys are looked at. */
+/** The manifest, or what is wrong with it. */
 async function readManifest(
-  { keyring }: WorkerDeps,
   storage: Storage,
   { plan, signal }: JobContext<VerifyPlan>,
 ): Promise<LoadedManifest | string> {
-  const { keyPrefix, backupId, manifestSha256, level } = plan;
+  const { keyPrefix, backupId, manifestSha256: sha256 } = plan;
   try {
-    const found = await loadManifest(storage, { keyPrefix, backupId, sha256: manifestSha256 }, signal);
-    if (!found) return 'The manifest is gone: the backup no longer exists.';
-    if (level !== 'quick') await checkManifestMac(keyring, storage, keyPrefix, found.manifest, signal);
-    return found;
+    const found = await loadManifest(storage, { keyPrefix, backupId, sha256 }, signal);
+    return found ?? 'The manifest is gone: the backup no longer exists.';
+  } catch (error) {
+    if (isDamage(error)) return error.message;
+    throw error;
+  }
+}
+
+/** What is wrong with the manifest's MAC, at levels that open keys. */
+async function macFault(
+  { keyring }: WorkerDeps,
+  storage: Storage,
+  { plan, signal }: JobContext<VerifyPlan>,
+  manifest: Manifest,
+): Promise<string | null> {
+  if (plan.level === 'quick') return null;
+  try {
+    await checkManifestMac(keyring, storage, plan.keyPrefix, manifest, signal);
+    return null;
   } catch (error) {
     if (isDamage(error)) return error.message;
     throw error;
