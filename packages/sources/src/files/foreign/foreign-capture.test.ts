@@ -104,12 +104,7 @@ async function extract(bytes: Buffer): Promise<string> {
 const codes = (captured: Captured): string[][] =>
   captured.warnings.map(({ code, path }) => [code, path?.toString().replace(dir, '') ?? '']).sort();
 
-const KINDS = (process.env.TARFLEET_KINDS?.split(',') ?? [
-  'bsdtar',
-  'busybox',
-  'busybox with bsdtar',
-  'sftp',
-]) as ServerKind[];
+const KINDS: ServerKind[] = ['bsdtar', 'busybox', 'busybox with bsdtar', 'sftp'];
 describe.each(KINDS)('on a server of kind %s', (kind) => {
   let server: ForeignServer;
   let session: Session;
@@ -217,7 +212,7 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     expect(found.filter((path) => /left out|^f2\/1\d$/.test(path))).toEqual([]);
     expect(captured.warnings).toEqual([]);
     await captured.close();
-  }, 180_000);
+  }, 300_000);
 
   test('incremental ones read what changed, and give the tree as it was', async () => {
     const chain = createChain(join(dir, 'spills'));

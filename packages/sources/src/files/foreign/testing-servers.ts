@@ -1,5 +1,5 @@
 /** Real servers that lack GNU's tools, for tests: sshd with a PATH of its own, or with SFTP alone. */
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findTool, type RunningSshd, requireTools, startSshd } from '@tarfleet/testbed';
@@ -19,6 +19,7 @@ export interface ForeignServer extends RunningSshd {
 export async function startForeignServer(kind: ServerKind): Promise<ForeignServer> {
   const tools = await requireTools(['busybox', 'bsdtar']);
   const bin = await mkdtemp(join(tmpdir(), 'tarfleet-bin-'));
+  await chmod(bin, 0o755);
   const add = (name: string, program: string): Promise<void> => symlink(program, join(bin, name));
   if (kind.startsWith('busybox')) for (const name of APPLETS) await add(name, tools.busybox);
   if (kind === 'bsdtar') for (const name of GNU) await add(name, await whereIs(name));
