@@ -118,7 +118,9 @@ test('a deep one of some components: what was found, by component', async () => 
       issues: ['files-2: it is not right'],
     },
   });
-  expect(answer.body.data.recommendations.join('\n')).toMatch(/new full backup(.|\n)*0007(.|\n)*Only the comp/);
+  expect(answer.body.data.recommendations.join('\n')).toMatch(
+    /new full backup(.|\n)*0007(.|\n)*Only the comp/,
+  );
   const all = { test_restore: true, components: ['files', 'database'] };
   const whole = await verified(url, all, { ...sound, level: 'test_restore' });
   expect(whole.plan).toMatchObject({ level: 'test_restore', serviceIds: null });
