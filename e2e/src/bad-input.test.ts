@@ -56,9 +56,8 @@ describe('a request', () => {
   });
 
   test.each([
-    ['another type', { type: 'incremental' }, 'NOT_SUPPORTED', /Leave it at full/],
+    ['another type', { type: 'transaction' }, 'NOT_SUPPORTED', /Use full, incremental/],
     ['no type that there is', { type: 'everything' }, 'INVALID_BACKUP_TYPE', /Types: full/],
-    ['encryption', { encrypt: true }, 'NOT_SUPPORTED', /encrypt: false/],
     ['a notification', { notification: {} }, 'NOT_SUPPORTED', /Leave it out/],
     ['a location', { location: '/x' }, 'NOT_SUPPORTED', /destination_id/],
   ])('for %s, which cannot be had yet, is refused', async (_what, more, code, message) => {
