@@ -236,7 +236,9 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     const full = await chain.take(session, what, null);
     await expectSame(full, 'out-1');
     const idle = await chain.take(session, what, full);
-    expect(idle.entries).toEqual([]);
+    // libarchive writes the mode of a file that has an ACL without the ACL's mask: it never looks like what is there.
+    const again = kind.endsWith('bsdtar') ? ['/nasty/foreign folder/heir'] : [];
+    expect(idle.entries.map((path) => path.replace(tree, ''))).toEqual(again);
     await appendFile(join(tree, 'grow'), 'more');
     await rm(join(tree, 'gone'));
     await chmod(join(tree, 'mode'), 0o600);
@@ -251,12 +253,15 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     await sleep(3_100);
     const second = await chain.take(session, what, idle);
     const paths = second.entries.map((path) => path.replace(tree, '').replace(/\/$/, '')).sort();
-    const { length } = paths.filter((path) => path.startsWith('/nasty'));
-    expect(length).toBe(0);
-    expect(paths).toEqual([
-      ...['', '/grow', ...(kind === 'sftp' ? [] : ['/link-1']), '/mode', '/moved-to', '/owner', '/to-folder'],
-      ...['/to-folder/z', '/to-link'],
-    ]);
+    expect(paths).toEqual(
+      [
+        ...['', '/grow'],
+        ...(kind === 'sftp' ? [] : ['/link-1']),
+        ...['/mode', '/moved-to', '/owner', '/to-folder'],
+        ...['/to-folder/z', '/to-link'],
+        ...again,
+      ].sort(),
+    );
     await expectSame(second, 'out-2');
   }, 120_000);
 });
