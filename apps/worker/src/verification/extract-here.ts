@@ -7,6 +7,16 @@ import type { Session } from '@tarfleet/transport';
 const SLASH = 0x2f;
 const WORDS_BYTES = 2000;
 
+export interface TarHereOptions {
+  options: readonly string[];
+  folder: string;
+  tar(): Promise<Readable>;
+  /** Lines that it may print and that say nothing. */
+  ignore?: RegExp;
+}
+
+const NOTHING = /^$/;
+
 /**
  * Runs the worker's own tar on a tar stream, in a folder. Gives its exit code and the end of what it printed. Names
  * that lead out of the folder are ARCHIVE_MALFORMED; no GNU tar is TOOL_MISSING; a fault of the stream is thrown as
@@ -14,7 +24,7 @@ const WORDS_BYTES = 2000;
  */
 export async function tarHere(
   session: Session,
-  { options, folder, tar }: { options: readonly string[]; folder: string; tar: () => Promise<Readable> },
+  { options, folder, tar, ignore = NOTHING }: TarHereOptions,
   signal: AbortSignal,
 ): Promise<{ code: number | null; words: string }> {
   if ((await session.capabilities(signal)).tar !== 'gnu') {
@@ -26,7 +36,7 @@ export async function tarHere(
   try {
     const argv = ['tar', ...options, '--file=-', `--directory=${folder}`, '--numeric-owner'];
     const child = await session.exec(argv, { signal: both });
-    const words = collect([child.stdout, child.stderr]);
+    const words = collect([child.stdout, child.stderr], ignore);
     const fed = pipeline(source, createTarWalker({ onEntry: assertInside }), child.stdin, {
       signal: both,
     }).catch((error: unknown) => {
@@ -81,11 +91,20 @@ function assertInside({ path, type, linkTarget, offset }: TarEntry): void {
   }
 }
 
-async function collect(streams: readonly Readable[]): Promise<string> {
+/** The last of the lines. */
+async function collect(streams: readonly Readable[], ignore: RegExp): Promise<string> {
   let words = '';
+  const keep = (line: string): void => {
+    if (!ignore.test(line)) words = `${words}${line}\n`.slice(-WORDS_BYTES);
+  };
   const read = async (stream: Readable): Promise<void> => {
-    for await (const chunk of stream as AsyncIterable<Buffer>)
-      words = (words + chunk.toString('utf8')).slice(-WORDS_BYTES);
+    let rest = '';
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      const lines = (rest + chunk.toString('latin1')).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) keep(line);
+    }
+    keep(rest);
   };
   // How the command ended says more than how its output did.
   await Promise.allSettled(streams.map(read));

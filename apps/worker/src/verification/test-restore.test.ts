@@ -2,8 +2,10 @@ import {
   appendFile,
   chmod,
   chown,
+  lstat,
   lutimes,
   mkdir,
+  open,
   readdir,
   rm,
   symlink,
@@ -153,4 +155,39 @@ test('a worker without GNU tar cannot, and says nothing of the backup', async ()
   };
   await expect(restore(backup, { deps })).rejects.toMatchObject({ code: 'TOOL_MISSING' });
   expect(await w.left()).toEqual([]);
+}, 60_000);
+
+test('another user than root sets no owners and makes no devices, and finds no fault in that', async () => {
+  await makeNastyTree(w.tree);
+  await chown(join(w.tree, 'sparse'), 1234, 99);
+  const backup = await w.backUp();
+  let made = '';
+  const { ownMachine } = after(async (folder) => {
+    made = `${(await lstat(join(folder, 'sparse'))).uid}`;
+  });
+  const deps: Partial<WorkerDeps> = {
+    async ownMachine(signal) {
+      const real = await ownMachine!(signal);
+      return { ...real, capabilities: async () => ({ ...(await real.capabilities(signal)), uid: 1000 }) };
+    },
+  };
+  expect(await restore(backup, { deps })).toMatchObject({ valid: true, services: [{ restored: 'passed' }] });
+  expect(made).toBe(`${process.getuid?.()}`);
+  expect(await w.left()).toEqual([]);
+}, 60_000);
+
+test('a sparse file whose content is another one is told from one that is only sparse', async () => {
+  await makeNastyTree(w.tree);
+  await utimes(join(w.tree, 'sparse'), 5, 5);
+  const backup = await w.backUp();
+  const happens = async (at: string) => {
+    const path = join(at, 'sparse');
+    const file = await open(path, 'r+');
+    await file.write('X', 8 << 20);
+    await file.close();
+    await utimes(path, 5, 5);
+  };
+  const result = await restore(backup, { deps: after(happens) });
+  expect(result.issues.join()).toMatch(/Contents differ/);
+  expect(result).toMatchObject({ valid: false, services: [{ restored: 'failed', corruptedFiles: 1 }] });
 }, 60_000);

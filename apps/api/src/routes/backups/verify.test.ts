@@ -157,7 +157,7 @@ test('not waited for it is 202 with what is known', async () => {
   const answer = await send(forms(backup)[1] ?? '', { deep_verification: true });
   expect(answer.statusCode).toBe(202);
   const { data } = answer.json();
-  expect(answer.headers['location']).toBe(`/api/jobs/${data.job_id}`);
+  expect(answer.headers.location).toBe(`/api/jobs/${data.job_id}`);
   expect(answer.json()).toMatchObject({
     message: 'Backup verification started',
     data: {
