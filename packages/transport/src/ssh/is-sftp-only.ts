@@ -30,7 +30,7 @@ export async function isSftpOnly(client: Client, options: ChannelOptions): Promi
   }
 }
 
-/** sshd's own words for a command where `internal-sftp` is forced, and those of the usual `nologin`. */
+/** sshd's own words for a command where `internal-sftp` is forced. */
 export function saysSftpOnly(said: string): boolean {
-  return /allows sftp connections only|account is (?:currently )?not available/i.test(said);
+  return /allows sftp connections only/i.test(said);
 }

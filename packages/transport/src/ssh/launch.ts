@@ -88,8 +88,8 @@ export function awaitLaunch(
       const answer = (error: AppError | null): void => {
         if (error && !stopped) fail(error);
       };
-      // Not to know is as good as no.
-      options.hopeless(null).then(answer, () => undefined);
+      // Not to know is as good as no; sudo takes its time over a wrong password.
+      if (become === null) options.hopeless(null).then(answer, () => undefined);
     }, DOUBT_MS);
 
     const out = createScanner();
