@@ -4,8 +4,8 @@ import { mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { compareTrees, snapshotTree } from '@tarfleet/testbed';
-import { type BadWorld, createBadWorld, WAIT } from './bad-world.ts';
-import { expectError } from './expect-error.ts';
+import { type BadWorld, createBadWorld, WAIT } from './testing-bad-world.ts';
+import { expectError } from './testing-expect-error.ts';
 
 let bad: BadWorld;
 beforeAll(async () => {

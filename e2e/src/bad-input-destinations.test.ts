@@ -4,10 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type FaultProxy, type RunningS3, startFaultProxy, startS3, testS3 } from '@tarfleet/testbed';
-import { type BadWorld, createBadWorld, WAIT } from './bad-world.ts';
-import { expectError } from './expect-error.ts';
 import { filesBelow } from './files-below.ts';
 import { mountSmall, type SmallDisk } from './mount-small.ts';
+import { type BadWorld, createBadWorld, WAIT } from './testing-bad-world.ts';
+import { expectError } from './testing-expect-error.ts';
 import { until } from './until.ts';
 
 let bad: BadWorld;

@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type RunningSshd, startSshd } from '@tarfleet/testbed';
-import { type BadWorld, createBadWorld } from './bad-world.ts';
-import { expectError } from './expect-error.ts';
+import { type BadWorld, createBadWorld } from './testing-bad-world.ts';
+import { expectError } from './testing-expect-error.ts';
 
 let bad: BadWorld;
 beforeAll(async () => {

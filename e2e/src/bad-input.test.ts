@@ -1,9 +1,9 @@
 // Bad requests, and requests of somebody who may not: each gets its own clear error.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type BadWorld, createBadWorld, WAIT } from './bad-world.ts';
 import { type Client, signIn } from './client.ts';
-import { expectError } from './expect-error.ts';
+import { type BadWorld, createBadWorld, WAIT } from './testing-bad-world.ts';
+import { expectError } from './testing-expect-error.ts';
 
 const PASSWORD = 'another-password-1';
 

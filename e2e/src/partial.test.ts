@@ -63,7 +63,8 @@ describe.each(BACKENDS)('a backup of two services on %s', (backend) => {
       ...[[], [], [id]],
     ]);
     const stored = join(here.dir, 'stack/backups');
-    const kept = [job.result.manifest_key, job.result.artifacts[0].key].sort();
+    const [artifact] = job.result.artifacts;
+    const kept = [job.result.manifest_key, artifact.key, artifact.index.key].sort();
     expect(await filesBelow(stored)).toEqual(kept);
 
     const verified = await client.request('POST', `/api/backups/${id}/verify`, undefined, WAIT);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { makeNastyTree } from '@tarfleet/testbed';
-import { expectError } from './expect-error.ts';
+import { expectError } from './testing-expect-error.ts';
 import { createWorld, type World } from './world.ts';
 
 const WAIT = { prefer: 'wait=60' };

@@ -1,6 +1,6 @@
 import type { EndState, Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
-import { ERROR_CODES, type ErrorCode } from '@tarfleet/contracts';
-import type { Job, Prisma } from './generated/client.ts';
+import type { Prisma } from './generated/client.ts';
+import { type LockedJob, toJobRecord } from './job-record.ts';
 import type { Db } from './prisma-client.ts';
 
 export type JobState = 'queued' | 'running' | EndState;
@@ -99,11 +99,11 @@ export function createJobs(db: Db): Jobs {
     },
     async get(id) {
       const row = await db.job.findUnique({ where: { id } });
-      return row && toRecord(row);
+      return row && toJobRecord(row);
     },
     async children(parentId) {
       const rows = await db.job.findMany({ where: { parentId }, orderBy: { id: 'asc' } });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async lock(id) {
       // The row as it is once it is locked: Postgres reads it again after a wait.
@@ -117,7 +117,7 @@ export function createJobs(db: Db): Jobs {
         FROM jobs WHERE id IN (${id}::uuid, (SELECT parent_id FROM jobs WHERE id = ${id}::uuid))
         ORDER BY parent_id NULLS FIRST FOR UPDATE`;
       const row = rows.find((one) => one.id === id);
-      return row ? toRecord(row) : null;
+      return row ? toJobRecord(row) : null;
     },
     async change(id, { result, failure, ...change }) {
       await db.job.update({
@@ -147,7 +147,7 @@ export function createJobs(db: Db): Jobs {
       });
       if (count === 0) return null;
       const row = await db.job.findUnique({ where: { id } });
-      return row && toRecord(row);
+      return row && toJobRecord(row);
     },
     async markDispatched(ids) {
       await db.job.updateMany({ where: { id: { in: ids } }, data: { dispatchedAt: new Date() } });
@@ -170,7 +170,7 @@ export function createJobs(db: Db): Jobs {
         orderBy: { createdAt: 'asc' },
         take,
       });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async unchecked(before, take) {
       const rows = await db.job.findMany({
@@ -183,7 +183,7 @@ export function createJobs(db: Db): Jobs {
         orderBy: { createdAt: 'asc' },
         take,
       });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async toRemoveFromQueue(before, take) {
       const rows = await db.job.findMany({
@@ -191,11 +191,11 @@ export function createJobs(db: Db): Jobs {
         orderBy: { endedAt: 'asc' },
         take,
       });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async unfinishedOf(backupId) {
       const rows = await db.job.findMany({ where: { backupId, ...UNENDED }, orderBy: { id: 'asc' } });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async verificationsOf(backupId, take) {
       const rows = await db.job.findMany({
@@ -203,7 +203,7 @@ export function createJobs(db: Db): Jobs {
         orderBy: [{ endedAt: 'desc' }, { id: 'desc' }],
         take,
       });
-      return rows.map(toRecord);
+      return rows.map(toJobRecord);
     },
     async statistics(since) {
       const rows = await db.job.groupBy({
@@ -214,42 +214,4 @@ export function createJobs(db: Db): Jobs {
       return rows.map(({ kind, state, _count }) => ({ kind, state, count: _count }));
     },
   };
-}
-
-/** A job without what only the reconciler and the progress need. */
-type LockedJob = Omit<Job, 'progressAttempt' | 'progressN' | 'removedFromQueueAt' | 'lastCheckedAt'>;
-
-function toRecord(row: LockedJob): JobRecord {
-  return {
-    id: row.id,
-    kind: row.kind as JobKind,
-    pool: row.pool,
-    projectId: row.projectId,
-    userId: row.userId,
-    backupId: row.backupId,
-    parentId: row.parentId,
-    requestId: row.requestId,
-    state: row.state as JobState,
-    plan: row.plan,
-    generation: row.generation,
-    dispatchedAt: row.dispatchedAt,
-    attempt: row.attempt,
-    token: row.token,
-    lastSeq: row.lastSeq,
-    progress: row.progress as Progress | null,
-    result: row.result as JobResult | null,
-    failure: toFailure(row),
-    cancelRequestedAt: row.cancelRequestedAt,
-    cancelReason: row.cancelReason,
-    worker: row.worker,
-    createdAt: row.createdAt,
-    startedAt: row.startedAt,
-    endedAt: row.endedAt,
-  };
-}
-
-function toFailure(row: Pick<Job, 'errorCode' | 'errorMessage' | 'errorRetryable'>): Failure | null {
-  const code = ERROR_CODES.find((known): known is ErrorCode => known === row.errorCode);
-  if (!code) return null;
-  return { code, message: row.errorMessage ?? '', retryable: row.errorRetryable ?? false };
 }

@@ -8,6 +8,8 @@ import { migrateDatabase, migrationsDir } from './migrate.ts';
 import { runSchemaEngine } from './testing/run-schema-engine.ts';
 
 const INIT = '20260101000000_init';
+/** Every migration that there is. */
+const ALL = [INIT, '20260201000000_encryption_and_indexes'];
 let database: TestDatabase;
 let root: string;
 let dir: string;
@@ -66,16 +68,16 @@ test('a column that only the tables have is found', async () => {
 });
 
 test('what Prisma applied is not applied again, and the other way round', async () => {
-  expect(await runSchemaEngine('deploy', database.url, dir)).toEqual([INIT]);
-  await addMigration('20260102000000_more', 'CREATE TABLE more (id integer);');
-  expect(await migrateDatabase(database.url, dir)).toEqual(['20260102000000_more']);
+  expect(await runSchemaEngine('deploy', database.url, dir)).toEqual(ALL);
+  await addMigration('20260301000000_more', 'CREATE TABLE more (id integer);');
+  expect(await migrateDatabase(database.url, dir)).toEqual(['20260301000000_more']);
   expect(await runSchemaEngine('deploy', database.url, dir)).toEqual([]);
 });
 
 test('a migration that was changed after it was applied is refused', async () => {
   await migrateDatabase(database.url, dir);
   await addMigration(INIT, 'SELECT 1;');
-  await addMigration('20260102000000_more', 'CREATE TABLE more (id integer);');
+  await addMigration('20260301000000_more', 'CREATE TABLE more (id integer);');
   await expect(migrateDatabase(database.url, dir)).rejects.toMatchObject({
     code: 'CONFLICT',
     message: expect.stringContaining(INIT),
@@ -93,14 +95,16 @@ test('a database of a newer version is refused', async () => {
 });
 
 test('a migration that fails leaves nothing behind, and runs once it is repaired', async () => {
-  await addMigration('20260102000000_half', 'CREATE TABLE half (id integer); SELECT 1 / 0;');
+  await addMigration('20260301000000_half', 'CREATE TABLE half (id integer); SELECT 1 / 0;');
   await expect(migrateDatabase(database.url, dir)).rejects.toThrow(
-    '20260102000000_half failed: division by zero',
+    '20260301000000_half failed: division by zero',
   );
   expect(await query("SELECT to_regclass('half') AS found")).toEqual([{ found: null }]);
-  expect(await query('SELECT migration_name FROM _prisma_migrations')).toEqual([{ migration_name: INIT }]);
-  await addMigration('20260102000000_half', 'CREATE TABLE half (id integer);');
-  expect(await migrateDatabase(database.url, dir)).toEqual(['20260102000000_half']);
+  expect(await query('SELECT migration_name FROM _prisma_migrations ORDER BY 1')).toEqual(
+    ALL.map((name) => ({ migration_name: name })),
+  );
+  await addMigration('20260301000000_half', 'CREATE TABLE half (id integer);');
+  expect(await migrateDatabase(database.url, dir)).toEqual(['20260301000000_half']);
 });
 
 test('one that Prisma left half-way is refused until it is resolved', async () => {

@@ -3,8 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import type { Answer, Client } from './client.ts';
-import { expectError } from './expect-error.ts';
 import { filesBelow } from './files-below.ts';
+import { expectError } from './testing-expect-error.ts';
 import { createWorld, type World } from './world.ts';
 
 export const WAIT = { prefer: 'wait=60' };
