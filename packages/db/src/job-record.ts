@@ -1,4 +1,5 @@
 import {
+  type EndState,
   ERROR_CODES,
   type ErrorCode,
   type Failure,
@@ -7,7 +8,39 @@ import {
   type Progress,
 } from '@tarfleet/contracts';
 import type { Job } from './generated/client.ts';
-import type { JobRecord, JobState } from './jobs.ts';
+
+export type JobState = 'queued' | 'running' | EndState;
+
+export interface JobRecord {
+  id: string;
+  kind: JobKind;
+  pool: string;
+  projectId: number;
+  userId: string | null;
+  backupId: string | null;
+  /** Of an artifact: its backup's job. */
+  parentId: string | null;
+  requestId: string;
+  state: JobState;
+  /** The plan as JSON text; it is signed when it is sent. */
+  plan: string;
+  /** How often the job was handed to the queue, from 1. */
+  generation: number;
+  dispatchedAt: Date | null;
+  attempt: number;
+  token: string | null;
+  /** The last event of this attempt that has had its effect. */
+  lastSeq: number;
+  progress: Progress | null;
+  result: JobResult | null;
+  failure: Failure | null;
+  cancelRequestedAt: Date | null;
+  cancelReason: string | null;
+  worker: string | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  endedAt: Date | null;
+}
 
 /** A job without what only the reconciler and the progress need. */
 export type LockedJob = Omit<Job, 'progressAttempt' | 'progressN' | 'removedFromQueueAt' | 'lastCheckedAt'>;

@@ -1,40 +1,9 @@
-import type { EndState, Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
+import type { Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
 import type { Prisma } from './generated/client.ts';
-import { type LockedJob, toJobRecord } from './job-record.ts';
+import { type JobRecord, type LockedJob, toJobRecord } from './job-record.ts';
 import type { Db } from './prisma-client.ts';
 
-export type JobState = 'queued' | 'running' | EndState;
-
-export interface JobRecord {
-  id: string;
-  kind: JobKind;
-  pool: string;
-  projectId: number;
-  userId: string | null;
-  backupId: string | null;
-  /** Of an artifact: its backup's job. */
-  parentId: string | null;
-  requestId: string;
-  state: JobState;
-  /** The plan as JSON text; it is signed when it is sent. */
-  plan: string;
-  /** How often the job was handed to the queue, from 1. */
-  generation: number;
-  dispatchedAt: Date | null;
-  attempt: number;
-  token: string | null;
-  /** The last event of this attempt that has had its effect. */
-  lastSeq: number;
-  progress: Progress | null;
-  result: JobResult | null;
-  failure: Failure | null;
-  cancelRequestedAt: Date | null;
-  cancelReason: string | null;
-  worker: string | null;
-  createdAt: Date;
-  startedAt: Date | null;
-  endedAt: Date | null;
-}
+export type { JobRecord, JobState } from './job-record.ts';
 
 export interface JobDraft {
   id: string;
