@@ -37,6 +37,8 @@ test('a heartbeat is stored as it was sent', async () => {
   await db.workers.record(sent);
   expect(await db.workers.get('w1')).toEqual({
     id: 'w1',
+    keys: ['key-1', 'old'],
+    primaryKey: 'key-1',
     host: 'node-1',
     pid: 42,
     pool: 'main',
