@@ -128,7 +128,7 @@ async function untilOnlyNamedObjects(
   for (const id of ids) {
     const { data: job } = await world.client.must('GET', `/api/jobs/${id}`);
     named.add(job.result.manifest_key);
-    for (const artifact of job.result.artifacts) named.add(artifact.key);
+    for (const artifact of job.result.artifacts) named.add(artifact.key).add(artifact.index.key);
   }
   let extra: string[] = [];
   for (let tries = 0; tries < 120; tries += 1) {
