@@ -38,8 +38,8 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
   let server: string;
   let big: string;
   let small: string;
-  /** How many requests are being held. */
-  let held = 0;
+  /** The archive of each request that is being held; an upload sends several parts at once. */
+  const held: string[] = [];
 
   /** Holds uploads from their third part on, or downloads in the middle of their answer. */
   function hold(what: 'uploads' | 'downloads'): void {
@@ -47,14 +47,14 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
       const upload = method === 'PUT' && /partNumber=([3-9]|\d\d)/.test(url);
       const download = method === 'GET' && url.split('?')[0]?.endsWith('.tar.gz') === true;
       if (!(what === 'uploads' ? upload : download)) return 'pass';
-      held += 1;
+      held.push(url.split('?')[0] ?? url);
       const fault: Fault = what === 'uploads' ? 'hang' : { pauseAnswerAfter: HELD_AFTER };
       return fault;
     };
   }
   function release(): void {
     proxy.decide = () => 'pass';
-    held = 0;
+    held.length = 0;
   }
   const everything = (): Promise<string[]> => s3.everything(bucket);
   const of = (keys: string[], id: string): string[] => keys.filter((key) => key.includes(id));
@@ -141,7 +141,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     await until('one archive is stored, two are in the middle', async () => {
       const keys = of(await everything(), id);
       const archives = keys.filter((key) => key.includes('.tar.gz'));
-      return held >= 2 && archives.length === 3 && archives.filter(isUnfinished).length === 2;
+      return new Set(held).size >= 2 && archives.length === 3 && archives.filter(isUnfinished).length === 2;
     });
     expect(await commands.running()).not.toEqual([]);
     expect(details.services).toHaveLength(4);
@@ -182,7 +182,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     hold('uploads');
     const busy = [];
     for (const service of ['busy-1', 'busy-2']) busy.push(await here.startBackup({ services: [service] }));
-    await until('both places are taken', async () => held >= 2);
+    await until('both places are taken', async () => new Set(held).size === 2);
     const id = await here.startBackup({ services: ['queued'] });
     await cancel(id);
     expect(await jobOf(id)).toMatchObject({ attempt: 0, started_at: null });
@@ -203,7 +203,10 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
       return data.verifyJobId;
     };
     const verifying = [await verify(archive), await verify(archive)];
-    await until('both places are taken', async () => held >= 2);
+    await until('both places are taken', async () => {
+      const jobs = await Promise.all(verifying.map(jobOf));
+      return held.length >= 2 && jobs.every(({ started_at }) => started_at !== null);
+    });
     const waiting = await verify(sound);
     await cancel(waiting);
     expect(await jobOf(waiting)).toMatchObject({ attempt: 0, started_at: null });
@@ -292,7 +295,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
 
     hold('downloads');
     const checking = await restore({ restoreType: 'full', overwrite: true });
-    await until('the archive is being checked', async () => held > 0);
+    await until('the archive is being checked', async () => held.length > 0);
     const busy = await here.client.request('POST', '/api/backups/create', {
       ...{ type: 'full', services: ['restored'] },
     });
