@@ -1,5 +1,6 @@
 // The only place where drivers are chosen.
 import { availableParallelism } from 'node:os';
+import type { Codec } from '@tarfleet/archive';
 import {
   DestinationSecrets,
   type DestinationTarget,
@@ -32,11 +33,12 @@ export interface DepsOptions {
   logger: Logger;
   keys: PoolKeys;
   keyring: Keyring;
+  codec: Codec;
   localRoots: string[];
   tmpDir: string;
 }
 
-export function createDeps({ logger, keys, keyring, localRoots, tmpDir }: DepsOptions): WorkerDeps {
+export function createDeps({ logger, keys, keyring, codec, localRoots, tmpDir }: DepsOptions): WorkerDeps {
   const localAllowed = localRoots.length > 0;
   const transport = createTransport({ logger, localRoots, localAllowed });
   const own = createTransport({ logger, localRoots: [tmpDir], localAllowed: true });
@@ -56,6 +58,7 @@ export function createDeps({ logger, keys, keyring, localRoots, tmpDir }: DepsOp
   return {
     logger,
     keyring,
+    codec,
     parallelBlocks: availableParallelism(),
     connect: (target, options) => transport.connect({ target, openSecrets: openServerSecrets, ...options }),
     openStorage: async (target) =>

@@ -1,3 +1,4 @@
+import type { Codec } from '@tarfleet/archive';
 import type {
   DestinationTarget,
   ResealPlan,
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   ownMachine(signal: AbortSignal): Promise<Session>;
   /** For what a job keeps on the worker's own disk. */
   tmpDir: string;
+  /** Who compresses and decompresses. */
+  codec: Codec;
   /** Blocks compressed side by side in one job. */
   parallelBlocks: number;
 }

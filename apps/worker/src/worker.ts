@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { openCodec } from '@tarfleet/archive';
 import { JOB_KINDS, type JobKind } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import { type Consumer, createQueueWorker } from '@tarfleet/queue';
@@ -44,10 +45,12 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     settings: { lockMs: env.LOCK_MS, stalledCheckMs: env.STALLED_CHECK_MS },
   });
   const keyring = openKeyring(env);
+  const codec = await openCodec();
   const deps = createDeps({
     logger: log,
     keys,
     keyring,
+    codec,
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
     tmpDir: env.TMP_DIR,
   });
@@ -73,7 +76,7 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     publish: (message, signal) => queue.publish(message, signal),
     logger: log,
   });
-  log.info({ concurrency: env.CONCURRENCY }, 'worker ready');
+  log.info({ concurrency: env.CONCURRENCY, deflate: codec.name }, 'worker ready');
   return {
     id,
     async stop() {

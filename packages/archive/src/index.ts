@@ -1,4 +1,7 @@
 /** The archive format: gzip members, the tar inside, the manifest. `docs/archive-format.md` has the bytes. */
+export type { Codec } from './deflate/codec.ts';
+export * from './deflate/open-codec.ts';
+export * from './deflate/zlib-codec.ts';
 export * from './encryption/archive-aad.ts';
 export * from './encryption/decrypt-stream.ts';
 export * from './encryption/encrypt-stream.ts';

@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { destroyOnAbort } from './abort.ts';
-import { compressMember, storeMember } from './gzip-member.ts';
+import { compressMember, storeMember } from './deflate/gzip-member.ts';
+import { zlibCodec } from './deflate/zlib-codec.ts';
 import type { MemberOptions } from './types.ts';
 
 /** How much tar one member holds, in bytes; the last one may hold less. Part of the format. */
@@ -28,7 +29,9 @@ export function createMemberStream(options: MemberOptions, signal: AbortSignal):
 
   const encode = async (memory: Buffer, length: number): Promise<Buffer> => {
     const content = memory.subarray(0, length);
-    const member = options.enabled ? await compressMember(content, options.level) : storeMember(content);
+    const member = options.enabled
+      ? await compressMember(options.codec ?? zlibCodec, content, options.level)
+      : storeMember(content);
     spare.push(memory);
     return member;
   };

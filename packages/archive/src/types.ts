@@ -1,4 +1,5 @@
 /** The archive's own words. See `docs/archive-format.md` for the bytes. */
+import type { Codec } from './deflate/codec.ts';
 
 /** What the walker saw of one tar entry. Names are bytes: they need not be UTF-8. */
 export interface TarEntry {
@@ -33,6 +34,8 @@ export interface EntryEnd {
 }
 
 export interface MemberOptions {
+  /** Who compresses; zlib when it is not given. */
+  codec?: Codec;
   enabled: boolean;
   /** 1 to 9; ignored when not enabled (the members are then stored blocks, still valid gzip). */
   level: number;

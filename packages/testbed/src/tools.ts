@@ -15,6 +15,8 @@ const PACKAGES = {
   setfattr: 'attr',
   busybox: 'busybox',
   bsdtar: 'libarchive-tools',
+  // It brings the library that workers use where it is there.
+  'libdeflate-gzip': 'libdeflate-tools',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

@@ -1,5 +1,6 @@
 import {
   type ArchiveReader,
+  type Codec,
   createRangeDecrypter,
   encryptedSize,
   type IndexArchive,
@@ -19,6 +20,8 @@ export type ManifestArtifact = Manifest['artifacts'][number];
 export interface ArtifactPlace {
   storage: Storage;
   keyring: Keyring;
+  /** Who decompresses; zlib when it is not given. */
+  codec?: Codec;
   keyPrefix: string;
   backupId: string;
   artifact: ManifestArtifact;
@@ -78,7 +81,7 @@ export async function keysOfArchives(
 
 /** One archive of an index, to be read from anywhere. BACKUP_CORRUPTED when it is not as long as it was. */
 export async function openArchive(
-  { storage, keyPrefix }: Pick<ArtifactPlace, 'storage' | 'keyPrefix'>,
+  { storage, keyPrefix, codec }: Pick<ArtifactPlace, 'storage' | 'keyPrefix' | 'codec'>,
   archive: IndexArchive,
   { members, dataKey }: { members: readonly number[]; dataKey: Buffer | null },
   signal: AbortSignal,
@@ -90,7 +93,13 @@ export async function openArchive(
     const what = found ? `has ${found.bytes} bytes where ${stored} were stored` : 'is gone';
     throw new AppError('BACKUP_CORRUPTED', `The archive ${key} ${what}. Use another backup.`);
   }
-  const facts = { name: key, members, blockBytes: archive.blockBytes, bytes: archive.bytes };
+  const facts = {
+    name: key,
+    ...(codec ? { codec } : {}),
+    members,
+    blockBytes: archive.blockBytes,
+    bytes: archive.bytes,
+  };
   const read: ArchiveReader['read'] = (start, length, asked) =>
     readPart(storage, key, { start, length }, asked);
   if (dataKey === null) return { ...facts, read };

@@ -116,7 +116,12 @@ async function archive(
     const gzipped = createMeter(() => undefined);
     const stored = await report.step('transfer', `Reading and storing ${service.name}`, async () => {
       const gzip = createMemberStream(
-        { ...plan.compression, parallel: deps.parallelBlocks, onMember: (offset) => members.push(offset) },
+        {
+          ...plan.compression,
+          codec: deps.codec,
+          parallel: deps.parallelBlocks,
+          onMember: (offset) => members.push(offset),
+        },
         signal,
       );
       const body = encryptOrPass({ dataKey, ids, role: 'archive' }, signal);

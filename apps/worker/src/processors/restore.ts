@@ -58,7 +58,7 @@ function selectArtifacts(manifest: Manifest, plan: RestorePlan): ManifestArtifac
 
 /** How each artifact is read, by its id. A key or a path that is missing shows before anything starts. */
 async function openAll(
-  { keyring }: WorkerDeps,
+  { keyring, codec }: WorkerDeps,
   storage: Storage,
   { plan, signal }: JobContext<RestorePlan>,
   manifest: Manifest,
@@ -68,7 +68,7 @@ async function openAll(
   const openers = new Map<string, TarOpener>();
   const { backupId, keyPrefix, paths } = plan;
   for (const artifact of artifacts) {
-    const place = { storage, keyring, keyPrefix, backupId, artifact };
+    const place = { storage, keyring, codec, keyPrefix, backupId, artifact };
     const dataKey = await keyOfArtifact(place, signal);
     const opener = await createTarOpener(place, { dataKey, paths }, signal);
     // What holds none of the paths is left alone.

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Manifest, parseManifest, serializeManifest } from '@tarfleet/archive';
+import { type Manifest, openCodec, parseManifest, serializeManifest } from '@tarfleet/archive';
 import type {
   ArtifactPlan,
   ArtifactResult,
@@ -78,7 +78,7 @@ export async function openWorld() {
   await mkdir(tmpDir);
   const deps: WorkerDeps = {
     ...createDeps({
-      ...{ logger: silent, keyring: keyring('main'), localRoots: ['/'], tmpDir },
+      ...{ logger: silent, keyring: keyring('main'), codec: await openCodec(), localRoots: ['/'], tmpDir },
       keys: { pool: 'default', keys: [] } as unknown as Parameters<typeof createDeps>[0]['keys'],
     }),
     openStorage: async () => stored.open(),

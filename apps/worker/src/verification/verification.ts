@@ -1,3 +1,4 @@
+import type { Codec } from '@tarfleet/archive';
 import type { VerifyPlan } from '@tarfleet/contracts';
 import type { Storage } from '@tarfleet/storage';
 import type { Keyring } from '@tarfleet/vault';
@@ -11,6 +12,7 @@ export interface Verification {
   plan: VerifyPlan;
   storage: Storage;
   keyring: Keyring;
+  codec: Codec;
   /** The worker's folder for what it keeps while it works. */
   tmpDir: string;
   ownMachine: WorkerDeps['ownMachine'];
@@ -19,7 +21,10 @@ export interface Verification {
   tally: Tally;
 }
 
-export function placeOf({ plan, storage, keyring }: Verification, artifact: ManifestArtifact): ArtifactPlace {
+export function placeOf(
+  { plan, storage, keyring, codec }: Verification,
+  artifact: ManifestArtifact,
+): ArtifactPlace {
   const { keyPrefix, backupId } = plan;
-  return { storage, keyring, keyPrefix, backupId, artifact };
+  return { storage, keyring, codec, keyPrefix, backupId, artifact };
 }

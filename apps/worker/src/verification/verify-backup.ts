@@ -45,12 +45,12 @@ async function lookAt(
   { plan, report, signal, progress, delivery }: JobContext<VerifyPlan>,
   artifacts: ManifestArtifact[],
 ): Promise<Finding[]> {
-  const { keyring, tmpDir, ownMachine } = deps;
+  const { keyring, codec, tmpDir, ownMachine } = deps;
   const { level, jobId } = plan;
   const quick = level === 'quick';
   const unseen = { read: () => undefined, done: () => undefined };
   const v: Verification = {
-    ...{ plan, storage, keyring, tmpDir, ownMachine, delivery, signal, tally: unseen },
+    ...{ plan, storage, keyring, codec, tmpDir, ownMachine, delivery, signal, tally: unseen },
   };
   if (quick) {
     v.tally = createTally(progress, { bytes: sum(artifacts, storedBytes), files: sum(artifacts, objects) });

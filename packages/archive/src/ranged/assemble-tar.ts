@@ -4,7 +4,7 @@ import { destroyOnAbort } from '../abort.ts';
 import { damagedIndex, type IndexEntry } from '../index-file/format.ts';
 import { createTarWalker } from '../tar-walker.ts';
 import type { TarEntry } from '../types.ts';
-import { type Batch, planBatches } from './plan-batches.ts';
+import { type Batch, type Piece, planBatches } from './plan-batches.ts';
 import { type ArchiveReader, readBlocks } from './read-blocks.ts';
 
 /** What is fetched by one read, in members of an archive. */
@@ -94,11 +94,11 @@ async function* bytesOf(options: AssembleOptions, expected: IndexEntry[]): Async
       const first = ahead.shift();
       if (!first) break;
       const blocks = await first.blocks;
-      for (const { archive, block, start, end, entry } of first.batch.pieces) {
+      for (const run of runsOfPieces(first.batch.pieces)) {
+        const { archive, block, start, end, entries } = run;
         const bytes = blocks.get(`${archive}:${block}`);
-        if (!bytes || end > bytes.length)
-          throw mismatch(entry ?? undefined, 'an archive that ends before it');
-        if (entry) expected.push(entry);
+        if (!bytes || end > bytes.length) throw mismatch(entries[0], 'an archive that ends before it');
+        expected.push(...entries);
         yield bytes.subarray(start, end);
       }
     }
@@ -106,6 +106,22 @@ async function* bytesOf(options: AssembleOptions, expected: IndexEntry[]): Async
   } finally {
     await batches.return(undefined);
   }
+}
+
+/** What lies side by side in one block goes through the streams as one. */
+function* runsOfPieces(
+  pieces: readonly Piece[],
+): Generator<Omit<Piece, 'entry'> & { entries: IndexEntry[] }> {
+  let run: (Omit<Piece, 'entry'> & { entries: IndexEntry[] }) | null = null;
+  for (const { archive, block, start, end, entry } of pieces) {
+    if (run === null || run.archive !== archive || run.block !== block || run.end !== start) {
+      if (run !== null) yield run;
+      run = { archive, block, start, end, entries: [] };
+    }
+    run.end = end;
+    if (entry) run.entries.push(entry);
+  }
+  if (run !== null) yield run;
 }
 
 /** Reads the blocks of a batch, neighbours together; what an earlier batch had last is not read again. */

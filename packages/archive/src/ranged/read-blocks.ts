@@ -1,8 +1,6 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { AppError } from '@tarfleet/kernel';
-
-const inflate = promisify(gunzip) as (data: Buffer, options: object) => Promise<Buffer>;
+import type { Codec } from '../deflate/codec.ts';
+import { zlibCodec } from '../deflate/zlib-codec.ts';
 
 /** An archive that can be read from anywhere: its members, before encryption. */
 export interface ArchiveReader {
@@ -14,11 +12,13 @@ export interface ArchiveReader {
   blockBytes: number;
   /** Where the last member ends. */
   bytes: number;
+  /** Who decompresses; zlib when it is not given. */
+  codec?: Codec;
   /** Exactly these bytes; rejects with BACKUP_CORRUPTED when they are not there. */
   read(start: number, length: number, signal: AbortSignal): Promise<Buffer>;
 }
 
-/** Members `from` to `to`, both included, by one read; decompressed side by side on the thread pool. */
+/** Members `from` to `to`, both included, by one read; decompressed side by side. */
 export async function readBlocks(
   archive: ArchiveReader,
   from: number,
@@ -44,7 +44,7 @@ export async function readBlocks(
 async function readBlock(archive: ArchiveReader, member: number, bytes: Buffer): Promise<Buffer> {
   let block: Buffer;
   try {
-    block = await inflate(bytes, { maxOutputLength: archive.blockBytes, chunkSize: 1024 * 1024 });
+    block = await (archive.codec ?? zlibCodec).decompress(bytes, archive.blockBytes);
   } catch (error) {
     throw damaged(archive, `member ${member}: ${(error as Error).message}`, error);
   }

@@ -2,7 +2,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { compressMember } from '../../gzip-member.ts';
+import { compressMember } from '../../deflate/gzip-member.ts';
+import { zlibCodec } from '../../deflate/zlib-codec.ts';
 import type { IndexEntry } from '../../index-file/format.ts';
 import { comparePaths } from '../../path-order.ts';
 import { createTarWalker } from '../../tar-walker.ts';
@@ -73,7 +74,7 @@ export async function membersOf(
   const members: number[] = [];
   let at = 0;
   for (let from = 0; from < tar.length; from += blockBytes) {
-    const member = await compressMember(tar.subarray(from, from + blockBytes), 6);
+    const member = await compressMember(zlibCodec, tar.subarray(from, from + blockBytes), 6);
     members.push(at);
     at += member.length;
     parts.push(member);

@@ -1,38 +1,33 @@
-/** One gzip member (RFC 1952) at a time, always the same bytes for the same content, level and zlib. */
-import { promisify } from 'node:util';
-import { crc32, deflateRaw, gzip } from 'node:zlib';
-
-const compress = promisify(gzip) as (data: Buffer, options: object) => Promise<Buffer>;
-const deflate = promisify(deflateRaw) as (data: Buffer, options: object) => Promise<Buffer>;
+/** One gzip member (RFC 1952) at a time, always the same bytes for the same content, level and codec. */
+import { crc32 } from 'node:zlib';
+import type { Codec } from './codec.ts';
 
 /** ID, deflate, no flags, no time, no extra flags, "unknown" system: nothing that differs between machines. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 /** The longest stored block that deflate has (RFC 1951, 3.2.4). */
 const STORED_MAX = 0xffff;
-const OUTPUT_CHUNK = 1 << 20;
 /** Pieces of a block by which it is judged before it is compressed. */
 const PROBES = 16;
 const PROBE_BYTES = 4096;
 /** What stays longer than this part of itself is not worth the time. */
 const HOPELESS = 0.99;
 
-/** Compresses on the thread pool; what does not shrink is stored. The block must not change before it resolves. */
-export async function compressMember(block: Buffer, level: number): Promise<Buffer> {
-  if (block.length === 0 || (await isHopeless(block))) return storeMember(block);
-  const member = await compress(block, { level, chunkSize: OUTPUT_CHUNK });
+/** What does not shrink is stored. The block must not change before it resolves. */
+export async function compressMember(codec: Codec, block: Buffer, level: number): Promise<Buffer> {
+  if (block.length === 0 || (await isHopeless(codec, block))) return storeMember(block);
+  const member = await codec.compress(block, level);
   if (member.length >= storedLength(block.length)) return storeMember(block);
   HEADER.copy(member);
   return member;
 }
 
 /** Whether pieces from all over the block do not shrink at the fastest level: pictures, videos, archives. */
-async function isHopeless(block: Buffer): Promise<boolean> {
+async function isHopeless(codec: Codec, block: Buffer): Promise<boolean> {
   if (block.length < 4 * PROBES * PROBE_BYTES) return false;
   const step = Math.floor((block.length - PROBE_BYTES) / (PROBES - 1));
   const pieces = Array.from({ length: PROBES }, (_, n) => block.subarray(n * step, n * step + PROBE_BYTES));
   const probe = Buffer.concat(pieces);
-  const deflated = await deflate(probe, { level: 1, chunkSize: 2 * probe.length });
-  return deflated.length > HOPELESS * probe.length;
+  return (await codec.compress(probe, 1)).length > HOPELESS * probe.length;
 }
 
 /** The block as stored deflate blocks: five bytes more for every 64 KiB, and no compression at all. */
