@@ -23,6 +23,9 @@ COPY --from=build /app/packages/db/src/generated packages/db/src/generated
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
+# Workers compress with it; without it they take zlib, at about half the speed.
+RUN apt-get update && apt-get install --yes --no-install-recommends libdeflate0 \
+      && rm -rf /var/lib/apt/lists/*
 COPY --from=production /app .
 # New volumes take over the owner of the folder that they cover.
 RUN install --directory --owner=node --group=node --mode=0700 \

@@ -17,6 +17,8 @@ export const WorkerEnv = Type.Object({
   TMP_DIR: Type.String({ default: tmpdir() }),
   /** Services captured at once in this process. */
   CONCURRENCY: Type.Integer({ minimum: 1, maximum: 64, default: Math.max(2, availableParallelism()) }),
+  /** Node's own: threads that compress and work on files. Fewer than the machine has cores leave some idle. */
+  UV_THREADPOOL_SIZE: Type.Integer({ minimum: 1, maximum: 1024, default: 4 }),
   /** How long a stopping worker lets its jobs run on before it hands them back, in milliseconds. */
   GRACE_MS: Type.Integer({ minimum: 0, default: 20_000 }),
   /** How long a job may go without a sign of life before another worker takes it, in milliseconds. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { openCodec } from '@tarfleet/archive';
 import { JOB_KINDS, type JobKind } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
@@ -46,6 +46,13 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
   });
   const keyring = openKeyring(env);
   const codec = await openCodec();
+  const cores = availableParallelism();
+  if (env.UV_THREADPOOL_SIZE < cores) {
+    log.warn(
+      { threads: env.UV_THREADPOOL_SIZE, cores },
+      'fewer threads than cores: set UV_THREADPOOL_SIZE to let all of them compress',
+    );
+  }
   const deps = createDeps({
     logger: log,
     keys,

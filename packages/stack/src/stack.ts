@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@tarfleet/kernel';
 import { assertPortFree } from './assert-port-free.ts';
@@ -131,6 +132,8 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
         POOL_KEYS_FILE: files.poolKeys,
         KEYRING_FILE: files.keyring,
         LOCAL_ROOTS: [destinationDir, ...options.localRoots].join(':'),
+        // Some for files and names besides those that compress.
+        UV_THREADPOOL_SIZE: String(availableParallelism() + 2),
         ...options.workerEnv,
         ...env,
       });
