@@ -1,4 +1,7 @@
 /** The archive format: gzip members, the tar inside, the manifest. `docs/archive-format.md` has the bytes. */
+export * from './dedup/edit-copies.ts';
+export * from './dedup/first-entry.ts';
+export * from './dedup/repeats.ts';
 export type { Codec } from './deflate/codec.ts';
 export * from './deflate/open-codec.ts';
 export * from './deflate/zlib-codec.ts';
@@ -8,8 +11,10 @@ export * from './encryption/encrypt-stream.ts';
 export type { EncryptionOptions } from './encryption/format.ts';
 export * from './encryption/range-decrypter.ts';
 export * from './encryption/sizes.ts';
-export * from './index-file/format.ts';
+export * from './index-file/entry-lines.ts';
+export { INDEX_VERSION, type IndexArchive, type IndexEntry, type IndexHeader } from './index-file/format.ts';
 export * from './index-file/index-lines.ts';
+export * from './index-file/link-of-copy.ts';
 export * from './index-file/merge-join.ts';
 export * from './index-file/read-index.ts';
 export * from './index-file/then-closed.ts';
@@ -21,5 +26,6 @@ export * from './path-order.ts';
 export * from './ranged/assemble-tar.ts';
 export type { ArchiveReader } from './ranged/read-blocks.ts';
 export * from './root-list.ts';
+export { type NewEntry, paddingOf, TAR_END, tarComment, tarHeader } from './tar-encoder.ts';
 export * from './tar-walker.ts';
 export * from './types.ts';

@@ -1,4 +1,5 @@
 /** A header block and the extended headers before it, put together to what the entry is. */
+import { createHash } from 'node:crypto';
 import { malformed, natural, type RawHeader } from './tar-header.ts';
 import { type PaxRecords, paxNumber } from './tar-pax.ts';
 import type { TarEntry } from './types.ts';
@@ -11,6 +12,16 @@ export interface Extensions {
   longLink: Buffer | null;
   /** Where the first of them began. */
   offset: number;
+}
+
+/** What its headers say of an entry besides. */
+export interface TarHead {
+  /** Of its own extended header and the global ones. */
+  records: PaxRecords;
+  /** Its content is no plain one, but a map and the data of a sparse file. */
+  sparse: boolean;
+  /** Seconds since 1970, as the headers have it. */
+  mtime: string;
 }
 
 const TYPES: Record<string, TarEntry['type']> = {
@@ -33,7 +44,10 @@ const TYPES: Record<string, TarEntry['type']> = {
  * The entry, and how many bytes of content follow its header. Refused (ARCHIVE_MALFORMED) is all that another
  * reader could take for something else: content after a link or a folder, a NUL in a name, two long names.
  */
-export function buildEntry(header: RawHeader, before: Extensions): { entry: TarEntry; content: number } {
+export function buildEntry(
+  header: RawHeader,
+  before: Extensions,
+): { entry: TarEntry; head: TarHead; content: number } {
   const { offset } = before;
   const records: PaxRecords = new Map([...before.global, ...(before.pax ?? [])]);
   const path = chooseName([records.get('path'), before.longName], header.path, 'path', offset);
@@ -59,7 +73,32 @@ export function buildEntry(header: RawHeader, before: Extensions): { entry: TarE
     linkTarget: isLink ? target : null,
     offset,
   };
-  return { entry, content };
+  const head: TarHead = {
+    records,
+    sparse: header.typeflag === 'S' || sparseSize !== undefined || records.has('GNU.sparse.major'),
+    mtime: records.get('mtime')?.toString('latin1') || String(header.mtime),
+  };
+  return { entry, head, content };
+}
+
+/** What is said elsewhere, or is no attribute of the file: names, sizes, owners, times, GNU tar's words of sparse files. */
+const NO_ATTRIBUTE =
+  /^(path|linkpath|size|uid|gid|uname|gname|mtime|atime|ctime|comment|hdrcharset|SCHILY\.(dev|ino|nlink)|GNU\.sparse\..*)$/;
+
+/**
+ * SHA-256, in hex, of the records that are an entry's extended attributes and ACLs (whatever is none of the known
+ * other ones), sorted by key: of each its key, a NUL, the length of the value in decimal, a NUL, the value. Empty
+ * where there are none.
+ */
+export function xattrsOf({ records }: TarHead): string {
+  const keys = [...records.keys()].filter((key) => !NO_ATTRIBUTE.test(key));
+  if (keys.length === 0) return '';
+  const hash = createHash('sha256');
+  for (const key of keys.sort()) {
+    const value = records.get(key) ?? Buffer.alloc(0);
+    hash.update(`${key}\0${value.length}\0`, 'latin1').update(value);
+  }
+  return hash.digest('hex');
 }
 
 /** A file whose name ends in a slash is a folder: so old archives had it, and so every tar reads it. */

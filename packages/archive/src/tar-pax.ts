@@ -12,6 +12,15 @@ const LOCAL_ONLY = /^(path|linkpath|size|GNU\.sparse\..*)$/;
  */
 export function parsePax(body: Buffer, offset: number): PaxRecords {
   const records: PaxRecords = new Map();
+  for (const { key, value } of paxLines(body, offset)) records.set(key, Buffer.from(value));
+  return records;
+}
+
+/** The records of an extended header one by one; `bytes` is all of one. */
+export function* paxLines(
+  body: Buffer,
+  offset: number,
+): Generator<{ key: string; value: Buffer; bytes: Buffer }> {
   for (let at = 0; at < body.length; ) {
     const space = body.indexOf(0x20, at);
     const digits = space < 0 || space - at > 10 ? '' : body.toString('latin1', at, space);
@@ -21,10 +30,11 @@ export function parsePax(body: Buffer, offset: number): PaxRecords {
     if (length === 0 || end > body.length || body[end - 1] !== 0x0a || equals < 0 || equals >= end) {
       throw malformed('bad extended header', offset);
     }
-    records.set(body.toString('utf8', space + 1, equals), Buffer.from(body.subarray(equals + 1, end - 1)));
+    // As bytes: names of attributes need not be UTF-8.
+    const key = body.toString('latin1', space + 1, equals);
+    yield { key, value: body.subarray(equals + 1, end - 1), bytes: body.subarray(at, end) };
     at = end;
   }
-  return records;
 }
 
 export function refuseLocalKeys(records: PaxRecords, offset: number): void {

@@ -31,6 +31,17 @@ export interface EntryEnd {
   bytes: number;
   /** Hex, of a regular file's content as the archive has it (of a sparse file: its map and its data); else null. */
   sha256: string | null;
+  /** Hex, SHA-256 of its extended attributes and ACLs, see `xattrsOf`; empty where it has none. */
+  xattrs: string;
+}
+
+/** Where the content of a file lies whose own bytes the archive does not hold. */
+export interface Elsewhere {
+  /** The name under which it lies there, absolute. */
+  as: Buffer;
+  at: { archive: number; offset: number; bytes: number };
+  /** The hard link that the archive holds in its place; null for what another archive holds. */
+  copy: { offset: number; bytes: number } | null;
 }
 
 export interface MemberOptions {

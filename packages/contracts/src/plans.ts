@@ -65,6 +65,8 @@ export const ArtifactPlan = Type.Object(
     keyPrefix: KeyPrefix,
     compression: Compression,
     encryption: Encryption,
+    /** Whether files of equal content and attributes are stored once; plans of earlier versions do not say. */
+    deduplicate: Type.Optional(Type.Boolean()),
     /** What to compare with; null reads everything. */
     parent: Type.Union([ParentArtifact, Type.Null()]),
   },

@@ -39,6 +39,7 @@ export interface BackupRecord {
   encryptionKeys: string[];
   compressed: boolean;
   compressionLevel: number | null;
+  deduplicated: boolean;
   verifyRequested: boolean;
   verified: boolean | null;
   verifiedAt: Date | null;
@@ -74,6 +75,7 @@ export type BackupDraft = Pick<
   | 'keyPrefix'
   | 'compressed'
   | 'compressionLevel'
+  | 'deduplicated'
   | 'verifyRequested'
   | 'encrypted'
   | 'encryptionKeys'

@@ -30,9 +30,15 @@ export interface CaptureOptions {
   /**
    * What an earlier backup had, sorted by path, its archives numbered as the new index will number them (the new
    * archive is 0). What has not changed since is left out of the tar stream. Null reads everything. The capture
-   * reads it to its end or leaves it with `return`.
+   * reads it to its end or leaves it with `return`. Files that only moved since are left out, too.
    */
   parent: AsyncGenerator<IndexEntry> | null;
+  /**
+   * Which files become hard links to others that the archive holds, of the same content, owner, mode, time and
+   * attributes. With `all` the stream may end in LargeCopyLost, when a large file changed meanwhile: then a capture
+   * with `small` holds what is there.
+   */
+  deduplicate: 'none' | 'small' | 'all';
 }
 
 export interface Capture {

@@ -34,6 +34,7 @@ export interface BackupRequest {
   retentionDays: number | null;
   verify: boolean;
   compression: { enabled: boolean; level: number };
+  deduplicate: boolean;
   encrypt: boolean;
   warnings: string[];
 }
@@ -104,6 +105,7 @@ export async function planBackup(
       destination: await toDestinationTarget(keys, destination, server.pool),
       keyPrefix,
       compression,
+      deduplicate: request.deduplicate,
       encryption: encryption.get(server.pool) ?? null,
     });
   }
@@ -158,6 +160,7 @@ export async function planBackup(
         keyPrefix,
         compressed: compression.enabled,
         compressionLevel: compression.enabled ? compression.level : null,
+        deduplicated: request.deduplicate,
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],

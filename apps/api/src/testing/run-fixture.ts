@@ -85,6 +85,7 @@ export async function openRunFixture() {
       retentionDays: 7,
       verify: true,
       compression: { enabled: true, level: 6 },
+      deduplicate: false,
       warnings: [],
     },
     ...change,

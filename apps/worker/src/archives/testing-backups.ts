@@ -214,13 +214,13 @@ export function watched(storage: Storage, held?: string) {
 function createWalker(entries: IndexEntry[]) {
   return createTarWalker({
     onEntry: () => undefined,
-    onEnd({ path, mtime, offset, ...entry }, { bytes, sha256: hash }) {
+    onEnd({ path, mtime, offset, ...entry }, { bytes, ...hashes }) {
       const name = path.at(-1) === 0x2f ? path.subarray(0, -1) : path;
       entries.push({
         ...entry,
         path: Buffer.concat([Buffer.from('/'), name]),
         mtime: String(mtime),
-        ...{ ctime: null, inode: null, again: false, sha256: hash },
+        ...{ ctime: null, inode: null, again: false, as: null, copy: null, ...hashes },
         at: { archive: 0, offset, bytes },
       });
     },

@@ -5,10 +5,12 @@ import {
   createMemberStream,
   encodeRootList,
   indexObjectName,
+  LargeCopyLost,
   type TarEntry,
 } from '@tarfleet/archive';
 import type { ArtifactPlan, ArtifactResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import type { CaptureOptions } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
 import type { Session } from '@tarfleet/transport';
 import { storeDataKey } from '@tarfleet/vault';
@@ -30,22 +32,41 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
     assertKey(deps, plan);
     await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);
     return withStorage(deps, plan.destination, async (storage) => {
-      const parent = await findParent(deps, storage, context);
-      try {
-        const session = await deps.connect(plan.server, { signal });
-        try {
-          return {
-            state: 'completed',
-            result: await archive(deps, storage, session, context, parent, startedAt),
-          };
-        } finally {
-          await session.close();
-        }
-      } finally {
-        await parent?.entries.return(undefined);
-      }
+      const place = { ...placeOf(deps, storage, context), startedAt };
+      const first = plan.deduplicate ? 'all' : 'none';
+      const result = await archive(deps, context, place, first).catch((error: unknown) => {
+        if (!(error instanceof LargeCopyLost)) throw error;
+        context.log.warn({}, 'a large file changed before its copies were written; capturing again');
+        return archive(deps, context, place, 'small');
+      });
+      return { state: 'completed', result };
     });
   };
+}
+
+/** Where a try at a job stores what it makes. */
+interface Place {
+  storage: Storage;
+  startedAt: string;
+  name: string;
+  key: string;
+  /** The archive's own key, made and stored when it is first asked for; null without encryption. */
+  dataKey(): Promise<Buffer | null>;
+}
+
+function placeOf(
+  deps: WorkerDeps,
+  storage: Storage,
+  { plan, delivery, signal }: JobContext<ArtifactPlan>,
+): Omit<Place, 'startedAt'> {
+  const name = artifactObjectName(plan.jobId, delivery.attempt, delivery.token, plan.encryption !== null);
+  const key = `${plan.keyPrefix}/${name}`;
+  let made: Promise<Buffer | null> | null = null;
+  const dataKey = (): Promise<Buffer | null> => {
+    made ??= newDataKey(deps, storage, plan, key, signal);
+    return made;
+  };
+  return { storage, name, key, dataKey };
 }
 
 /** A parent that is damaged or gone makes the backup a full one: better that than none. */
@@ -72,13 +93,36 @@ async function findParent(
 
 const UNUSABLE = new Set(['BACKUP_CORRUPTED', 'OBJECT_NOT_FOUND', 'NOT_SUPPORTED']);
 
+/** LargeCopyLost (with `all` alone): nothing was stored, and `small` will do. */
 async function archive(
   deps: WorkerDeps,
-  storage: Storage,
-  session: Session,
+  context: JobContext<ArtifactPlan>,
+  place: Place,
+  deduplicate: CaptureOptions['deduplicate'],
+): Promise<ArtifactResult> {
+  const parent = await findParent(deps, place.storage, context);
+  try {
+    const session = await deps.connect(context.plan.server, { signal: context.signal });
+    try {
+      return await store(deps, context, { ...place, session, parent, deduplicate });
+    } finally {
+      await session.close();
+    }
+  } finally {
+    await parent?.entries.return(undefined);
+  }
+}
+
+interface Work extends Place {
+  session: Session;
+  parent: OpenParent | null;
+  deduplicate: CaptureOptions['deduplicate'];
+}
+
+async function store(
+  deps: WorkerDeps,
   { plan, delivery, signal, report, progress, log }: JobContext<ArtifactPlan>,
-  parent: OpenParent | null,
-  startedAt: string,
+  { storage, session, parent, deduplicate, name, key, startedAt, ...place }: Work,
 ): Promise<ArtifactResult> {
   const { service } = plan;
   const counts = createCounts();
@@ -90,6 +134,7 @@ async function archive(
       warn: (warning) => report.warn(warning),
       onEntry: (entry) => counts.see(entry),
       parent: parent?.entries ?? null,
+      deduplicate,
     }),
   );
   try {
@@ -107,11 +152,9 @@ async function archive(
         ...pace.at(tarBytes),
       });
     const meter = createMeter((bytes) => tell('backing_up_files', bytes));
-    const name = artifactObjectName(plan.jobId, delivery.attempt, delivery.token, plan.encryption !== null);
-    const key = `${plan.keyPrefix}/${name}`;
     const ids = { backupId: plan.backupId, artifactId: plan.jobId };
     const beforeCommit = (): Promise<void> => delivery.assertOwned();
-    const dataKey = await newDataKey(deps, storage, plan, key, signal);
+    const dataKey = await place.dataKey();
     const members: number[] = [];
     const gzipped = createMeter(() => undefined);
     const stored = await report.step('transfer', `Reading and storing ${service.name}`, async () => {

@@ -1,4 +1,4 @@
-import { assembleTar, type IndexEntry, type OpenIndex } from '@tarfleet/archive';
+import { assembleTar, type IndexEntry, linkOfCopy, type OpenIndex } from '@tarfleet/archive';
 import type { ManifestArtifact } from '../archives/artifact-reader.ts';
 import type { ArchiveSet } from './archive-set.ts';
 import { type Finding, fail, isDamage, mark, pass } from './finding.ts';
@@ -11,7 +11,8 @@ const BATCH_ENTRIES = 8192;
 const DAMAGED_MAX = 100;
 
 /**
- * Reads every entry of an index from whichever archive holds it and compares it with the index. Where a batch is
+ * Reads every entry of an index from whichever archive holds it and compares it with the index; of a copy also the hard
+ * link that stands for it in the archive. Where a batch is
  * not right it is halved until the entries at fault are known by name. What is wrong with the index itself is thrown.
  */
 export async function checkContents(
@@ -117,7 +118,11 @@ async function* inBatches(entries: AsyncIterable<IndexEntry>): AsyncGenerator<In
 }
 
 async function* each(entries: readonly IndexEntry[]): AsyncGenerator<IndexEntry> {
-  yield* entries;
+  for (const entry of entries) {
+    const link = linkOfCopy(entry);
+    if (link) yield link;
+    yield entry;
+  }
 }
 
 function isFile({ type }: IndexEntry): boolean {

@@ -1,11 +1,11 @@
 /** The index: one line of JSON for each entry of a backup, sorted by path. See `docs/archive-format.md`. */
-import { isUtf8 } from 'node:buffer';
 import { createParser, Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
 import type { TarEntry } from '../types.ts';
 
-export const INDEX_VERSION = 1;
+/** What is written; version 1 knew neither `xattrs`, nor `as` and `copy`, and is read as well. */
+export const INDEX_VERSION = 2;
 
 const closed = { additionalProperties: false } as const;
 const Natural = Type.Integer({ minimum: 0 });
@@ -34,7 +34,7 @@ export type IndexArchive = Static<typeof IndexArchive>;
 export const IndexHeader = Type.Object(
   {
     format: Type.Literal('tarfleet-index'),
-    version: Type.Literal(INDEX_VERSION),
+    version: Type.Union([Type.Literal(1), Type.Literal(INDEX_VERSION)]),
     backupId: Uuid,
     artifactId: Uuid,
     /** The paths that were backed up, as the archive's own first header has them. */
@@ -46,7 +46,7 @@ export const IndexHeader = Type.Object(
 );
 export type IndexHeader = Static<typeof IndexHeader>;
 
-const Line = Type.Object(
+export const Line = Type.Object(
   {
     /** Absolute; `path_b64` instead where the bytes are not UTF-8. */
     path: Type.Optional(Type.String({ pattern: '^/' })),
@@ -66,17 +66,27 @@ const Line = Type.Object(
     link_b64: Type.Optional(Base64),
     /** Of a regular file's content as the archive has it. */
     sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    /** Of its extended attributes and ACLs; left out where it has none, null where that is not known. */
+    xattrs: Type.Optional(Type.Union([Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Null()])),
     /** It may have changed since it was seen, or while it was read: the next incremental reads it again. */
     again: Type.Optional(Type.Literal(true)),
+    /** Of a file, the name under which it stands at `at`, where that is another one. */
+    as: Type.Optional(Type.String({ pattern: '^/' })),
+    as_b64: Type.Optional(Base64),
     /** Which archive, where its first header block lies in the tar stream, how many bytes up to the next entry. */
     at: Type.Tuple([Natural, Blocks, Type.Integer({ minimum: 512, multipleOf: 512 })]),
+    /** The hard link in the same archive that stands in the place of its content: where it begins, how many bytes. */
+    copy: Type.Optional(Type.Tuple([Blocks, Type.Integer({ minimum: 512, multipleOf: 512 })])),
   },
   closed,
 );
-type Line = Static<typeof Line>;
+export type Line = Static<typeof Line>;
 
-const Members = Type.Object({ archive: Natural, members: Type.Array(Natural, { minItems: 1 }) }, closed);
-const End = Type.Object({ entries: Natural }, closed);
+export const Members = Type.Object(
+  { archive: Natural, members: Type.Array(Natural, { minItems: 1 }) },
+  closed,
+);
+export const End = Type.Object({ entries: Natural }, closed);
 
 export interface IndexEntry {
   /** As bytes, absolute. */
@@ -92,58 +102,18 @@ export interface IndexEntry {
   inode: string | null;
   linkTarget: Buffer | null;
   sha256: string | null;
+  /** SHA-256 of its extended attributes and ACLs; empty where it has none, null where that is not known. */
+  xattrs: string | null;
   /** To be read again by the next incremental, whatever the comparison says. */
   again: boolean;
+  /** The (absolute) name under which it stands at `at`; null for its own. */
+  as: Buffer | null;
   at: { archive: number; offset: number; bytes: number };
+  /** Of a file whose content is that of another one in the same archive: the hard link that stands there for it. */
+  copy: { offset: number; bytes: number } | null;
 }
-
-export type IndexLine =
-  | { kind: 'entry'; entry: IndexEntry }
-  /** Where members of an archive begin among its bytes before encryption; the lists of one archive follow each other. */
-  | { kind: 'members'; archive: number; offsets: number[] }
-  | { kind: 'end'; entries: number };
 
 const parseHeader = createParser(IndexHeader);
-const parseLine = createParser(Line);
-const parseMembers = createParser(Members);
-const parseEnd = createParser(End);
-
-/** One entry's line, without its end, and what whoever writes an index needs to know of it. */
-export interface EncodedEntry {
-  path: Buffer;
-  line: string;
-  /** A file, or a further name of one. */
-  isFile: boolean;
-  /** Of a file's content, counted with the first of its names. */
-  contentBytes: number;
-  archive: number;
-}
-
-export function encodeEntry(entry: IndexEntry): EncodedEntry {
-  const { at, path, type, size, linkTarget } = entry;
-  // One object, filled in this order: a million of these are written.
-  const line = {} as Record<keyof Line, unknown>;
-  putText(line, 'path', path);
-  line.type = type;
-  line.size = size;
-  line.mode = entry.mode;
-  line.uid = entry.uid;
-  line.gid = entry.gid;
-  line.mtime = entry.mtime;
-  if (entry.ctime !== null) line.ctime = entry.ctime;
-  if (entry.inode !== null) line.ino = entry.inode;
-  if (linkTarget !== null) putText(line, 'link', linkTarget);
-  if (entry.sha256 !== null) line.sha256 = entry.sha256;
-  if (entry.again) line.again = true;
-  line.at = [at.archive, at.offset, at.bytes];
-  return {
-    path,
-    line: JSON.stringify(line),
-    isFile: type === 'file' || type === 'hardlink',
-    contentBytes: type === 'file' ? size : 0,
-    archive: at.archive,
-  };
-}
 
 /** BACKUP_CORRUPTED for what is no header, NOT_SUPPORTED for one of a later version. */
 export function decodeHeader(line: string): IndexHeader {
@@ -154,60 +124,17 @@ export function decodeHeader(line: string): IndexHeader {
   if (format === 'tarfleet-index' && Number.isInteger(version) && Number(version) > INDEX_VERSION) {
     throw new AppError(
       'NOT_SUPPORTED',
-      `The backup's index has version ${Number(version)}; this program reads version ${INDEX_VERSION}. Use a later one.`,
+      `The backup's index has version ${Number(version)}; this program reads versions up to ${INDEX_VERSION}. Use a later one.`,
     );
   }
   throw damagedIndex(parsed.faults.join('; '));
-}
-
-export function decodeLine(line: string, archives: number): IndexLine {
-  const value = parseJson(line) as Record<string, unknown>;
-  if ('type' in value) return { kind: 'entry', entry: toEntry(check(parseLine(value)), archives) };
-  if ('members' in value) {
-    const { archive, members } = check(parseMembers(value));
-    return { kind: 'members', archive, offsets: members };
-  }
-  return { kind: 'end', entries: check(parseEnd(value)).entries };
-}
-
-function toEntry(line: Line, archives: number): IndexEntry {
-  const [archive, offset, bytes] = line.at;
-  const path = bytesOf(line.path, line.path_b64);
-  if (path === null || path[0] !== 0x2f || path.includes(0)) throw damagedIndex('an entry without a path');
-  if (archive >= archives) throw damagedIndex('an entry in an archive that the header does not name');
-  return {
-    path,
-    type: line.type,
-    size: line.size,
-    mode: line.mode,
-    uid: line.uid,
-    gid: line.gid,
-    mtime: line.mtime,
-    ctime: line.ctime ?? null,
-    inode: line.ino ?? null,
-    linkTarget: bytesOf(line.link, line.link_b64),
-    sha256: line.sha256 ?? null,
-    again: line.again ?? false,
-    at: { archive, offset, bytes },
-  };
 }
 
 export function damagedIndex(what: string): AppError {
   return new AppError('BACKUP_CORRUPTED', `The backup's index is damaged (${what}). Use another backup.`);
 }
 
-function putText(line: Record<keyof Line, unknown>, key: 'path' | 'link', bytes: Buffer): void {
-  if (isUtf8(bytes)) line[key] = bytes.toString('utf8');
-  else line[`${key}_b64`] = bytes.toString('base64');
-}
-
-function bytesOf(plain: string | undefined, base64: string | undefined): Buffer | null {
-  if (plain !== undefined && base64 !== undefined) throw damagedIndex('a name given twice');
-  if (plain !== undefined) return Buffer.from(plain, 'utf8');
-  return base64 === undefined ? null : Buffer.from(base64, 'base64');
-}
-
-function parseJson(line: string): object {
+export function parseJson(line: string): object {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -218,7 +145,7 @@ function parseJson(line: string): object {
   return value;
 }
 
-function check<T>(parsed: { ok: true; value: T } | { ok: false; faults: string[] }): T {
+export function check<T>(parsed: { ok: true; value: T } | { ok: false; faults: string[] }): T {
   if (parsed.ok) return parsed.value;
   throw damagedIndex(parsed.faults.join('; '));
 }

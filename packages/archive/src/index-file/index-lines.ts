@@ -1,5 +1,6 @@
 import { comparePaths } from '../path-order.ts';
-import type { EncodedEntry, IndexHeader } from './format.ts';
+import type { EncodedEntry } from './entry-lines.ts';
+import type { IndexHeader } from './format.ts';
 
 /** So many offsets stand on one line. */
 const OFFSETS_A_LINE = 10_000;

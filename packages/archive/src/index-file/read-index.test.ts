@@ -22,6 +22,7 @@ const corrupted = expect.objectContaining({ name: 'AppError', code: 'BACKUP_CORR
 const one = (path: string, more: Partial<IndexEntry> = {}): IndexEntry => ({
   ...{ path: Buffer.from(path), type: 'file', size: 3, mode: 0o644, uid: 0, gid: 0, mtime: '1.5' },
   ...{ ctime: '2.25', inode: '7', linkTarget: null, sha256: 'ab'.repeat(32), again: false },
+  ...{ xattrs: '', as: null, copy: null },
   ...{ at: { archive: 0, offset: 512, bytes: 1024 }, ...more },
 });
 const sample: Content = {

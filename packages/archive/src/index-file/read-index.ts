@@ -2,14 +2,8 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { errnoOf } from '@tarfleet/kernel';
 import { comparePaths } from '../path-order.ts';
-import {
-  damagedIndex,
-  decodeHeader,
-  decodeLine,
-  type IndexEntry,
-  type IndexHeader,
-  type IndexLine,
-} from './format.ts';
+import { decodeLine, type IndexLine } from './entry-lines.ts';
+import { damagedIndex, decodeHeader, type IndexEntry, type IndexHeader } from './format.ts';
 import { thenClosed } from './then-closed.ts';
 
 /** No line comes near it; a longer one is refused before it is in memory. */
@@ -44,13 +38,13 @@ export async function openIndex(stored: Readable): Promise<OpenIndex> {
 /** All the tables, and the first line behind them. */
 async function readMembers(
   lines: AsyncGenerator<string>,
-  { archives }: IndexHeader,
+  { archives, version }: IndexHeader,
 ): Promise<{ members: number[][]; next: IndexLine }> {
   const members: number[][] = archives.map(() => []);
   for (;;) {
     const { done, value } = await lines.next();
     if (done) throw damagedIndex('it ends too early');
-    const line = decodeLine(value, archives.length);
+    const line = decodeLine(value, archives.length, version);
     if (line.kind !== 'members') {
       if (archives.some((archive, number) => members[number]?.length !== archive.members)) {
         throw damagedIndex('an archive without all of its members');
@@ -69,7 +63,7 @@ async function readMembers(
 
 async function* readEntries(
   lines: AsyncGenerator<string>,
-  { archives }: IndexHeader,
+  { archives, version }: IndexHeader,
   first: IndexLine,
 ): AsyncGenerator<IndexEntry> {
   let before: Buffer | null = null;
@@ -88,7 +82,7 @@ async function* readEntries(
       yield line.entry;
       const { done, value } = await lines.next();
       if (done) throw damagedIndex('it ends too early');
-      line = decodeLine(value, archives.length);
+      line = decodeLine(value, archives.length, version);
     }
   } finally {
     await lines.return(undefined);

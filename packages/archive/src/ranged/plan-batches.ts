@@ -7,6 +7,8 @@ export interface Piece {
   /** Within the block. */
   start: number;
   end: number;
+  /** It lies there under another name, so out of order. */
+  shared: boolean;
   /** With the entry's first piece. */
   entry: IndexEntry | null;
 }
@@ -48,7 +50,10 @@ function* cut(entry: IndexEntry, blockBytes: number): Generator<Piece> {
     const block = Math.floor(at / blockBytes);
     const end = Math.min(offset + bytes, (block + 1) * blockBytes);
     const base = block * blockBytes;
-    yield { archive, block, start: at - base, end: end - base, entry: at === offset ? entry : null };
+    yield {
+      ...{ archive, block, start: at - base, end: end - base },
+      ...{ shared: entry.as !== null, entry: at === offset ? entry : null },
+    };
     at = end;
   }
 }

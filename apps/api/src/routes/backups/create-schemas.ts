@@ -35,6 +35,13 @@ export const CreateBody = strict({
   ),
   compress: Type.Optional(Type.Boolean({ default: true })),
   compression_level: Type.Optional(Type.Integer({ minimum: 1, maximum: 9, default: 6 })),
+  deduplicate: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Files of equal content, owner, mode, time and attributes are stored once in each archive. A restore gives separate files; plain tar gives hard links',
+    }),
+  ),
   location: Type.Optional(
     Type.String({ maxLength: 2000, description: 'Not supported yet: name a destination by destination_id' }),
   ),

@@ -26,14 +26,16 @@ test('a backup without options is a full, verified, compressed, encrypted one fo
       type: 'full',
     },
     ...{ destinationId: null, retentionDays: 90, verify: true, compression: { enabled: true, level: 6 } },
-    encrypt: true,
+    ...{ deduplicate: false, encrypt: true },
     warnings: [],
   });
 });
 
 test('what is given is kept, also where it is false or null-like', () => {
   const body = { name: 'n', components: ['database'], services: ['x'], retention_days: 1, verify: false };
-  expect(create({ ...body, compress: false, compression_level: 1, encrypt: false })).toMatchObject({
+  expect(
+    create({ ...body, compress: false, compression_level: 1, deduplicate: true, encrypt: false }),
+  ).toMatchObject({
     ...{
       name: 'n',
       components: ['database'],
@@ -43,7 +45,7 @@ test('what is given is kept, also where it is false or null-like', () => {
       warnings: [],
     },
     compression: { enabled: false, level: 1 },
-    encrypt: false,
+    ...{ deduplicate: true, encrypt: false },
   });
 });
 

@@ -34,6 +34,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
     retentionDays: body.retention_days ?? DEFAULT_RETENTION_DAYS,
     verify: body.verify ?? true,
     compression: { enabled: body.compress ?? true, level: body.compression_level ?? DEFAULT_LEVEL },
+    deduplicate: body.deduplicate ?? false,
     encrypt: body.encrypt ?? true,
     warnings,
   };

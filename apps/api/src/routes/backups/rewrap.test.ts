@@ -232,6 +232,7 @@ test('more than one request may start: the rest comes with the next', async () =
           keyPrefix: `p/${id}`,
           compressed: true,
           compressionLevel: 6,
+          deduplicated: false,
         },
         ...{
           verifyRequested: false,

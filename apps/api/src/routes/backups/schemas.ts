@@ -68,6 +68,7 @@ const Details = strict({
   content_bytes: Count,
   encryption_algorithm: nullable(Type.String()),
   compressed: Type.Boolean(),
+  deduplicated: Type.Boolean(),
   compression_ratio: nullable(Type.Number()),
   verification_date: nullable(Timestamp),
   retention_days: nullable(Count),

@@ -48,6 +48,7 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     encrypted: backup.encrypted,
     encryption_algorithm: backup.encrypted ? 'AES-256-GCM' : null,
     compressed: backup.compressed,
+    deduplicated: backup.deduplicated,
     compression_ratio: stored > 0 && content > 0 ? Math.round((content / stored) * 100) / 100 : null,
     verified: backup.verified ?? false,
     verification_date: iso(backup.verifiedAt),

@@ -135,6 +135,7 @@ test('what holds backups stays, and stays where it is', async () => {
     keyPrefix: `backups/${backupId}`,
     compressed: true,
     compressionLevel: 6,
+    deduplicated: false,
     verifyRequested: false,
     retentionDays: null,
     warnings: [],

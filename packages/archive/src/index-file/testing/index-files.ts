@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { comparePaths } from '../../path-order.ts';
-import { encodeEntry, INDEX_VERSION, type IndexEntry, type IndexHeader } from '../format.ts';
+import { encodeEntry } from '../entry-lines.ts';
+import { INDEX_VERSION, type IndexEntry, type IndexHeader } from '../format.ts';
 import { indexLines } from '../index-lines.ts';
 import { openIndex } from '../read-index.ts';
 
@@ -60,7 +61,19 @@ const time = fc
   .map(([seconds, nanos]) => `${seconds}.${String(nanos).padStart(9, '0')}`);
 const blocks = fc.nat(1 << 30).map((count) => count * 512);
 
+const hash = fc.constantFrom('0123456789abcdef'.repeat(4), 'f'.repeat(64));
+const length = blocks.map((bytes) => bytes + 512);
+
 const entry = (archives: number): fc.Arbitrary<IndexEntry> =>
+  fc
+    .tuple(plainEntry(archives), fc.option(path), fc.option(fc.record({ offset: blocks, bytes: length })))
+    .map(([plain, as, copy]) => ({
+      ...plain,
+      as: plain.type === 'file' ? as : null,
+      copy: plain.type === 'file' && as !== null ? copy : null,
+    }));
+
+const plainEntry = (archives: number): fc.Arbitrary<Omit<IndexEntry, 'as' | 'copy'>> =>
   fc.record({
     path,
     type: fc.constantFrom('file', 'directory', 'symlink', 'hardlink', 'character-device', 'fifo', 'other'),
@@ -68,11 +81,12 @@ const entry = (archives: number): fc.Arbitrary<IndexEntry> =>
     ctime: fc.option(time),
     inode: fc.option(fc.bigInt(0n, (1n << 64n) - 1n).map(String)),
     linkTarget: fc.option(name),
-    sha256: fc.option(fc.constant('0123456789abcdef'.repeat(4))),
+    sha256: fc.option(hash),
+    xattrs: fc.oneof(hash, fc.constantFrom('', null)),
     again: fc.boolean(),
     at: fc.record({
       ...{ archive: fc.nat(archives - 1), offset: blocks },
-      bytes: blocks.map((length) => length + 512),
+      bytes: length,
     }),
   });
 

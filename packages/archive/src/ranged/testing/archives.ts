@@ -51,13 +51,13 @@ export async function archiveOf(
   const entries: IndexEntry[] = [];
   const walker = createTarWalker({
     onEntry: () => undefined,
-    onEnd({ path, mtime, offset, ...entry }, { bytes, sha256 }) {
+    onEnd({ path, mtime, offset, ...entry }, { bytes, ...hashes }) {
       const name = path.at(-1) === 0x2f ? path.subarray(0, -1) : path;
       entries.push({
         ...entry,
         path: Buffer.concat([Buffer.from('/'), name]),
         mtime: String(mtime),
-        ...{ ctime: null, inode: null, again: false, sha256 },
+        ...{ ctime: null, inode: null, again: false, as: null, copy: null, ...hashes },
         at: { archive: number, offset, bytes },
       });
     },

@@ -1,4 +1,5 @@
 import {
+  type Elsewhere,
   type EncodedEntry,
   type EntryEnd,
   encodeEntry,
@@ -11,16 +12,21 @@ import { nulPairs } from '../nul-records.ts';
 import { show } from '../paths.ts';
 import { readDecision } from './compare.ts';
 import { type Facts, isDoubtful } from './facts.ts';
+import type { EndedEntry } from './pass-tar.ts';
 import type { Spill } from './spill.ts';
 
 /** What passed of an entry, as a note for the spill. */
-export function noteOf(entry: TarEntry, end: EntryEnd): [Buffer, Buffer] {
+export function noteOf([entry, end, elsewhere]: EndedEntry): [Buffer, Buffer] {
   const { path, linkTarget, ...facts } = entry;
-  const note = { ...facts, ...end, link: linkTarget?.toString('base64') ?? null };
+  const note: Note = { ...facts, ...end, link: linkTarget?.toString('base64') ?? null };
+  if (elsewhere) note.elsewhere = { ...elsewhere, as: elsewhere.as.toString('base64') };
   return [Buffer.concat([SLASH, trimmed(path)]), Buffer.from(JSON.stringify(note))];
 }
 
-type Note = Omit<TarEntry, 'path' | 'linkTarget'> & EntryEnd & { link: string | null };
+interface Note extends Omit<TarEntry, 'path' | 'linkTarget'>, EntryEnd {
+  link: string | null;
+  elsewhere?: Omit<Elsewhere, 'as'> & { as: string };
+}
 
 /**
  * The index: what the earlier backup keeps, and of what was to be read whatever tar read. `clock` is the server's
@@ -50,6 +56,7 @@ function toEntry(path: Buffer, facts: Facts, note: Note, clock: number): IndexEn
   const linkTarget = note.link === null ? null : Buffer.from(note.link, 'base64');
   const entry: TarEntry = { ...note, path, linkTarget };
   const again = isDoubtful(facts, entry, clock);
+  const as = note.elsewhere ? Buffer.from(note.elsewhere.as, 'base64') : null;
   const sameTime = Math.abs(note.mtime - Number(facts.mtime)) <= 1e-5;
   return {
     path,
@@ -61,9 +68,11 @@ function toEntry(path: Buffer, facts: Facts, note: Note, clock: number): IndexEn
     ctime: facts.ctime,
     inode: facts.inode,
     linkTarget,
-    sha256: note.sha256,
-    again,
-    at: { archive: 0, offset: note.offset, bytes: note.bytes },
+    ...{ sha256: note.sha256, xattrs: note.xattrs, again },
+    // What moved back has its own name again.
+    as: as?.equals(path) ? null : as,
+    at: note.elsewhere?.at ?? { archive: 0, offset: note.offset, bytes: note.bytes },
+    copy: note.elsewhere?.copy ?? null,
   };
 }
 

@@ -90,6 +90,7 @@ async function start(
       warn: (warning) => warnings.push(warning),
       onEntry: (entry) => entries.push(entry),
       parent,
+      deduplicate: 'none',
     },
   );
   return { ...capture, warnings, entries };

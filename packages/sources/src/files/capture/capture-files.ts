@@ -1,10 +1,11 @@
-import type { EntryEnd, TarEntry } from '@tarfleet/archive';
 import type { Capture, CaptureOptions, SourceWarning } from '../../types.ts';
+import { findCopies } from '../copies/find-copies.ts';
 import { linkSignal } from '../link-signal.ts';
 import { createWarningLimiter } from '../warnings.ts';
 import { buildIndex, noteOf } from './build-index.ts';
-import { compare } from './compare.ts';
+import { decide } from './compare.ts';
 import { createLists } from './lists.ts';
+import type { EndedEntry } from './pass-tar.ts';
 import type { TarHelp } from './tar-options.ts';
 import { createTotals } from './totals.ts';
 import { chooseWay } from './ways.ts';
@@ -40,11 +41,17 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
     const what = { session, service, roots, signal, warn };
     const clock = await way.scan(what, lists.sorter);
     const counts = createTotals();
-    await compare(lists.sorter.sorted(), options.parent, lists, counts.add);
+    const { records, copies, ...found } = await findCopies({
+      ...options,
+      lists,
+      clock,
+      look: () => way.look(what),
+    });
+    await decide(records, { ...found, copies }, lists, counts.add);
     const reading = {
       ...{ roots, lists, signal, warn, onEntry: options.onEntry, onWarned: limiter.close },
-      onEnd: (ended: readonly [TarEntry, EntryEnd][]) =>
-        lists.read.add(ended.flatMap(([entry, end]) => noteOf(entry, end))),
+      onEnd: (ended: readonly EndedEntry[]) => lists.read.add(ended.flatMap(noteOf)),
+      copies: copies.copies(),
     };
     const tar = await way.read(reading, what);
     tar.once('close', () => {

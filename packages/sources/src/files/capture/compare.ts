@@ -1,5 +1,7 @@
 import { type EncodedEntry, encodeEntry, type IndexEntry, mergeJoin } from '@tarfleet/archive';
-import { nulPairs } from '../nul-records.ts';
+import type { CopyPlan } from '../copies/copy-plan.ts';
+import type { GoneFiles } from '../copies/gone-files.ts';
+import type { LargeFiles } from '../copies/large-files.ts';
 import { memberName } from '../paths.ts';
 import { type Facts, isUnchanged, parseFacts } from './facts.ts';
 import type { PathRecord } from './merge-runs.ts';
@@ -11,22 +13,67 @@ const DIRTY_MAX = 500_000;
 /** A path of the scan is read (its facts follow), or is kept as the earlier backup has it (its entry follows). */
 const READ = 'r';
 const KEPT = 'k';
+/** Not to be read, for another one has the same content (its facts follow). */
+const COPY = 'c';
 /** As kept, but one of several names of a content: inode and facts come before the entry. */
 const LINKED = 'l';
 
 /**
- * Decides what is to be read, in constant memory: `names` gets it as tar wants it, `decided` every path of the scan
- * with what is known of it. The names of one content are read all or not at all, so that none of them points to a
- * name that is no longer there.
+ * The first look, in constant memory: `draft` gets every path of the scan, to be read or kept. `gone` gets the files
+ * that are no longer where they were, `onNew` what is to be read. Gives the contents of which some name is new,
+ * changed or gone.
  */
 export async function compare(
   scanned: AsyncIterable<PathRecord>,
-  parent: AsyncGenerator<IndexEntry> | null,
-  { draft, decided, names }: { draft: Spill; decided: Spill; names: Spill },
+  parent: AsyncGenerator<IndexEntry>,
+  { draft, gone, onNew }: { draft: Spill; gone: GoneFiles; onNew: (path: Buffer, facts: Facts) => void },
+): Promise<DirtySet> {
+  const dirty = createDirtySet();
+  const both = mergeJoin(scanned, parent, { left: ({ path }) => path, right: ({ path }) => path });
+  for await (const { left, right } of both) {
+    if (left === null) {
+      // Which of the files that are gone had other names nobody remembers.
+      if (right?.inode && (right.type === 'file' || right.type === 'hardlink')) dirty.add(right.inode);
+      if (right) gone.add(right);
+      continue;
+    }
+    const facts = parseFacts(left.facts.toString('latin1'));
+    const inode = facts.type === 'f' && facts.links > 1 ? facts.inode : null;
+    if (right === null || !isUnchanged(facts, right)) {
+      if (inode !== null) dirty.add(inode);
+      if (right && right.inode !== facts.inode) gone.add(right);
+      onNew(left.path, facts);
+      await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
+      continue;
+    }
+    const kept = keptNote(encodeEntry(right));
+    const note =
+      inode !== null
+        ? `${LINKED}${inode}
+${left.facts.toString('latin1')}
+${kept}`
+        : `${KEPT}${kept}`;
+    await draft.add([left.path, Buffer.from(note)]);
+  }
+  return dirty;
+}
+
+/** Without an earlier backup all is read. */
+export async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerator<[Buffer, Buffer]> {
+  for await (const { path, facts } of scanned) yield [path, Buffer.concat([Buffer.from(READ), facts])];
+}
+
+/**
+ * Decides what is to be read: `names` gets it as tar wants it, `decided` every path of the scan with what is known of
+ * it. The names of one content are read all or not at all, so that none of them points to a name that is no longer
+ * there.
+ */
+export async function decide(
+  records: AsyncIterable<[Buffer, Buffer]>,
+  { dirty, large, copies }: { dirty: DirtySet | null; large: LargeFiles; copies: CopyPlan },
+  { decided, names }: { decided: Spill; names: Spill },
   onRead: (facts: Facts) => void,
 ): Promise<void> {
-  const dirty = parent === null ? null : await join(scanned, parent, draft);
-  const records = parent === null ? readAll(scanned) : nulPairs(await draft.read());
   for await (const [path, note] of records) {
     const kind = String.fromCharCode(note[0] ?? 0);
     const rest = note.subarray(1);
@@ -39,20 +86,36 @@ export async function compare(
       await decided.add([path, Buffer.concat([Buffer.from(KEPT), linked.line])]);
       continue;
     }
-    const facts = linked?.facts ?? rest;
-    onRead(parseFacts(facts.toString('latin1')));
+    const moved = large.moved(path);
+    if (moved) {
+      await decided.add([path, Buffer.from(`${KEPT}${keptNote(moved)}`)]);
+      continue;
+    }
+    const text = linked?.facts ?? rest;
+    if (large.isCopy(path)) {
+      await decided.add([path, Buffer.concat([Buffer.from(COPY), text])]);
+      continue;
+    }
+    const facts = parseFacts(text.toString('latin1'));
+    onRead(facts);
+    copies.see(path, facts);
     await names.add([memberName(path)]);
-    await decided.add([path, Buffer.concat([Buffer.from(READ), facts])]);
+    await decided.add([path, Buffer.concat([Buffer.from(READ), text])]);
   }
 }
 
-async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerator<[Buffer, Buffer]> {
-  for await (const { path, facts } of scanned) yield [path, Buffer.concat([Buffer.from(READ), facts])];
+function keptNote({ line, isFile, contentBytes, archive }: EncodedEntry): string {
+  return `${isFile ? 1 : 0} ${contentBytes} ${archive} ${line}`;
 }
 
-/** What one decided record says. */
-export function readDecision(path: Buffer, note: Buffer): { facts: Facts } | { kept: EncodedEntry } {
-  if (note[0] !== KEPT.charCodeAt(0)) return { facts: parseFacts(note.toString('latin1', 1)) };
+/** What one decided record says; what is not read and not kept is a copy. */
+export function readDecision(
+  path: Buffer,
+  note: Buffer,
+): { facts: Facts; isRead: boolean } | { kept: EncodedEntry } {
+  if (note[0] !== KEPT.charCodeAt(0)) {
+    return { facts: parseFacts(note.toString('latin1', 1)), isRead: note[0] === READ.charCodeAt(0) };
+  }
   const text = note.toString('utf8', 1);
   const brace = text.indexOf('{');
   const [isFile, contentBytes, archive] = text.slice(0, brace).split(' ');
@@ -64,41 +127,8 @@ export function readDecision(path: Buffer, note: Buffer): { facts: Facts } | { k
   };
 }
 
-/** The first look; gives the contents of which some name is new, changed or gone. */
-async function join(
-  scanned: AsyncIterable<PathRecord>,
-  parent: AsyncGenerator<IndexEntry>,
-  draft: Spill,
-): Promise<DirtySet> {
-  const dirty = createDirtySet();
-  const both = mergeJoin(scanned, parent, { left: ({ path }) => path, right: ({ path }) => path });
-  for await (const { left, right } of both) {
-    if (left === null) {
-      // Which of the files that are gone had other names nobody remembers.
-      if (right?.inode && (right.type === 'file' || right.type === 'hardlink')) dirty.add(right.inode);
-      continue;
-    }
-    const facts = parseFacts(left.facts.toString('latin1'));
-    const inode = facts.type === 'f' && facts.links > 1 ? facts.inode : null;
-    if (right === null || !isUnchanged(facts, right)) {
-      if (inode !== null) dirty.add(inode);
-      await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
-      continue;
-    }
-    const { line, isFile, contentBytes, archive } = encodeEntry(right);
-    const kept = `${isFile ? 1 : 0} ${contentBytes} ${archive} ${line}`;
-    const note =
-      inode !== null
-        ? `${LINKED}${inode}
-${left.facts.toString('latin1')}
-${kept}`
-        : `${KEPT}${kept}`;
-    await draft.add([left.path, Buffer.from(note)]);
-  }
-  return dirty;
-}
-
-interface DirtySet {
+/** Contents, by inode. */
+export interface DirtySet {
   add(inode: string): void;
   has(inode: string): boolean;
 }

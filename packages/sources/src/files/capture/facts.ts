@@ -101,14 +101,19 @@ export function isUnchanged(facts: Facts, entry: IndexEntry): boolean {
 /** A filesystem's times may be as coarse as this, in seconds. */
 const COARSE = 2;
 
+/** Whether it changed so shortly before the scan that a later change might not show. */
+export function isRecent({ ctime, mtime }: Facts, clock: number): boolean {
+  // Without a time of the last change, that of the content's has to do.
+  return Number(ctime ?? mtime) >= clock - COARSE;
+}
+
 /**
  * Whether the archive may hold something else than what the scan saw, or a later change would not show: such a file
  * is read again by the next incremental. `clock` is the server's time right before the scan, in seconds.
  */
 export function isDoubtful(facts: Facts, entry: TarEntry, clock: number): boolean {
   return (
-    // Without a time of the last change, that of the content's has to do.
-    Number(facts.ctime ?? facts.mtime) >= clock - COARSE ||
+    isRecent(facts, clock) ||
     LETTERS[entry.type] !== facts.type ||
     (entry.type === 'file' && entry.size !== facts.size) ||
     entry.mode !== facts.mode ||

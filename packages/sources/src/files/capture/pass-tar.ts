@@ -1,5 +1,18 @@
 import { pipeline, type Readable, Transform } from 'node:stream';
-import { createTarWalker, type EntryEnd, type TarEntry } from '@tarfleet/archive';
+import {
+  type CopyOptions,
+  createCopyEditor,
+  createTarWalker,
+  type Elsewhere,
+  type EntryEnd,
+  type TarEntry,
+} from '@tarfleet/archive';
+
+/** All of an entry has passed; the last is null where the archive itself has its content. */
+export type EndedEntry = readonly [TarEntry, EntryEnd, Elsewhere | null];
+
+/** What is not to be written again; without any of it the stream passes unchanged. */
+export type Copies = Pick<CopyOptions, 'repeats' | 'movedFrom' | 'largeCopies'>;
 
 export interface PassTarOptions {
   /** What is written; owned by the stream that is given back. */
@@ -13,10 +26,11 @@ export interface PassTarOptions {
   signal: AbortSignal;
   onEntry(entry: TarEntry): void;
   /** Each entry once all of it has passed; awaited before more is read. */
-  onEnd(ended: readonly [TarEntry, EntryEnd][]): Promise<void>;
+  onEnd(ended: readonly EndedEntry[]): Promise<void>;
+  copies: Copies | null;
 }
 
-/** A tar stream, checked header by header as it passes. Every end but a good one is its error. */
+/** A tar stream, checked header by header as it passes. Every end but a good one is its error; LargeCopyLost is one. */
 export function passTar(options: PassTarOptions): Readable {
   const { source, told, signal } = options;
   let entries = 0;
@@ -27,20 +41,26 @@ export function passTar(options: PassTarOptions): Readable {
     },
   });
   if (options.head) gate.push(options.head);
-  let ended: [TarEntry, EntryEnd][] = [];
+  let ended: EndedEntry[] = [];
   const note = async (): Promise<void> => {
     if (ended.length === 0) return;
     const batch = ended;
     ended = [];
     await options.onEnd(batch);
   };
-  const walker = createTarWalker({
-    onEntry(entry) {
-      entries += 1;
-      options.onEntry(entry);
-    },
-    onEnd: (entry, end) => void ended.push([entry, end]),
-  });
+  const onRead = (): void => void (entries += 1);
+  const walker = options.copies
+    ? createCopyEditor({
+        ...{ ...options.copies, onEntry: options.onEntry, onRead },
+        onEnd: (...entry) => void ended.push(entry),
+      })
+    : createTarWalker({
+        onEntry(entry) {
+          onRead();
+          options.onEntry(entry);
+        },
+        onEnd: (entry, end) => void ended.push([entry, end, null]),
+      });
   const last = new Transform({
     readableHighWaterMark: 256 * 1024,
     transform(chunk: Buffer, _encoding, done) {

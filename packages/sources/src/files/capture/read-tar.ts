@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { EntryEnd, TarEntry } from '@tarfleet/archive';
+import type { TarEntry } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { createTail, readLines } from '../read-lines.ts';
-import { passTar } from './pass-tar.ts';
+import { type Copies, type EndedEntry, passTar } from './pass-tar.ts';
 import type { Spill } from './spill.ts';
 import { readTarMessage } from './tar-messages.ts';
 
@@ -17,7 +17,8 @@ export interface ReadTarOptions {
   warn(warning: SourceWarning): void;
   onEntry(entry: TarEntry): void;
   /** Each entry once all of it has passed; awaited before more is read. */
-  onEnd(ended: readonly [TarEntry, EntryEnd][]): Promise<void>;
+  onEnd(ended: readonly EndedEntry[]): Promise<void>;
+  copies: Copies | null;
   /** There are no more warnings. */
   onWarned(): void;
 }
@@ -47,7 +48,7 @@ export function readTar(options: ReadTarOptions): Readable {
   };
   return passTar({
     ...{ source: process.stdout, told, signal, onEntry: options.onEntry, onEnd: options.onEnd },
-    settle,
+    ...{ copies: options.copies, settle },
   });
 }
 

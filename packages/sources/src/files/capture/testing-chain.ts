@@ -21,7 +21,7 @@ import {
 } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
-import type { SourceWarning } from '../../types.ts';
+import type { CaptureOptions, SourceWarning } from '../../types.ts';
 import { calm } from '../testing-sessions.ts';
 import { captureFiles } from './capture-files.ts';
 
@@ -49,7 +49,12 @@ export function createChain(dir: string) {
   };
 
   /** Takes a backup; with a parent an incremental one. `between` runs after the capture has begun. */
-  const take = async (session: Session, service: ServiceTarget, before: Link | null): Promise<Link> => {
+  const take = async (
+    session: Session,
+    service: ServiceTarget,
+    before: Link | null,
+    deduplicate: CaptureOptions['deduplicate'] = 'none',
+  ): Promise<Link> => {
     count += 1;
     const name = `${count}.tar.gz`;
     const index = join(dir, `${count}.index.gz`);
@@ -60,7 +65,7 @@ export function createChain(dir: string) {
     const capture = await captureFiles(
       { tmpDir: dir },
       {
-        ...{ session, service, signal: calm(), parent: parent?.entries ?? null },
+        ...{ session, service, signal: calm(), parent: parent?.entries ?? null, deduplicate },
         warn: (warning) => warnings.push(warning),
         onEntry: (entry) => entries.push(`/${entry.path.toString('latin1')}`),
       },
@@ -72,7 +77,7 @@ export function createChain(dir: string) {
     const ids = { backupId: randomUUID(), artifactId: randomUUID() };
     const own = { ...ids, name, bytes, blockBytes: BLOCK_BYTES, members: members.length };
     const archives = [own, ...(before?.archives ?? [])];
-    const header = { format: 'tarfleet-index' as const, version: 1 as const, ...ids };
+    const header = { format: 'tarfleet-index' as const, version: 2 as const, ...ids };
     const lines = indexLines({
       header: { ...header, roots: encodeRootList(capture.roots), archives },
       members: [members, ...(parent?.members ?? [])],

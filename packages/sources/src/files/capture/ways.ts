@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream';
 import type { ArchiveRoot } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteFiles, Session } from '@tarfleet/transport';
+import type { LargeFileLook } from '../copies/large-files.ts';
+import { lookOnServer } from '../copies/look-on-server.ts';
 import { buildTar } from '../foreign/build-tar.ts';
 import { catEntries } from '../foreign/cat-read.ts';
 import { lookAgain } from '../foreign/look-again.ts';
@@ -29,6 +31,8 @@ export interface Way {
   scan(options: ScanOptions, sorter: PathSorter): Promise<number>;
   /** The tar stream of the names in `lists.names`. */
   read(options: ReadOptions, scanOptions: ScanOptions): Promise<Readable>;
+  /** How large files are looked at before they are read; null where that cannot be done. */
+  look(options: ScanOptions): Promise<LargeFileLook | null>;
   /** Safe to call twice, and while it reads: then that fails. */
   close(): Promise<void>;
 }
@@ -55,23 +59,32 @@ export async function chooseWay(deps: WayDeps, session: Session, signal: AbortSi
     );
   }
   const list: Way['scan'] = bare ? (...given) => scanWithStat(deps.tmpDir, ...given) : scan;
-  let read: Way['read'];
-  if (tar === 'gnu') read = gnuTar(deps, session);
-  else if (bsdtar) read = bsdTar(deps, session, bsdtar, list);
-  else read = withCat(session);
-  return { resolveRoots, scan: list, read, close: async () => undefined };
+  let how: Pick<Way, 'read' | 'look'>;
+  if (tar === 'gnu') how = gnuTar(deps, session);
+  else if (bsdtar) how = bsdTar(deps, session, bsdtar, list);
+  else how = withCat(session);
+  return { resolveRoots, scan: list, ...how, close: async () => undefined };
 }
 
-function gnuTar({ tarHelp }: WayDeps, session: Session): Way['read'] {
-  return async ({ roots, lists, ...options }) => {
-    const command = await tarArguments(tarHelp, session, roots, options.signal);
-    const process = await session.exec(command, { signal: options.signal });
-    return readTar({ ...options, process, spill: lists.names });
+function gnuTar({ tarHelp }: WayDeps, session: Session): Pick<Way, 'read' | 'look'> {
+  return {
+    async read({ roots, lists, ...options }) {
+      const command = await tarArguments(tarHelp, session, roots, options.signal);
+      const process = await session.exec(command, { signal: options.signal });
+      return readTar({ ...options, process, spill: lists.names });
+    },
+    look: async ({ roots, signal }) =>
+      lookOnServer(session, signal, await tarArguments(tarHelp, session, roots, signal)),
   };
 }
 
-function bsdTar({ tmpDir }: WayDeps, session: Session, program: string, list: Way['scan']): Way['read'] {
-  return async ({ lists, ...options }, scanOptions) => {
+function bsdTar(
+  { tmpDir }: WayDeps,
+  session: Session,
+  program: string,
+  list: Way['scan'],
+): Pick<Way, 'read' | 'look'> {
+  const read: Way['read'] = async ({ lists, ...options }, scanOptions) => {
     const command = await bsdtarArguments(session, program, options.signal);
     const process = await session.exec(command, { signal: options.signal });
     return readBsdtar({
@@ -89,15 +102,23 @@ function bsdTar({ tmpDir }: WayDeps, session: Session, program: string, list: Wa
       },
     });
   };
+  return {
+    read,
+    look: async ({ signal }) =>
+      lookOnServer(session, signal, await bsdtarArguments(session, program, signal)),
+  };
 }
 
-function withCat(session: Session): Way['read'] {
-  return async ({ lists, ...options }) =>
-    buildTar({
-      ...options,
-      ...{ names: lists.names, decided: lists.decided },
-      entries: (wanted, leaveOut) => catEntries(session, options.signal, wanted, leaveOut, options.warn),
-    });
+function withCat(session: Session): Pick<Way, 'read' | 'look'> {
+  return {
+    read: async ({ lists, ...options }) =>
+      buildTar({
+        ...options,
+        ...{ names: lists.names, decided: lists.decided },
+        entries: (wanted, leaveOut) => catEntries(session, options.signal, wanted, leaveOut, options.warn),
+      }),
+    look: ({ signal }) => lookOnServer(session, signal, null),
+  };
 }
 
 /** With nothing but SFTP: entries are built from what it tells. */
@@ -105,6 +126,7 @@ function sftpWay(files: RemoteFiles): Way {
   return {
     resolveRoots: (_session, service, _signal, warn) => resolveSftpRoots(files, service, warn),
     scan: (options, sorter) => scanSftp(files, options, sorter),
+    look: async () => null,
     async read({ lists, ...options }) {
       return buildTar({
         ...options,

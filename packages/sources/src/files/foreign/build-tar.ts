@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { ArchiveRoot } from '@tarfleet/archive';
+import { type ArchiveRoot, paddingOf, TAR_END, tarComment } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { SourceWarning } from '../../types.ts';
 import { readDecision } from '../capture/compare.ts';
@@ -9,7 +9,6 @@ import type { ReadTarOptions } from '../capture/read-tar.ts';
 import type { Spill } from '../capture/spill.ts';
 import { nulPairs } from '../nul-records.ts';
 import { show } from '../paths.ts';
-import { paddingOf, TAR_END, tarComment } from './tar-header.ts';
 
 /** One path that is to be read, as the scan saw it. */
 export interface Wanted {
@@ -45,7 +44,7 @@ export function buildTar(options: BuildOptions): Readable {
   return passTar({
     source: Readable.from(all(), { objectMode: false, highWaterMark: 256 * 1024 }),
     ...{ told: Promise.resolve(), signal: options.signal },
-    ...{ onEntry: options.onEntry, onEnd: options.onEnd },
+    ...{ onEntry: options.onEntry, onEnd: options.onEnd, copies: options.copies },
     async settle(entries) {
       options.onWarned();
       const silent = names.records() - entries - leftOut;
@@ -61,7 +60,7 @@ export function buildTar(options: BuildOptions): Readable {
 async function* wantedOf(decided: Spill): AsyncGenerator<Wanted> {
   for await (const [path, note] of nulPairs(await decided.read())) {
     const decision = readDecision(path, note);
-    if ('facts' in decision) yield { path, facts: decision.facts };
+    if ('facts' in decision && decision.isRead) yield { path, facts: decision.facts };
   }
 }
 

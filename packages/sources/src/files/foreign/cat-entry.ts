@@ -1,3 +1,4 @@
+import { type NewEntry, tarHeader } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { SourceWarning } from '../../types.ts';
 import type { Facts } from '../capture/facts.ts';
@@ -6,7 +7,6 @@ import { cutShort, exactly, otherKind, shrank } from './build-tar.ts';
 import { type Framed, wholePart } from './framed.ts';
 import { unreadable, vanished } from './look-again.ts';
 import type { StatRecord } from './stat-records.ts';
-import { type NewEntry, tarHeader } from './tar-header.ts';
 
 /** Of each content with several names, by device and inode: the first that was read, and how many are to come. */
 export type LinkNames = Map<string, { name: Buffer; left: number }>;

@@ -64,7 +64,7 @@ async function start(session: Session, what: ServiceTarget): Promise<Captured> {
   const capture = await captureFiles(
     { tmpDir: join(dir, 'spills') },
     {
-      ...{ session, service: what, signal: calm(), parent: null },
+      ...{ session, service: what, signal: calm(), parent: null, deduplicate: 'none' },
       warn: (warning) => warnings.push(warning),
       onEntry: (entry) => entries.push(entry),
     },

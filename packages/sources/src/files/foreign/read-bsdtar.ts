@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream';
-import type { ArchiveRoot } from '@tarfleet/archive';
+import { type ArchiveRoot, tarComment } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess, Session } from '@tarfleet/transport';
 import { passTar } from '../capture/pass-tar.ts';
 import { feed, type ReadTarOptions } from '../capture/read-tar.ts';
 import { createTail, readLines } from '../read-lines.ts';
-import { tarComment } from './tar-header.ts';
 
 /** Sets of options, the best first: which of them a libarchive knows depends on its age. */
 const OPTIONS = [
@@ -50,7 +49,7 @@ export function readBsdtar(options: ReadBsdtarOptions): Readable {
   for (const early of [fed, told]) early.catch(() => undefined);
   return passTar({
     ...{ source: process.stdout, head: tarComment(roots), told, signal },
-    ...{ onEntry: options.onEntry, onEnd: options.onEnd },
+    ...{ onEntry: options.onEntry, onEnd: options.onEnd, copies: options.copies },
     async settle(entries) {
       const complaints = await told;
       await fed;

@@ -1,9 +1,9 @@
+import { type NewEntry, tarHeader } from '@tarfleet/archive';
 import { type RemoteFacts, type RemoteFile, type RemoteFiles, SftpStatus } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { memberName } from '../paths.ts';
 import { changed, cutShort, exactly, otherKind, shrank, type Wanted } from './build-tar.ts';
 import { unreadable, vanished } from './look-again.ts';
-import { type NewEntry, tarHeader } from './tar-header.ts';
 
 /** Entries that are looked at before their turn. */
 const AHEAD = 32;

@@ -46,7 +46,10 @@ export async function createBench(): Promise<Bench> {
       const warn = (warning: SourceWarning): void => void warnings.push(warning);
       const capture = await captureFiles(
         { tmpDir: dir },
-        { session: local, service: what, signal: calm(), warn, onEntry: () => undefined, parent: null },
+        {
+          ...{ session: local, service: what, signal: calm(), warn, onEntry: () => undefined },
+          ...{ parent: null, deduplicate: 'none' },
+        },
       );
       await pipeline(capture.tar, createWriteStream(archive));
       await capture.close();

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "backups" ADD COLUMN     "deduplicated" BOOLEAN NOT NULL DEFAULT false;
