@@ -27,7 +27,7 @@ import type { WorkerDeps } from '../worker-deps.ts';
 export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPlan> {
   return async (context) => {
     const startedAt = new Date().toISOString();
-    const { plan, signal } = context;
+    const { plan } = context;
     const { service } = plan;
     assertKey(deps, plan);
     await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);

@@ -208,8 +208,8 @@ describe('what is not one whole index is refused', () => {
     const read = (header: object) => readText(`${[JSON.stringify(header), ...rest].join('\n')}\n`);
     const header = headerOf(sample.members);
     await read(header);
-    await expect(read({ ...header, version: 2 })).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
-    await expect(read({ ...header, version: 2, format: 'other' })).rejects.toEqual(corrupted);
+    await expect(read({ ...header, version: 3 })).rejects.toMatchObject({ code: 'NOT_SUPPORTED' });
+    await expect(read({ ...header, version: 3, format: 'other' })).rejects.toEqual(corrupted);
     await expect(read({ ...header, version: 0 })).rejects.toEqual(corrupted);
     await expect(read({ ...header, archives: [] })).rejects.toEqual(corrupted);
     const [own, other] = header.archives;

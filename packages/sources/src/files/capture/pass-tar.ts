@@ -48,7 +48,9 @@ export function passTar(options: PassTarOptions): Readable {
     ended = [];
     await options.onEnd(batch);
   };
-  const onRead = (): void => void (entries += 1);
+  const onRead = (): void => {
+    entries += 1;
+  };
   const walker = options.copies
     ? createCopyEditor({
         ...{ ...options.copies, onEntry: options.onEntry, onRead },

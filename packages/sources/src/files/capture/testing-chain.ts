@@ -29,6 +29,8 @@ const run = promisify(execFile);
 
 export interface Link {
   index: string;
+  /** The archive itself. */
+  file: string;
   archives: IndexArchive[];
   /** Of the archive's own tar stream. */
   entries: string[];
@@ -85,7 +87,7 @@ export function createChain(dir: string) {
     });
     await pipeline(Readable.from(lines), createGzip(), createWriteStream(index));
     await capture.close();
-    return { index, archives, entries, totals: capture.totals, warnings };
+    return { index, file: join(dir, name), archives, entries, totals: capture.totals, warnings };
   };
 
   /** The tree as it was, from the index alone. */
@@ -112,13 +114,19 @@ export function createChain(dir: string) {
     });
   };
 
+  const entriesOf = async (link: Link): Promise<IndexEntry[]> => {
+    const all: IndexEntry[] = [];
+    for await (const entry of (await openIndex(createReadStream(link.index))).entries) all.push(entry);
+    return all;
+  };
+
   const extract = async (link: Link, to: string, wanted?: (path: Buffer) => boolean): Promise<void> => {
     await mkdir(to, { recursive: true });
     const file = join(dir, 'assembled.tar');
     await pipeline(await open(link, wanted), createWriteStream(file));
     await run('tar', ['xpf', file, '--xattrs', '--xattrs-include=*', '--acls', '-C', to]);
   };
-  return { take, open, extract };
+  return { take, open, extract, entriesOf };
 }
 
 async function readPart(path: string, start: number, length: number): Promise<Buffer> {

@@ -8,8 +8,10 @@ export type ServerKind = 'bsdtar' | 'busybox' | 'busybox with bsdtar' | 'sftp';
 
 /** What busybox answers to on the servers here; no `tar`, so that nothing can come from it. */
 const APPLETS =
-  `sh cat find stat xargs readlink date id printf test head dd sleep kill grep ps true rm mv`.split(' ');
-const GNU = 'sh find cat date id printf readlink xargs sleep kill grep ps true'.split(' ');
+  `sh cat find stat xargs readlink date id printf test head dd sleep kill grep ps true rm mv sha256sum`.split(
+    ' ',
+  );
+const GNU = 'sh find cat date id printf readlink xargs sleep kill grep ps true sha256sum'.split(' ');
 
 export interface ForeignServer extends RunningSshd {
   /** Its programs' folder. */
