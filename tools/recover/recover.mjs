@@ -368,7 +368,9 @@ async function openIndex({ folder, backupId }, { artifactId, object: own, index 
     if (rest.length > 0) throw bad('its last line is cut');
   })();
   const { value: header } = await lines.next();
-  if (header?.format !== 'tarfleet-index' || header.version !== 1) throw bad('it is no index of version 1');
+  if (header?.format !== 'tarfleet-index') throw bad('it is no index');
+  if (header.version !== 1 && header.version !== 2)
+    throw bad(`it has version ${header.version}, and this script reads 1 and 2`);
   if (header.backupId !== backupId || header.artifactId !== artifactId)
     throw bad('it belongs to another backup');
   for (const [number, { name, ...other }] of header.archives.entries()) {
@@ -391,7 +393,9 @@ async function openIndex({ folder, backupId }, { artifactId, object: own, index 
         ...line,
         path: bytesOf(line.path, line.path_b64),
         link: bytesOf(line.link, line.link_b64) ?? null,
+        as: bytesOf(line.as, line.as_b64) ?? null,
       };
+      if (entry.as !== null && (entry.as[0] !== SLASH || entry.type !== 'file')) throw bad('a name is wrong');
       if (entry.path[0] !== SLASH || comparePaths(before, entry.path) >= 0)
         throw bad('its entries are not sorted');
       before = entry.path;
@@ -406,7 +410,7 @@ async function openIndex({ folder, backupId }, { artifactId, object: own, index 
 /** The tar streams of an index's archives, read by the members that hold what is wanted. */
 function createArchives({ folder }, { header, members }, ring) {
   const open = new Map();
-  /** The last block of each of the archives in use, since the next entry mostly begins in it. */
+  /** Those used last, since the next entry mostly begins in one of them. */
   const blocks = new Map();
   const archiveOf = async (number) => {
     const { name, backupId, artifactId, bytes } = header.archives[number];
@@ -439,8 +443,7 @@ function createArchives({ folder }, { header, members }, ring) {
           ? error
           : new Damage(`${object.path} is damaged at its member ${block}: ${error.message}.`);
       }
-      for (const key of blocks.keys())
-        if (key.startsWith(`${number}:`) || blocks.size >= 8) blocks.delete(key);
+      for (const key of blocks.keys()) if (blocks.size >= 12) blocks.delete(key);
     }
     blocks.delete(id);
     blocks.set(id, content);
@@ -585,6 +588,7 @@ async function readEntry(reader) {
       gid: number('gid', numberAt(block, 116, 8)),
       mtime: number('mtime', numberAt(block, 136, 12)),
       link: type === 'symlink' || type === 'hardlink' ? link : null,
+      copy: type === 'hardlink' && pax.get('comment')?.toString() === 'tarfleet-copy',
       attributes: [...pax.keys()].some((key) => /xattr\.|SCHILY\.acl\.|selinux/.test(key)),
     };
   }
@@ -715,6 +719,11 @@ function createTree(target, left) {
         await fs.lutimes(at, entry.mtime, entry.mtime);
       } else if (type === 'hardlink' && !skipped.has(link.toString('latin1'))) {
         const target = await locate(link);
+        if (entry.copy) {
+          await fs.copyFile(target, at, fs.constants.COPYFILE_EXCL);
+          await finish({ ...entry, at });
+          return;
+        }
         await fs.link(target, at).catch((error) => {
           throw isMissing(error)
             ? new Damage(`${show(entry.path)} is a further name of ${show(link)}, which is not there.`)
@@ -751,7 +760,7 @@ async function select(index, paths) {
 
 function compareEntries(entry, wanted) {
   const same =
-    entry?.path.equals(wanted.path.subarray(1)) &&
+    entry?.path.equals((wanted.as ?? wanted.path).subarray(1)) &&
     ['type', 'mode', 'uid', 'gid'].every((field) => entry[field] === wanted[field]) &&
     (entry.type !== 'file' || entry.size === wanted.size) &&
     Math.abs(entry.mtime - Number(wanted.mtime)) <= 1e-5 &&
@@ -805,10 +814,15 @@ async function eachEntry(backup, artifact, { wants, aliases, old }, { ring, keep
         ? undefined
         : aliases.get((wanted.link ?? wanted.path.subarray(1)).toString('latin1'));
       if (!isWanted && !aliases.has(wanted.path.toString('latin1', 1))) continue;
-      const reader = byteReader(tap(archives.range(wanted.at), sink.raw));
+      const write = wanted.as && sink.raw ? renamer(sink.raw, wanted.path.subarray(1)) : sink.raw;
+      const reader = byteReader(tap(archives.range(wanted.at), write));
       try {
         const entry = await readEntry(reader);
         compareEntries(entry, wanted);
+        if (wanted.as && entry.sparse)
+          throw new Damage(`${show(wanted.path)} lies under a name that cannot be changed.`);
+        // What lies there under another name is a file of its own.
+        entry.path = wanted.path.subarray(1);
         const content = contentOf(reader, entry, wanted.sha256);
         if (isWanted) await sink.leave?.(entry.path);
         // A name whose content lies under one that is not wanted takes that one's place, and further names lead to it.
@@ -829,6 +843,55 @@ async function eachEntry(backup, artifact, { wants, aliases, old }, { ring, keep
     await index.close();
     await archives.close();
   }
+}
+
+/** Writes a file's entry with another name: its own headers with a pax path before them. */
+function renamer(write, path) {
+  let head = NOTHING;
+  return async (chunk) => {
+    if (head === null) return write(chunk);
+    head = Buffer.concat([head, chunk]);
+    const records = [];
+    let at = 0;
+    while (at + 512 <= head.length && 'xgLK'.includes(String.fromCharCode(head[at + 156]))) {
+      const length = numberAt(head, at + 124, 12);
+      const body = head.subarray(at + 512, at + 512 + length);
+      if (body.length === length && head[at + 156] === 0x78) records.push(...paxRecords(body));
+      at += 512 + Math.ceil(length / 512) * 512;
+    }
+    if (at + 512 > head.length) return;
+    const kept = records.filter(([key]) => key !== 'path' && key !== 'hdrcharset');
+    const utf8 = Buffer.from(path.toString('utf8')).equals(path);
+    const all = [...(utf8 ? [] : [['hdrcharset', Buffer.from('BINARY')]]), ['path', path], ...kept];
+    const body = Buffer.concat(all.map(([key, value]) => paxRecord(key, value)));
+    const own = Buffer.from(head.subarray(at, at + 512));
+    const extension = Buffer.from(own);
+    own.fill(0, 0, 100).fill(0, 345, 500);
+    path.copy(own, 0, 0, 100);
+    extension.fill(0, 0, 100).fill(0, 345, 500).fill(0, 157, 257);
+    extension.write('PaxHeaders/entry', 0);
+    extension.write(`${body.length.toString(8).padStart(11, '0')}\0`, 124);
+    extension[156] = 0x78;
+    const rest = head.subarray(at + 512);
+    head = null;
+    const padding = Buffer.alloc((512 - (body.length % 512)) % 512);
+    await write(Buffer.concat([withChecksum(extension), body, padding, withChecksum(own), rest]));
+  };
+}
+
+/** `length key=value\n`, where the length counts itself. */
+function paxRecord(key, value) {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`, 'latin1'), value, Buffer.from('\n')]);
+  let { length } = rest;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
+}
+
+function withChecksum(block) {
+  block.fill(' ', 148, 156);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
 }
 
 async function* tap(chunks, write) {

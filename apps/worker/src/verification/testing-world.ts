@@ -40,6 +40,7 @@ export interface BackUpOptions {
   parent?: StoredBackup;
   encrypt?: boolean;
   compress?: boolean;
+  deduplicate?: boolean;
   /** Name to folder; each is a service, and its name its component. */
   services?: Record<string, string>;
 }
@@ -97,6 +98,7 @@ export async function openWorld() {
     parent,
     encrypt = true,
     compress = true,
+    deduplicate = false,
     services = { app: tree },
   }: BackUpOptions = {}) {
     number += 1;
@@ -125,6 +127,7 @@ export async function openWorld() {
           jobId,
           backupId,
           service,
+          deduplicate,
           parent: parentOf(parent, service.id),
         },
         server: { id: uuid(700), projectId: 1, name: 'here', kind: 'local', pool: 'default' },

@@ -218,6 +218,43 @@ describe('what is not one whole index is refused', () => {
     }
   });
 
+  test('another name where none can be, and what version 1 did not know', async () => {
+    const [first = '', ...rest] = await lines();
+    const read = (change: object, version = 2) => {
+      const changed = rest.map((line) =>
+        line.includes('"/srv/a"') ? JSON.stringify({ ...JSON.parse(line), ...change }) : line,
+      );
+      const header = JSON.stringify({ ...JSON.parse(first), version });
+      return readText(`${[header, ...changed].join('\n')}\n`);
+    };
+    const old = await read({}, 1);
+    expect(old.entries.map(({ xattrs }) => xattrs)).toEqual(old.entries.map(() => null));
+    const hash = 'f'.repeat(64);
+    const { entries } = await read({ xattrs: hash, as: '/b', copy: [1024, 512] });
+    expect(entries[1]).toMatchObject({
+      xattrs: hash,
+      as: Buffer.from('/b'),
+      copy: { offset: 1024, bytes: 512 },
+    });
+    expect((await read({ xattrs: null })).entries[1]).toMatchObject({ xattrs: null, as: null });
+    const wrong = [
+      { as: 'b' },
+      { as: '/b\0' },
+      { as: '/b', as_b64: 'L2I=' },
+      { as_b64: 'Yg==' },
+      { as: '/b', type: 'directory' },
+      { as: '/b', type: 'hardlink' },
+      { copy: [0, 512] },
+      { as: '/b', copy: [0, 0] },
+      { as: '/b', copy: [1, 512] },
+      { xattrs: 'x' },
+    ];
+    for (const change of wrong) await expect(read(change)).rejects.toEqual(corrupted);
+    for (const change of [{ as: '/b' }, { xattrs: hash }, { xattrs: null }]) {
+      await expect(read(change, 1)).rejects.toEqual(corrupted);
+    }
+  });
+
   test('a line without end, before it fills the memory', async () => {
     let given = 0;
     async function* endless(): AsyncGenerator<Buffer> {
