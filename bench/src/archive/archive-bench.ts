@@ -64,14 +64,22 @@ async function write(context: BenchContext): Promise<Figure[]> {
   const restic = await createRestic(dir);
   const resticSeconds = await restic.backUp(corpus.dir);
   const fast = await ours.backUp('all', 'full', 1);
+  const once = await ours.backUp('all', 'full', 6, true);
+  const fastOnce = await ours.backUp('all', 'full', 1, true);
   const restored = await ours.restore(all.ours.id, join(dir, 'restored-by-us'));
   const theirs = await restic.restore(join(dir, 'restored-by-restic'));
   say(
     `restic: ${resticSeconds.toFixed(1)} s; ours at level 1: ${fast.seconds.toFixed(1)} s; restore: ${restored.toFixed(1)} s, restic ${theirs.toFixed(1)} s`,
   );
+  say(
+    `With deduplication: ${once.seconds.toFixed(1)} s, ${(once.bytes / 1e6).toFixed(0)} MB; at level 1: ${fastOnce.seconds.toFixed(1)} s, ${(fastOnce.bytes / 1e6).toFixed(0)} MB`,
+  );
   return [
     speed('write-6-pigz-openssl', all.ours.seconds, all.pigz.seconds),
     speed('write-6-compressible-pigz-openssl', compressible.ours.seconds, compressible.pigz.seconds),
+    speed('write-6-dedup-pigz-openssl', once.seconds, all.pigz.seconds),
+    speed('write-6-dedup-restic', once.seconds, resticSeconds),
+    speed('write-1-dedup-restic', fastOnce.seconds, resticSeconds),
     speed('write-6-restic', all.ours.seconds, resticSeconds),
     speed('write-1-restic', fast.seconds, resticSeconds),
     figure(

@@ -41,8 +41,8 @@ export async function createOurs(context: BenchContext, dir: string, destination
       const { data } = await client.call('POST', `/api/servers/${server.data.id}/services`, body);
       return data.id;
     },
-    async backUp(service: string, type = 'full', level = 6): Promise<Backup> {
-      const body = { type, services: [service], verify: false, compression_level: level };
+    async backUp(service: string, type = 'full', level = 6, deduplicate = false): Promise<Backup> {
+      const body = { type, services: [service], verify: false, compression_level: level, deduplicate };
       const began = performance.now();
       const { data } = await client.call('POST', '/api/backups/create', body);
       const id: string = data.backup_id;
