@@ -6,7 +6,6 @@ import {
   encodeRootList,
   indexObjectName,
   LargeCopyLost,
-  type TarEntry,
 } from '@tarfleet/archive';
 import type { ArtifactPlan, ArtifactResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
@@ -18,6 +17,7 @@ import { encryptOrPass } from '../archives/encrypt.ts';
 import { type OpenParent, openParent } from '../archives/parent.ts';
 import { writeIndex } from '../archives/write-index.ts';
 import type { JobContext, Processor } from '../job-context.ts';
+import { createEntryCounts } from '../jobs/entry-counts.ts';
 import { createMeter } from '../jobs/meter.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
@@ -125,7 +125,7 @@ async function store(
   { storage, session, parent, deduplicate, name, key, startedAt, ...place }: Work,
 ): Promise<ArtifactResult> {
   const { service } = plan;
-  const counts = createCounts();
+  const counts = createEntryCounts();
   const capture = await report.step('scan', `Scanning ${service.name}`, () =>
     deps.sourceOf(service.type).capture({
       session,
@@ -243,24 +243,4 @@ async function settleBoth<T>(feeding: Promise<void>, storing: Promise<T>): Promi
 function isBrokenPipe(error: unknown): boolean {
   const code = (error as { code?: string } | undefined)?.code ?? '';
   return ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'EPIPE', 'ABORT_ERR'].includes(code);
-}
-
-function createCounts() {
-  const counts = {
-    files: 0,
-    directories: 0,
-    other: 0,
-    bytes: 0,
-    current: null as string | null,
-    see(entry: TarEntry): void {
-      counts.current = `/${entry.path.toString('utf8')}`;
-      if (entry.type === 'file') {
-        counts.files += 1;
-        counts.bytes += entry.size;
-      } else if (entry.type === 'hardlink') counts.files += 1;
-      else if (entry.type === 'directory') counts.directories += 1;
-      else counts.other += 1;
-    },
-  };
-  return counts;
 }
