@@ -14,6 +14,7 @@ const rooms = {
   transport: base,
   storage: base,
   sources: [...base, 'transport', 'archive'],
+  services: [...base, 'transport'],
   sdk: ['contracts'],
   stack: [...base, 'db', 'queue', 'vault'],
   testbed: [...base, 'stack'],
@@ -22,7 +23,7 @@ const rooms = {
 /** Each process. An app is imported by nobody, and a worker never sees the database. */
 const apps = {
   api: [...base, 'queue', 'db', 'vault', 'storage'],
-  worker: [...base, 'queue', 'vault', 'archive', 'transport', 'sources', 'storage'],
+  worker: [...base, 'queue', 'vault', 'archive', 'transport', 'sources', 'services', 'storage'],
 };
 
 /** What measures and tries the whole system. */

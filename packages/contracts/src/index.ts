@@ -6,5 +6,6 @@ export * from './parse.ts';
 export * from './plans.ts';
 export * from './results.ts';
 export * from './sealed.ts';
+export * from './service-run.ts';
 export * from './targets.ts';
 export * from './verify-result.ts';

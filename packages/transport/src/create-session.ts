@@ -1,11 +1,13 @@
+import type { Duplex } from 'node:stream';
 import { probe } from './probe.ts';
 import { runCommand } from './run-command.ts';
 import type { Argv } from './shell-command.ts';
-import type { Capabilities, ExecOptions, RemoteFiles, RemoteProcess, Session } from './types.ts';
+import type { Address, Capabilities, ExecOptions, RemoteFiles, RemoteProcess, Session } from './types.ts';
 
 export interface SessionDriver {
   exec(argv: Argv, options: ExecOptions): Promise<RemoteProcess>;
   sftp(signal: AbortSignal): Promise<RemoteFiles>;
+  dial(to: Address, signal: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
 }
 
@@ -34,6 +36,7 @@ export function createSession(
     exec: driver.exec,
     run,
     sftp: driver.sftp,
+    dial: driver.dial,
     async capabilities(signal) {
       signal.throwIfAborted();
       if (shared && performance.now() - known.at > KNOWN_FOR_MS) known.found = null;

@@ -1,5 +1,5 @@
 /** What the rest of Tarfleet knows of a server: commands run there, with streams. The same for ssh and local. */
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ServerSecrets, ServerTarget } from '@tarfleet/contracts';
 
 export interface ExecOptions {
@@ -64,12 +64,24 @@ export interface Session {
    * signal ends it; whoever opens it closes it.
    */
   sftp(signal: AbortSignal): Promise<RemoteFiles>;
+  /**
+   * A TCP connection that the server itself makes: `127.0.0.1` is the server's own. The caller destroys the stream;
+   * it needs no error listener. Aborting the signal ends the attempt alone. Errors: PORT_UNREACHABLE (refused, no
+   * such host, no way there), TOOL_MISSING (the server forwards nothing and has no program to connect with),
+   * CONNECTION_LOST.
+   */
+  dial(to: Address, signal: AbortSignal): Promise<Duplex>;
   /** What the server has: looked up once per session; for this machine, at most every ten seconds. */
   capabilities(signal: AbortSignal): Promise<Capabilities>;
   /** SHA256 fingerprint of the host's key as this connection saw it; null for local. */
   readonly fingerprint: string | null;
   /** Ends the commands still running and the connection. Safe to call twice. */
   close(): Promise<void>;
+}
+
+export interface Address {
+  host: string;
+  port: number;
 }
 
 export interface Capabilities {

@@ -58,6 +58,11 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   COMMAND_FAILED: shown(502),
   PATH_NOT_FOUND: shown(422),
   PATH_REFUSED: shown(422),
+  PORT_UNREACHABLE: shown(502),
+  SERVICE_NOT_FOUND: shown(422),
+  SERVICE_STATE_UNKNOWN: shown(502),
+  SERVICE_STOP_FAILED: shown(502),
+  SERVICE_START_FAILED: shown(502),
 
   DESTINATION_UNREACHABLE: shown(502),
   DESTINATION_AUTH_FAILED: shown(502),

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
 import { homedir } from 'node:os';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf } from '@tarfleet/kernel';
 import { createDeferred } from '../deferred.ts';
 import { type Argv, commandLine, shellCommand } from '../shell-command.ts';
 import { createInput } from '../streams.ts';
-import type { ExecOptions, Exit, RemoteProcess } from '../types.ts';
+import type { Address, ExecOptions, Exit, RemoteProcess } from '../types.ts';
+import { dialLocal } from './dial-local.ts';
 import { endGroup } from './end-group.ts';
 
 /** Nothing of the worker's own environment, which holds keys, reaches a command. */
@@ -17,6 +19,7 @@ const CLOSE_GRACE_MS = 1000;
 export function createLocalSession(): {
   exec: (argv: Argv, options: ExecOptions) => Promise<RemoteProcess>;
   sftp: () => Promise<never>;
+  dial: (to: Address, signal: AbortSignal) => Promise<Duplex>;
   close: () => Promise<void>;
 } {
   const running = new Map<RemoteProcess, (reason: unknown) => Promise<void>>();
@@ -55,6 +58,10 @@ export function createLocalSession(): {
     exec,
     async sftp() {
       throw new AppError('NOT_SUPPORTED', 'There is no SFTP to the machine that a worker itself runs on.');
+    },
+    async dial(to, signal) {
+      if (closed) throw closedError();
+      return dialLocal(to, signal);
     },
     async close() {
       closed = true;

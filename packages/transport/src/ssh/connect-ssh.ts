@@ -66,7 +66,7 @@ export async function connectSsh(
       await ssh.close();
       if (gate && !gateLost) await endClient(gate);
     };
-    const session = createSession({ exec: ssh.exec, sftp: ssh.sftp, close }, fingerprint);
+    const session = createSession({ exec: ssh.exec, sftp: ssh.sftp, dial: ssh.dial, close }, fingerprint);
     if (target.become) await checkBecome(session, label, signal, fingerprint);
     return session;
   } catch (error) {

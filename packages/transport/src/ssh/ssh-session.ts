@@ -1,4 +1,5 @@
 import { once, setMaxListeners } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Client } from 'ssh2';
@@ -6,7 +7,8 @@ import { createDeferred } from '../deferred.ts';
 import { createLimiter } from '../limiter.ts';
 import { sftpOnlyError } from '../probe.ts';
 import type { Argv } from '../shell-command.ts';
-import type { ExecOptions, RemoteFiles, RemoteProcess } from '../types.ts';
+import type { Address, ExecOptions, RemoteFiles, RemoteProcess } from '../types.ts';
+import { createDialer } from './dial.ts';
 import { endClient } from './end-client.ts';
 import { lostError } from './errors.ts';
 import { isSftpOnly, saysSftpOnly } from './is-sftp-only.ts';
@@ -30,6 +32,7 @@ export interface SshSessionOptions {
 export interface SshSession {
   exec(argv: Argv, options: ExecOptions): Promise<RemoteProcess>;
   sftp(signal: AbortSignal): Promise<RemoteFiles>;
+  dial(to: Address, signal: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
   /** The way to the server is gone, as only the jump host's connection can know. */
   lose(cause: unknown): void;
@@ -187,6 +190,7 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   return {
     exec,
     sftp,
+    dial: createDialer({ client, label, lost: () => lost ?? (closing ? closedError(label) : null), exec }),
     lose,
     close() {
       closing ??= lost ? Promise.resolve() : close();
