@@ -1,5 +1,6 @@
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
+import { joinStreams } from '../join-streams.ts';
 import type { Address, RemoteProcess } from '../types.ts';
 import { unreachable } from '../unreachable.ts';
 import type { DialOptions } from './dial.ts';
@@ -9,11 +10,11 @@ import type { DialOptions } from './dial.ts';
  * tell that it has connected, and each kind of it has another way to only try: a first connection finds out.
  */
 const RELAY = `
-if command -v bash >/dev/null 2>&1 && bash -c '[ -n "$BASH_VERSION" ]' 2>/dev/null; then
+if bash -c '[ -n "$BASH_VERSION" ]' 2>/dev/null; then
   exec bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit 1
     echo connected; cat >&3 <&0 & cat <&3; kill $! 2>/dev/null; exit 0' "$1" "$2"
 fi
-if command -v python3 >/dev/null 2>&1; then
+if python3 -c 'import socket' 2>/dev/null; then
   exec python3 -c '
 import os, socket, sys, threading
 try:
@@ -37,7 +38,7 @@ if command -v nc >/dev/null 2>&1; then nc=nc
 elif command -v busybox >/dev/null 2>&1; then nc='busybox nc'
 else echo 'no way to connect' >&2; exit 127
 fi
-said=$($nc -w 5 -z "$1" "$2" 2>&1 </dev/null) || said=$($nc -w 5 -e true "$1" "$2" 2>&1 </dev/null) ||
+said=$($nc -w 5 -z "$1" "$2" 2>&1 </dev/null) || said=$($nc -w 5 "$1" "$2" -e true 2>&1 </dev/null) ||
   { printf '%s\\n' "$said" >&2; exit 1; }
 echo connected
 exec $nc "$1" "$2"
@@ -68,7 +69,8 @@ export async function dialByCommand(
       if (code === 127) throw noWay(label);
       throw unreachable(to, said);
     }
-    return asStream(command, stop);
+    const over = (): void => stop.abort(new Error('The connection is no longer wanted.'));
+    return joinStreams(command.stdout, command.stdin, over);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
@@ -99,13 +101,6 @@ function nextTurn(stdout: RemoteProcess['stdout']): Promise<void> {
     };
     for (const event of events) stdout.once(event, wake);
   });
-}
-
-function asStream(command: RemoteProcess, stop: AbortController): Duplex {
-  const stream = Duplex.from({ readable: command.stdout, writable: command.stdin });
-  stream.on('error', () => undefined);
-  stream.once('close', () => stop.abort(new Error('The connection is no longer wanted.')));
-  return stream;
 }
 
 function noWay(label: string): AppError {

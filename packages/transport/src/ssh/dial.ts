@@ -5,6 +5,7 @@ import type { Client } from 'ssh2';
 import type { Argv } from '../shell-command.ts';
 import type { Address, ExecOptions, RemoteProcess } from '../types.ts';
 import { unreachable } from '../unreachable.ts';
+import { channelStream } from './channel-stream.ts';
 import { dialByCommand } from './dial-by-command.ts';
 
 export interface DialOptions {
@@ -63,11 +64,9 @@ function forward({ client, lost }: DialOptions, to: Address, signal: AbortSignal
     try {
       client.forwardOut('127.0.0.1', 0, to.host, to.port, (error, channel) => {
         if (error) return onError(error);
-        // Its owner hears of an error by the stream's own events; without a listener one would end the process.
-        channel.on('error', () => undefined);
         // Nobody waits for it any more.
         if (over) return void channel.close();
-        settle(() => resolve(channel));
+        settle(() => resolve(channelStream(channel, client, lost)));
       });
     } catch (error) {
       // ssh2 throws when the socket is gone already.
