@@ -69,12 +69,10 @@ export function assertPinned(target: ServerTarget): void {
   }
 }
 
+/** What is captured, by the source `files`, whatever runs the service. */
 export function toServiceTarget(service: ServiceRecord): ServiceTarget {
-  const { id, name, type, component, configPaths, dataPaths, exclude } = service;
-  if (type !== 'files') {
-    throw new AppError('NOT_SUPPORTED', `Services of the type ${type} cannot be backed up yet.`);
-  }
-  return { id, name, type, component, configPaths, dataPaths, exclude };
+  const { id, name, component, configPaths, dataPaths, exclude } = service;
+  return { id, name, type: 'files', component, configPaths, dataPaths, exclude };
 }
 
 /** The destination for one pool's workers: its secrets are sealed for them alone. */

@@ -81,7 +81,11 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
           filesSkipped: result?.filesSkipped ?? null,
           duration: durationOf(ended),
           rolledBack: false,
-          warnings: [...missingFrom(backup, wanted.services), ...warnings],
+          warnings: [
+            ...missingFrom(backup, wanted.services),
+            ...(await leftRunning(deps, backup, wanted.services)),
+            ...warnings,
+          ],
         },
         target_project_id: backup.projectId,
       };
@@ -95,6 +99,25 @@ function missingFrom(backup: FullBackup, services: string[] | null): string[] {
   if (services !== null || failed.length === 0) return [];
   const names = failed.map(({ serviceName }) => serviceName).join(', ');
   return [`The backup is partial: it does not hold ${names}, so that is not restored.`];
+}
+
+/** This version puts files back below services that run. */
+async function leftRunning(
+  { db }: RunDeps,
+  backup: FullBackup,
+  services: string[] | null,
+): Promise<string[]> {
+  const ids = backup.artifacts.map(({ serviceId }) => serviceId);
+  const concerned = await db.services.ofProject(backup.projectId, ids);
+  const names = concerned
+    .map(({ service }) => service)
+    .filter(
+      ({ id, name, type }) =>
+        type !== 'files' && (services?.some((one) => one === id || one === name) ?? true),
+    )
+    .map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [`Nothing is stopped or started by this version yet: stop ${names.join(', ')} before a restore.`];
 }
 
 function messageOf(ended: boolean, projectForm: boolean): string {

@@ -199,16 +199,11 @@ test('names are taken within a server only, and hold no commas', async () => {
   expect(paths(await create({ name: 'a,b' }))).toEqual(['body/name']);
 });
 
-test.each([
-  [{ type: 'postgres' }, 'body/type'],
-  [{ stop: { command: ['systemctl', 'stop', 'app'] } }, 'body/stop'],
-  [{ start: 'x' }, 'body/start'],
-  [{ health_check: { url: 'http://x' } }, 'body/health_check'],
-  [{ database: { name: 'x' } }, 'body/database'],
-])('what later versions bring is refused, not ignored: %j', async (change, path) => {
+test('what later versions bring is refused, not ignored', async () => {
+  const change = { database: { name: 'x' } };
   const answer = await create(change);
   expect([answer.statusCode, answer.json().code]).toEqual([400, 'NOT_SUPPORTED']);
-  expect(paths(answer)).toEqual([path]);
+  expect(paths(answer)).toEqual(['body/database']);
   const { id } = await made();
   const changed = await t.ask('PATCH', `${url}/${id}`, { token: operator, body: change });
   expect(changed.json().code).toBe('NOT_SUPPORTED');

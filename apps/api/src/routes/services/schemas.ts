@@ -1,6 +1,7 @@
-import { Timestamp, Uuid } from '@tarfleet/contracts';
+import { SERVICE_TYPES, Timestamp, Uuid } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
-import { one, PageQuery, page, strict } from '../shapes.ts';
+import { nullable, one, PageQuery, page, strict } from '../shapes.ts';
+import { Compose, Container, HealthCheckBody, Order, Status, Unit } from './run-schemas.ts';
 
 const Name = Type.String({
   minLength: 1,
@@ -9,7 +10,10 @@ const Name = Type.String({
   pattern: '^[^\\s,\\p{Cc}]([^,\\p{Cc}]*[^\\s,\\p{Cc}])?$',
   description: 'one line of text without commas and without spaces at its ends',
 });
-const Kind = Type.String({ minLength: 1, maxLength: 50, description: '`files`; other types come later' });
+const Kind = Type.Enum([...SERVICE_TYPES], {
+  description:
+    'What runs it, and so how it is stopped and started; what is backed up are its paths. `files`: nothing runs',
+});
 const Component = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
   description: 'letters, digits, dots, dashes and underscores',
@@ -27,11 +31,29 @@ const Priority = Type.Integer({
 const DependsOn = Type.Array(Name, {
   maxItems: 100,
   description:
-    'Names of services on the same server. Stored, checked (they exist, no cycle) and shown for a later version: services of type files are neither stopped nor started',
+    'Names of services on the same server that must run before this one starts. A circle is refused.',
 });
 
-const Later = Type.Optional(Type.Unknown({ description: 'Not supported yet: refused' }));
-const later = { stop: Later, start: Later, health_check: Later, database: Later };
+/** Null takes away what is stored; what one type is run by is refused with another. */
+const run = {
+  container: nullable(Container),
+  compose: nullable(Compose),
+  unit: nullable(Unit),
+  stop: nullable(Order),
+  start: nullable(Order),
+  status: nullable(Status),
+  health_check: nullable(HealthCheckBody),
+};
+const wanted = {
+  container: Type.Optional(run.container),
+  compose: Type.Optional(run.compose),
+  unit: Type.Optional(run.unit),
+  stop: Type.Optional(run.stop),
+  start: Type.Optional(run.start),
+  status: Type.Optional(run.status),
+  health_check: Type.Optional(run.health_check),
+  database: Type.Optional(Type.Unknown({ description: 'Not supported yet: refused' })),
+};
 
 export const NewServiceBody = strict({
   name: Name,
@@ -42,7 +64,7 @@ export const NewServiceBody = strict({
   exclude: Type.Optional(Exclude),
   backup_priority: Type.Optional(Priority),
   depends_on: Type.Optional(DependsOn),
-  ...later,
+  ...wanted,
 });
 
 export const ServiceChangesBody = strict({
@@ -54,7 +76,7 @@ export const ServiceChangesBody = strict({
   exclude: Type.Optional(Exclude),
   backup_priority: Type.Optional(Priority),
   depends_on: Type.Optional(DependsOn),
-  ...later,
+  ...wanted,
 });
 export type ServiceChangesBody = Static<typeof ServiceChangesBody>;
 
@@ -65,16 +87,14 @@ const ServiceView = strict({
   id: Uuid,
   server_id: Uuid,
   name: Name,
-  type: Type.String(),
+  type: Kind,
   component: Type.String(),
   config_paths: Paths,
   data_paths: Paths,
   exclude: Exclude,
   backup_priority: Priority,
   depends_on: DependsOn,
-  stop: Type.Null(),
-  start: Type.Null(),
-  health_check: Type.Null(),
+  ...run,
   database: Type.Null(),
   created_at: Timestamp,
   updated_at: Timestamp,

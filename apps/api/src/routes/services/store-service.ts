@@ -1,21 +1,25 @@
+import type { ServiceType } from '@tarfleet/contracts';
 import type { Database, NewService, Repositories, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { notFound } from '../../plugins/access.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { checkDependencies } from './check-dependencies.ts';
 import { checkPaths } from './check-paths.ts';
+import { checkRun } from './check-run.ts';
+import type { RunSettings } from './run-schemas.ts';
+import { changeRun, readRun } from './run-settings.ts';
 import type { ServiceChangesBody } from './schemas.ts';
 
-const LATER = ['stop', 'start', 'health_check', 'database'] as const;
+/** What is stored of a service, its settings read. */
+type Draft = Omit<NewService, 'serverId' | 'type' | 'settings'> & { type: ServiceType; run: RunSettings };
 
 /** Makes a service. */
 export function createService(
   db: Database,
   serverId: string,
-  body: ServiceChangesBody & { name: string; type: string; component: string },
+  body: ServiceChangesBody & { name: string; type: ServiceType; component: string },
 ): Promise<ServiceRecord> {
-  const draft: NewService = {
-    serverId,
+  const draft: Draft = {
     name: body.name,
     type: body.type,
     component: body.component,
@@ -24,12 +28,12 @@ export function createService(
     exclude: body.exclude ?? [],
     backupPriority: body.backup_priority ?? 0,
     dependsOn: body.depends_on ?? [],
-    settings: {},
+    run: changeRun(body, null, false),
   };
   assertSupported(body);
   return db.transaction(async (tx) => {
     check(draft, await tx.services.lockAll(serverId));
-    return tx.services.create(draft);
+    return tx.services.create({ serverId, ...toStored(draft) });
   });
 }
 
@@ -45,20 +49,22 @@ export function changeService(
     const stored = all.find((one) => one.id === service.id);
     if (!stored) throw notFound('service');
     const renamed = all.map((one) => ({ ...one, dependsOn: rename(one.dependsOn, stored.name, body.name) }));
-    const draft = {
+    const type = body.type ?? (stored.type as ServiceType);
+    const draft: Draft = {
       name: body.name ?? stored.name,
-      type: body.type ?? stored.type,
+      type,
       component: body.component ?? stored.component,
       configPaths: body.config_paths ?? stored.configPaths,
       dataPaths: body.data_paths ?? stored.dataPaths,
       exclude: body.exclude ?? stored.exclude,
       backupPriority: body.backup_priority ?? stored.backupPriority,
       dependsOn: body.depends_on ?? stored.dependsOn,
+      run: changeRun(body, readRun(stored.settings), type === stored.type),
     };
     const others = renamed.filter((one) => one.id !== stored.id);
     check(draft, others);
     if (draft.name !== stored.name) await followName(tx, others, draft.name);
-    const changed = await tx.services.update(stored.id, draft);
+    const changed = await tx.services.update(stored.id, toStored(draft));
     if (!changed) throw notFound('service');
     return changed;
   });
@@ -79,12 +85,17 @@ export async function deleteService(db: Database, service: ServiceRecord): Promi
   });
 }
 
-function check(
-  draft: Pick<NewService, 'name' | 'dependsOn' | 'configPaths' | 'dataPaths'>,
-  others: ServiceRecord[],
-): void {
-  const faults = [...checkPaths(draft), ...checkDependencies(draft, others)];
+function check(draft: Draft, others: ServiceRecord[]): void {
+  const faults = [
+    ...checkPaths(draft),
+    ...checkDependencies(draft, others),
+    ...checkRun(draft.type, draft.run),
+  ];
   if (faults.length > 0) throw invalid(faults);
+}
+
+function toStored({ run, ...draft }: Draft) {
+  return { ...draft, settings: { ...run } };
 }
 
 function rename(names: string[], from: string, to: string | undefined): string[] {
@@ -98,16 +109,9 @@ async function followName(tx: Repositories, others: ServiceRecord[], name: strin
 }
 
 /** What later versions bring is refused, not stored and quietly ignored. */
-function assertSupported(body: ServiceChangesBody): void {
-  const asked = LATER.filter((field) => body[field] !== undefined && body[field] !== null);
-  if (asked.length > 0) {
-    throw new AppError('NOT_SUPPORTED', `Not supported yet, leave it out: ${asked.join(', ')}.`, {
-      details: asked.map((field) => ({ path: `body/${field}`, message: 'is not supported yet' })),
-    });
-  }
-  if (body.type !== undefined && body.type !== 'files') {
-    throw new AppError('NOT_SUPPORTED', 'Only services of the type `files` are supported yet.', {
-      details: [{ path: 'body/type', message: 'must be: files' }],
-    });
-  }
+function assertSupported({ database }: ServiceChangesBody): void {
+  if (database === undefined || database === null) return;
+  throw new AppError('NOT_SUPPORTED', 'Not supported yet, leave it out: database.', {
+    details: [{ path: 'body/database', message: 'is not supported yet' }],
+  });
 }
