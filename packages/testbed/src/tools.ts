@@ -17,6 +17,12 @@ const PACKAGES = {
   bsdtar: 'libarchive-tools',
   // It brings the library that workers use where it is there.
   'libdeflate-gzip': 'libdeflate-tools',
+  'redis-cli': 'redis-tools',
+  nginx: 'nginx',
+  mariadbd: 'mariadb-server-core',
+  'mariadb-install-db': 'mariadb-server-core',
+  mariadb: 'mariadb-client-core',
+  'mariadb-admin': 'mariadb-client',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 
