@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const runner: DockerRunner = { kind: 'docker', container: 'db', stopSeconds: 5, startSeconds: 5 };
+const runner: DockerRunner = { kind: 'docker', container: 'db', stopSeconds: 30, startSeconds: 30 };
 const RUNNING = { Status: 'running', ExitCode: 0, StartedAt: '2026-01-01T00:00:00Z' };
 const EXITED = { Status: 'exited', ExitCode: 0, StartedAt: '2026-01-01T00:00:00Z' };
 const only = (container: object) => server.set({ containers: { db: container } });
@@ -61,7 +61,7 @@ test('a server without docker is told so', async () => {
 test('it is stopped, and started, and looked at before and after', async () => {
   await only({ states: [RUNNING], stop: { states: [RUNNING, EXITED] }, start: { states: [RUNNING] } });
   expect(await server.of(runner).stop(calm)).toMatchObject({ status: 'stopped' });
-  expect(await server.commands()).toEqual([INSPECT, ['docker', 'stop', '-t', '5', 'db'], INSPECT, INSPECT]);
+  expect(await server.commands()).toEqual([INSPECT, ['docker', 'stop', '-t', '30', 'db'], INSPECT, INSPECT]);
   expect(await server.of(runner).start(calm)).toMatchObject({ status: 'running' });
   expect((await server.commands()).slice(4, 6)).toEqual([INSPECT, ['docker', 'start', 'db']]);
 });
@@ -77,7 +77,7 @@ test('what is stopped is not stopped again, what runs is not started again', asy
 test('a stop that returns while it runs on is found out, and one that docker refuses is told', async () => {
   await only({ states: [RUNNING], stop: {} });
   // Docker itself has 30 s more.
-  const short = { ...runner, stopSeconds: -29 };
+  const short = { ...runner, stopSeconds: -27 };
   await expect(server.of(short).stop(calm)).rejects.toMatchObject({
     code: 'SERVICE_STOP_FAILED',
     message: expect.stringMatching(/shop still runs .* Now: running\. Look at: docker logs --tail 50 db\./),
@@ -193,7 +193,7 @@ test('a guard is set before what changes something, and before nothing else', as
   await service.stop(calm);
   await service.start(calm);
   expect(guarded).toEqual([
-    ['docker', 'stop', '-t', '5', 'db'],
+    ['docker', 'stop', '-t', '30', 'db'],
     ['docker', 'start', 'db'],
   ]);
 });
