@@ -7,7 +7,8 @@ import {
   ServerSecrets,
   type ServerTarget,
 } from '@tarfleet/contracts';
-import type { Logger } from '@tarfleet/kernel';
+import { AppError, type Logger } from '@tarfleet/kernel';
+import { createServiceControl } from '@tarfleet/services';
 import { createFilesSource } from '@tarfleet/sources';
 import { createStorage } from '@tarfleet/storage';
 import { assertWithinRoots, createTransport } from '@tarfleet/transport';
@@ -35,14 +36,18 @@ export interface DepsOptions {
   keyring: Keyring;
   codec: Codec;
   localRoots: string[];
+  /** Whether services of local servers may be stopped, started and checked. */
+  localServices: boolean;
   tmpDir: string;
 }
 
-export function createDeps({ logger, keys, keyring, codec, localRoots, tmpDir }: DepsOptions): WorkerDeps {
+export function createDeps(options: DepsOptions): WorkerDeps {
+  const { logger, keys, keyring, codec, localRoots, tmpDir } = options;
   const localAllowed = localRoots.length > 0;
   const transport = createTransport({ logger, localRoots, localAllowed });
   const own = createTransport({ logger, localRoots: [tmpDir], localAllowed: true });
   const files = createFilesSource({ logger, tmpDir });
+  const services = createServiceControl();
 
   const openServerSecrets = async (server: ServerTarget): Promise<ServerSecrets> => {
     if (server.kind === 'local') return { auth: { type: 'none' } };
@@ -64,6 +69,16 @@ export function createDeps({ logger, keys, keyring, codec, localRoots, tmpDir }:
     openStorage: async (target) =>
       createStorage(target, await openDestinationSecrets(target), { localRoots, localAllowed, logger }),
     sourceOf: () => files,
+    serviceOf(server, context, service) {
+      const filesAlone = service.runner.kind === 'none' && service.healthCheck === null;
+      if (server.kind === 'local' && !options.localServices && !filesAlone) {
+        throw new AppError(
+          'LOCAL_NOT_ALLOWED',
+          `This worker neither stops, starts nor checks services of its own machine, such as ${service.name}: LOCAL_SERVICES=true in its environment allows it.`,
+        );
+      }
+      return services.of(context, service);
+    },
     tmpDir,
     ownMachine: (signal) => own.connect({ target: OWN_MACHINE, openSecrets: openServerSecrets, signal }),
     async assertPathsAllowed(server, paths) {

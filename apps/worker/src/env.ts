@@ -14,6 +14,8 @@ export const WorkerEnv = Type.Object({
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   /** Folders, separated by colons, inside which `local` servers and destinations may lie. None: local is refused. */
   LOCAL_ROOTS: Type.String({ default: '' }),
+  /** Whether services of `local` servers may be stopped, started and checked: their commands run as this process's user. */
+  LOCAL_SERVICES: Type.Boolean({ default: false }),
   TMP_DIR: Type.String({ default: tmpdir() }),
   /** Services captured at once in this process. */
   CONCURRENCY: Type.Integer({ minimum: 1, maximum: 64, default: Math.max(2, availableParallelism()) }),

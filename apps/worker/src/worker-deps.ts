@@ -5,9 +5,11 @@ import type {
   SealedBox,
   ServerSecrets,
   ServerTarget,
+  ServiceRun,
   ServiceTarget,
 } from '@tarfleet/contracts';
 import type { Logger } from '@tarfleet/kernel';
+import type { ServiceContext, ServiceHandle } from '@tarfleet/services';
 import type { Source } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
 import type { ConnectRequest, Session } from '@tarfleet/transport';
@@ -24,6 +26,11 @@ export interface WorkerDeps {
   /** Opens a destination; the caller closes it. */
   openStorage(destination: DestinationTarget): Promise<Storage>;
   sourceOf(type: ServiceTarget['type']): Source;
+  /**
+   * How a service is stopped, started and checked. Throws LOCAL_NOT_ALLOWED for one of a `local` server unless the
+   * worker's environment allows that.
+   */
+  serviceOf(server: ServerTarget, context: ServiceContext, service: ServiceRun): ServiceHandle;
   /** Refuses paths of a `local` server that lie outside the allowed roots. */
   assertPathsAllowed(server: ServerTarget, paths: string[]): Promise<void>;
   openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;

@@ -59,6 +59,7 @@ export async function startWorker(env: WorkerEnv, logger: Logger): Promise<Runni
     keyring,
     codec,
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
+    localServices: env.LOCAL_SERVICES,
     tmpDir: env.TMP_DIR,
   });
   const plans = createPlanReader({ publicKeys: keys.signers });

@@ -26,6 +26,7 @@ export const StackEnv = Type.Object({
   QUEUE_URL: Type.Optional(Type.String({ minLength: 1 })),
   WORKERS: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   LOCAL_ROOTS: Type.String({ default: '' }),
+  LOCAL_SERVICES: Type.Boolean({ default: false }),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   ...admin,
   ...destination,

@@ -24,6 +24,7 @@ try {
     ...(env.QUEUE_URL === undefined ? {} : { queueUrl: env.QUEUE_URL }),
     ...(destination ? { destination } : {}),
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
+    workerEnv: { LOCAL_SERVICES: String(env.LOCAL_SERVICES) },
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,
     onLine: (_name, line) => process.stdout.write(`${line}\n`),

@@ -79,7 +79,8 @@ export async function openWorld() {
   await mkdir(tmpDir);
   const deps: WorkerDeps = {
     ...createDeps({
-      ...{ logger: silent, keyring: keyring('main'), codec: await openCodec(), localRoots: ['/'], tmpDir },
+      ...{ logger: silent, keyring: keyring('main'), codec: await openCodec(), tmpDir },
+      ...{ localRoots: ['/'], localServices: false },
       keys: { pool: 'default', keys: [] } as unknown as Parameters<typeof createDeps>[0]['keys'],
     }),
     openStorage: async () => stored.open(),
