@@ -2,7 +2,7 @@ import { createParser } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { lastWords } from '../said.ts';
 import type { ServiceState } from '../types.ts';
-import { stateOf } from './driver.ts';
+import { type Found, stateOf } from './driver.ts';
 
 const Log = Type.Object({ ExitCode: Type.Optional(Type.Integer()), Output: Type.Optional(Type.String()) });
 
@@ -89,7 +89,7 @@ export function combineStates(states: readonly ServiceState[]): ServiceState {
 }
 
 /** What its own health check says of a container; `hopeless` when it has none, and so will never say anything. */
-export function healthOf(container: ContainerState): { ok: boolean; detail: string; hopeless?: boolean } {
+export function healthOf(container: ContainerState): Found {
   const { Health: health } = container;
   if (!health || health.Status === 'none' || health.Status === '') {
     return { ok: false, detail: 'the container has no health check of its own', hopeless: true };

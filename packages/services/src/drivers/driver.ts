@@ -1,6 +1,13 @@
 import type { CommandEnd } from '../run-limited.ts';
 import type { ServiceState, ServiceStatus } from '../types.ts';
 
+/** One try of a health check. `hopeless`: it would fail in the same way each time. */
+export interface Found {
+  ok: boolean;
+  detail: string;
+  hopeless?: boolean;
+}
+
 /** How one kind of service is asked and told. What its answers mean in time is the handle's matter. */
 export interface Driver {
   state(signal: AbortSignal): Promise<ServiceState>;
@@ -10,7 +17,7 @@ export interface Driver {
   stop(signal: AbortSignal): Promise<CommandEnd>;
   start(signal: AbortSignal): Promise<CommandEnd>;
   /** What the container's own health check says; only where there are containers. */
-  containerHealth?(signal: AbortSignal): Promise<{ ok: boolean; detail: string; hopeless?: boolean }>;
+  containerHealth?(signal: AbortSignal): Promise<Found>;
   /** From the order until it stands. */
   stopSeconds: number;
   startSeconds: number;

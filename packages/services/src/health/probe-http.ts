@@ -5,7 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import type { HealthCheck } from '@tarfleet/contracts';
 import { errnoOf } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
-import type { Found } from './probe-once.ts';
+import type { Found } from '../drivers/driver.ts';
 
 type HttpCheck = Extract<HealthCheck, { type: 'http' }>;
 

@@ -1,6 +1,6 @@
 import type { HealthCheck } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
-import type { Driver } from '../drivers/driver.ts';
+import type { Driver, Found } from '../drivers/driver.ts';
 import { showUnit, toServiceState } from '../drivers/systemd.ts';
 import { endOf, runLimited } from '../run-limited.ts';
 import { probeHttp } from './probe-http.ts';
@@ -12,9 +12,6 @@ export interface ProbeOptions {
   /** Ends the try. */
   signal: AbortSignal;
 }
-
-/** `hopeless`: it would fail in the same way each time. */
-export type Found = { ok: boolean; detail: string; hopeless?: boolean };
 
 /** One try of a check. Errors: the session's, PORT_UNREACHABLE, or the signal's reason. */
 export async function probeOnce({ session, check, driver, signal }: ProbeOptions): Promise<Found> {

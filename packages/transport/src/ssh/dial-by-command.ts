@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
+import type { SessionDriver } from '../create-session.ts';
 import { joinStreams } from '../join-streams.ts';
 import type { Address, RemoteProcess } from '../types.ts';
 import { unreachable } from '../unreachable.ts';
-import type { DialOptions } from './dial.ts';
 
 /**
  * Says `connected` on a line of its own, then passes bytes on both ways until the port's side ends. `nc` does not
@@ -48,7 +48,7 @@ const MARK = 'connected\n';
 
 /** Over a command on the server. Errors: PORT_UNREACHABLE, TOOL_MISSING, and the session's. */
 export async function dialByCommand(
-  { exec, label }: Pick<DialOptions, 'exec' | 'label'>,
+  { exec, label }: { exec: SessionDriver['exec']; label: string },
   to: Address,
   signal: AbortSignal,
 ): Promise<Duplex> {
