@@ -148,6 +148,26 @@ describe('createMemberReader', () => {
     },
   );
 
+  test('a bomb fills no memory: nothing is read ahead of whoever reads', async () => {
+    const bomb = gzipSync(Buffer.alloc(256 << 20), { level: 1 });
+    const reader = createMemberReader(neverAborted());
+    reader.on('error', () => undefined);
+    reader.end(bomb);
+    let still = 0;
+    for (let last = -1; still < 500; still = reader.readableLength === last ? still + 1 : 0) {
+      last = reader.readableLength;
+      await turn();
+    }
+    expect(reader.readableLength).toBeGreaterThan(0);
+    expect(reader.readableLength).toBeLessThanOrEqual(1 << 20);
+    let bytes = 0;
+    for await (const part of reader as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > 32 << 20) break;
+    }
+    expect(reader.destroyed).toBe(true);
+  });
+
   test('a flipped bit never passes for the original', async () => {
     const original = await read([small]);
     for (let bit = 0; bit < small.length * 8; bit += 1) {

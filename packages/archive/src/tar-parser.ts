@@ -1,11 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
 import { buildEntry, type Extensions, type TarHead, xattrsOf } from './tar-entry.ts';
 import { malformed, parseHeader, TAR_BLOCK } from './tar-header.ts';
-import { parsePax, refuseLocalKeys } from './tar-pax.ts';
+import { type PaxRecords, parsePax, refuseLocalKeys } from './tar-pax.ts';
 import type { EntryEnd, TarEntry } from './types.ts';
 
 /** The longest extended header or long name that is read, in bytes. */
 const EXTENSION_MAX = 1024 * 1024;
+/** All that global headers say together, in bytes: it stays in memory until the end. */
+const GLOBAL_MAX = 1024 * 1024;
+/** The zeros that may follow the end, in bytes: writers fill up a record, which is 10 KiB mostly. */
+const PADDING_MAX = 16 * 1024 * 1024;
 /** Header blocks that carry something for the entry after them. */
 const EXTENSION_TYPES = new Set(['x', 'g', 'L', 'K']);
 
@@ -40,6 +44,7 @@ export function createTarParser({ onEntry, onEnd, onComment, onClose }: TarParse
   /** What is still to come of content, or of an extension, padding not counted in the latter. */
   let left = 0;
   let zeroBlocks = 0;
+  let padding = 0;
   let extension = { type: '', offset: 0, body: Buffer.alloc(0), filled: 0 };
   let content = 0;
   /** The entry that is passing, its content's hash, and how much of the content is still to be hashed. */
@@ -115,6 +120,7 @@ export function createTarParser({ onEntry, onEnd, onComment, onClose }: TarParse
       const records = parsePax(body, offset);
       refuseLocalKeys(records, offset);
       before.global = new Map([...before.global, ...records]);
+      if (lengthOf(before.global) > GLOBAL_MAX) throw malformed('global extended headers too long', offset);
       const comment = records.get('comment');
       if (comment) onComment?.(comment);
     }
@@ -141,6 +147,8 @@ export function createTarParser({ onEntry, onEnd, onComment, onClose }: TarParse
       const used = chunk.length - from;
       if (!isZero(chunk.subarray(from))) throw malformed('data after the end', position);
       position += used;
+      padding += used;
+      if (padding > PADDING_MAX) throw malformed('zeros without end', position);
       return used;
     }
     const used = Math.min(left, chunk.length - from);
@@ -181,6 +189,12 @@ function noExtensions(offset: number, global: Extensions['global']): Extensions 
 
 function hasExtensions(before: Extensions): boolean {
   return before.pax !== null || before.longName !== null || before.longLink !== null;
+}
+
+function lengthOf(records: PaxRecords): number {
+  let bytes = 0;
+  for (const [key, value] of records) bytes += key.length + value.length;
+  return bytes;
 }
 
 const ZEROS = Buffer.alloc(64 * 1024);

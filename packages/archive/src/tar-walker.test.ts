@@ -195,6 +195,10 @@ describe('headers', () => {
     ['a size over 2^53', [entry({ size: Buffer.alloc(12, 0x9f) }), END]],
     ['a negative size', [entry({ size: Buffer.alloc(12, 0xff) }), END]],
     ['content in a hard link', [entry({ type: '1', link: 'x', content: Buffer.from('y') }), END]],
+    ['a huge size, and then the end', [entry({ size: 0o77777777777 }), END]],
+    ['a huge size in a record', [pax(record('size', '9'.repeat(30))), entry(), END]],
+    ['a huge negative size', [pax(record('size', `-${'9'.repeat(30)}`)), entry(), END]],
+    ['content in a device', [entry({ type: '3', content: Buffer.from('y') }), END]],
     ['content in a folder', [entry({ type: '5', content: Buffer.from('y') }), END]],
     ['a link to nothing', [entry({ type: '2' }), END]],
     ['no name', [entry({ name: '' }), END]],
@@ -219,6 +223,27 @@ describe('headers', () => {
   ])('%s is malformed', async (_what, chunks) => {
     await expect(walk(chunks)).rejects.toEqual(malformed);
     await expect(walk(cut(Buffer.concat(chunks), 'bytes'))).rejects.toEqual(malformed);
+  });
+
+  test('what would fill the memory, or never end, is malformed', async () => {
+    // Each is small when it is compressed. Padding of some MiB is none of them.
+    expect((await walk([END, Buffer.alloc(8 << 20)])).entries).toEqual([]);
+    await expect(walk([END, Buffer.alloc(17 << 20)])).rejects.toEqual(malformed);
+    const comment = (n: number): Buffer => pax(record(`comment.${n}`, 'x'.repeat(300_000)), 'g');
+    expect((await walk([comment(1), comment(1), comment(1), comment(1), entry(), END])).entries).toHaveLength(
+      1,
+    );
+    await expect(walk([0, 1, 2, 3].map(comment))).rejects.toEqual(malformed);
+  });
+
+  test('a name of 300 bytes comes back', async () => {
+    const name = `${'d'.repeat(40)}/${'n'.repeat(259)}`;
+    const long = entry({ type: 'L', content: Buffer.from(`${name}\0`), magic: 'ustar  \0' });
+    for (const before of [pax(record('path', name)), long]) {
+      const magic = before === long ? 'ustar  \0' : 'ustar\x0000';
+      const { entries } = await walk([before, entry({ magic }), END]);
+      expect(entries.map((found) => latin(found.path))).toEqual([name]);
+    }
   });
 
   test('what onEntry refuses is not passed on', async () => {

@@ -16,8 +16,8 @@ export interface TarWalkerOptions {
 
 /**
  * Passes a tar stream on unchanged while it reads the headers: ustar, GNU and pax, in any mixture; names as bytes.
- * It ends cleanly only after the two zero blocks that end an archive, with nothing but zeros behind them;
- * anything else is ARCHIVE_MALFORMED. Formats: POSIX.1-2001 `pax`, and GNU tar's manual, "Tar Internals".
+ * It ends cleanly only after the two zero blocks that end an archive, with nothing but zeros behind them (16 MiB at
+ * most); anything else is ARCHIVE_MALFORMED. Formats: POSIX.1-2001 `pax`, and GNU tar's manual, "Tar Internals".
  */
 export function createTarWalker(options: TarWalkerOptions): Transform {
   const parser = createTarParser(options);
