@@ -2,6 +2,9 @@ import type { Readable } from 'node:stream';
 
 /** Longer lines are cut: the longest name, with every byte escaped, is well below it. */
 const LINE_MAX = 64 * 1024;
+/** Of a line in a message; programs name the file first and say what is wrong with it last. */
+const BEGIN_MAX = 300;
+const END_MAX = 200;
 
 /** Calls back for each line, as one character per byte, until the stream ends; rejects when it breaks. */
 export async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
@@ -19,9 +22,14 @@ export function createTail(lines = 5): { add(line: string): void; text(): string
   const kept: string[] = [];
   return {
     add(line) {
-      kept.push(Buffer.from(line.slice(0, 500), 'latin1').toString('utf8'));
+      kept.push(Buffer.from(shortened(line), 'latin1').toString('utf8'));
       if (kept.length > lines) kept.shift();
     },
     text: () => (kept.length > 0 ? kept.join('\n') : 'it printed nothing'),
   };
+}
+
+function shortened(line: string): string {
+  if (line.length <= BEGIN_MAX + END_MAX) return line;
+  return `${line.slice(0, BEGIN_MAX)}...${line.slice(-END_MAX)}`;
 }
