@@ -1,7 +1,7 @@
 // Archives made to do harm, given to `tools/recover/recover.mjs`.
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -52,6 +52,82 @@ test('an archive cannot reach outside the target', async () => {
   }
 });
 
+test('an archive that is none, or that would fill memory or disk, is told', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'tarfleet-recover-'));
+  try {
+    const folder = tarEntry({ name: 'srv/', type: '5', mode: 0o755 });
+    const file = (size: Buffer | string): Buffer => {
+      const header = tarEntry({ name: 'srv/x', type: '0' });
+      header.write('            ', 124);
+      header.write(size.toString('latin1'), 124, 12, 'latin1');
+      return withChecksum(header);
+    };
+    const END = Buffer.alloc(1024);
+    const long = (name: string): Buffer => {
+      const [head, body] = [
+        tarEntry({ name: 'L', type: 'L', content: `${name}\0` }),
+        tarEntry({ name: 'x', type: '0' }),
+      ];
+      return Buffer.concat([head, body]);
+    };
+    const bad: [string, Buffer[], RegExp][] = [
+      ['a negative size', [file(Buffer.alloc(12, 0xff))], /its size is none/],
+      ['a size beyond all numbers', [file(Buffer.alloc(12, 0x9f))], /its size is none/],
+      ['a size of a terabyte', [file(`${(2 ** 33 - 1).toString(8)}\0`)], /ends too early/],
+      ['a size that is no number', [file('12x')], /a number is none/],
+      ['a header over a MiB', [tarEntry({ name: 'x', type: 'x', content: 'x'.repeat(1 << 21) })], /too long/],
+      ['a part of a name with 300 bytes', [long(`srv/${'n'.repeat(300)}`), END], /ENAMETOOLONG/],
+      [
+        'a device with a content',
+        [tarEntry({ name: 'srv/x', type: '3', content: 'x' }), END],
+        /with content/,
+      ],
+      ['no end', [], /ends too early/],
+      ['zeros without end', [END, Buffer.alloc(64 << 20)], /something behind its end/],
+      ['data behind its end', [END, Buffer.from('x')], /something behind its end/],
+    ];
+    for (const [what, entries, message] of bad) {
+      const backup = await makeOldBackup(join(dir, 'backup'), Buffer.concat([folder, ...entries]));
+      const refused = await recover(['extract', backup, join(dir, 'target')]);
+      expect([what, refused.code, refused.stderr]).toEqual([what, 1, expect.stringMatching(message)]);
+      expect((await readdir(dir)).sort()).toEqual(['backup', 'target']);
+      for (const name of ['backup', 'target']) await rm(join(dir, name), { recursive: true });
+    }
+
+    // What is in order comes out: a path of 300 bytes, and a device is counted.
+    const path = `srv/${'d'.repeat(100)}/${'n'.repeat(195)}`;
+    const fine = [folder, long(path), tarEntry({ name: 'srv/null', type: '3' }), END];
+    const backup = await makeOldBackup(join(dir, 'backup'), Buffer.concat(fine));
+    const done = await recover(['extract', backup, join(dir, 'target')]);
+    expect(done).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/1 devices and FIFOs were left out/),
+    });
+    expect(await readdir(join(dir, 'target/site/srv', 'd'.repeat(100)))).toEqual(['n'.repeat(195)]);
+    await rm(join(dir, 'target'), { recursive: true });
+
+    // Cut or changed anywhere, it is refused before the target is made.
+    const [name = ''] = (await readdir(backup, { recursive: true })).filter((one) => one.endsWith('.tar.gz'));
+    const stored = await readFile(join(backup, name));
+    for (let at = 0; at < stored.length; at += 11) {
+      const flipped = Buffer.from(stored);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+      for (const bytes of at % 3 === 0 ? [flipped, stored.subarray(0, at)] : [flipped]) {
+        await writeFile(join(backup, name), bytes);
+        const refused = await recover(['extract', backup, join(dir, 'target')]);
+        expect([at, refused.code, refused.stderr]).toEqual([
+          at,
+          1,
+          expect.stringMatching(/damaged|were stored/),
+        ]);
+      }
+    }
+    expect(await readdir(dir)).toEqual(['backup']);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}, 120_000);
+
 function tarEntry({
   name,
   type,
@@ -77,13 +153,18 @@ function tarEntry({
   header.write(type, 156);
   header.write(link, 157);
   header.write('ustar\x0000', 257);
+  return Buffer.concat([
+    withChecksum(header),
+    Buffer.from(content),
+    Buffer.alloc((512 - (content.length % 512)) % 512),
+  ]);
+}
+
+function withChecksum(header: Buffer): Buffer {
   header.fill(' ', 148, 156);
-  octal(
-    header.reduce((sum, byte) => sum + byte, 0),
-    148,
-    7,
-  );
-  return Buffer.concat([header, Buffer.from(content), Buffer.alloc((512 - (content.length % 512)) % 512)]);
+  const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0`, 148);
+  return header;
 }
 
 test('headers of GNU tar and of ustar, and what tar pads, come out as they went in', async () => {

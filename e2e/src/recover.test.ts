@@ -254,6 +254,33 @@ describe('damage', () => {
     const manifest = join(folderOf(second), 'manifest.json');
     const site = (await readFile(manifest)).indexOf('"site"') + 1;
     await withByteFlipped(manifest, site, () => expectRefused(second, /its MAC is wrong/));
+    // Places spread over each object, the key's and the manifest included; 3 is that of a missing key.
+    for (const name of [
+      ...objects.filter((one) => one.endsWith('.json') || one.endsWith('.enc')),
+      'manifest.json',
+    ]) {
+      const { length } = await readFile(join(folderOf(second), name));
+      for (let nth = 0; nth < 15; nth += 1) {
+        const at = Math.floor((length * (nth + 0.5)) / 15);
+        await withByteFlipped(join(folderOf(second), name), at, async () => {
+          const refused = await recover(['extract', folderOf(second), target, '--keyring', keyring]);
+          expect([name, at, [1, 3].includes(refused.code)]).toEqual([name, at, true]);
+          expect(refused.stderr).not.toBe('');
+          expect(await readdir(out)).toEqual([]);
+        });
+      }
+    }
+    const withText = async (path: string, from: string, to: string, message: RegExp) => {
+      const before = await readFile(path, 'utf8');
+      expect(before).toContain(from);
+      await writeFile(path, before.replace(from, to));
+      await expectRefused(second, message);
+      await writeFile(path, before);
+    };
+    await withText(manifest, '"mac"', '"mbc"', /nothing in it is called mbc/);
+    await withText(manifest, '"version": 2', '"version": 3', /has version 3; this script reads 1 and 2/);
+    const key = objects.find((name) => name.includes('.key.')) ?? '';
+    await withText(join(folderOf(second), key), '"v":1', '"v":2', /is no key object of version 1/);
 
     // Of a damaged archive, what is sound comes out when it is asked for.
     const archive = join(folderOf(full), (await objectsOf(folderOf(full), '.tar.gz.enc'))[0] ?? '');

@@ -282,6 +282,12 @@ async function statOf(path, hint = 'Download it, too.') {
 
 // ---- Manifest and index ----
 
+const MANIFEST_FIELDS = [
+  ...['format', 'version', 'backupId', 'projectId', 'name', 'type', 'createdAt', 'completedAt', 'verifiedAt'],
+  ...['software', 'encryption', 'compression', 'artifacts', 'failed'],
+];
+const ENCRYPTION_FIELDS = ['format', 'mac'];
+
 async function readManifest(folder) {
   const path = join(folder, 'manifest.json');
   await statOf(path, 'A backup is a folder with a manifest.json in it; `list` finds them.');
@@ -296,6 +302,17 @@ async function readManifest(folder) {
     throw new Failure(
       `${path} has version ${manifest.version}; this script reads 1 and 2. Use that of a later Tarfleet.`,
     );
+  const { encryption } = manifest;
+  for (const [value, fields] of [
+    [manifest, MANIFEST_FIELDS],
+    ...(encryption ? [[encryption, ENCRYPTION_FIELDS]] : []),
+  ]) {
+    const unknown = Object.keys(value).find((field) => !fields.includes(field));
+    if (unknown !== undefined)
+      throw new Damage(`${path} is damaged: nothing in it is called ${show(Buffer.from(unknown))}.`);
+  }
+  if (encryption !== null && (encryption?.format !== 'AES256_GCM_HKDF_1MB' || encryption.mac === undefined))
+    throw new Damage(`${path} is damaged: it does not say how the backup is encrypted.`);
   for (const { artifactId, object, index = null } of manifest.artifacts) {
     for (const [role, one] of Object.entries({ tar: object, ...(index && { index }) })) {
       const [, id, kind, enc] = OBJECT.exec(one.name) ?? [];
@@ -912,8 +929,11 @@ async function eachOfOld({ folder }, { object }, paths, sink) {
     if (paths.length === 0 || paths.some((one) => isWithin(absolute, one))) await sink.put(entry, content);
     await content.check();
   }
-  for await (const rest of reader.rest())
-    if (!isZero(rest)) throw new Damage(`${path} has something behind its end.`);
+  let zeros = 0;
+  for await (const rest of reader.rest()) {
+    zeros += rest.length;
+    if (!isZero(rest) || zeros > 16 * MIB) throw new Damage(`${path} has something behind its end.`);
+  }
   await sink.leave?.(null);
 }
 
