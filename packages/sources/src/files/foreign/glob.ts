@@ -1,18 +1,22 @@
 /**
  * A pattern of the shell as a test of bytes, given as one character each: fnmatch(3) without flags, in the C locale,
- * so that `*` matches a slash and a leading dot as well. For lists that are not made by `find`.
+ * so that `*` matches a slash and a leading dot as well. For lists that are not made by `find`. Of what POSIX has in
+ * brackets it does not know collating symbols and equivalence classes (`[.a.]`, `[=a=]`).
  */
 export function globTest(pattern: string): (text: string) => boolean {
   const glob = Buffer.from(pattern, 'utf8').toString('latin1');
   let source = '';
   for (let at = 0; at < glob.length; ) {
     const char = glob[at] ?? '';
+    // An escape of nothing: fnmatch takes it for no name at all.
+    if (char === '\\' && at + 1 === glob.length) return () => false;
     const set = char === '[' ? readSet(glob, at) : null;
+    if (set === 'never') return () => false;
     if (set) source += set.source;
     else if (char === '*') source += source.endsWith('.*') ? '' : '.*';
     else if (char === '?') source += '.';
-    else source += inSet(char === '\\' && at + 1 < glob.length ? (glob[at + 1] ?? '') : char);
-    at = set ? set.end : at + (char === '\\' && at + 1 < glob.length ? 2 : 1);
+    else source += inSet(char === '\\' ? (glob[at + 1] ?? '') : char);
+    at = set ? set.end : at + (char === '\\' ? 2 : 1);
   }
   const expression = new RegExp(`^${source}$`, 's');
   return (text) => expression.test(text);
@@ -24,18 +28,27 @@ const CLASSES: Record<string, string> = {
   punct: '!-\\/:-@\\[-`{-~',
 };
 
-/** A set in brackets; null when none ends, and the bracket stands for itself. */
-function readSet(glob: string, start: number): { source: string; end: number } | null {
+const NAMED = /^\[:([a-y]*):\]/;
+
+/**
+ * A set in brackets; null when none ends, and the bracket stands for itself; `never` when it can match nothing.
+ */
+function readSet(glob: string, start: number): { source: string; end: number } | 'never' | null {
   let at = start + 1;
   const not = glob[at] === '!' || glob[at] === '^';
   if (not) at += 1;
   let source = '';
+  // Behind a class that there is not, fnmatch finds nothing any more.
+  let blind = false;
   for (let first = true; at < glob.length; first = false) {
-    const char = glob[at] ?? '';
-    if (char === ']' && !first) return { source: `[${not ? '^' : ''}${source}]`, end: at + 1 };
-    const named = /^\[:([a-z]+):\]/.exec(glob.slice(at));
-    if (named?.[1] && CLASSES[named[1]]) {
-      source += CLASSES[named[1]];
+    if (glob[at] === ']' && !first) {
+      return blind && not ? 'never' : { source: `[${not ? '^' : ''}${source}]`, end: at + 1 };
+    }
+    const named = NAMED.exec(glob.slice(at));
+    if (named) {
+      const members = CLASSES[named[1] ?? ''];
+      if (members === undefined) blind = true;
+      else if (!blind) source += members;
       at += named[0].length;
       continue;
     }
@@ -45,7 +58,7 @@ function readSet(glob: string, start: number): { source: string; end: number } |
         ? readMember(glob, after + 1)
         : [low, after];
     // A range that runs backwards holds nothing.
-    if (low <= high) source += `${inSet(low)}-${inSet(high)}`;
+    if (low <= high && !blind) source += `${inSet(low)}-${inSet(high)}`;
     at = end;
   }
   return null;
