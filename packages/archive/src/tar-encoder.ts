@@ -30,8 +30,7 @@ export function tarHeader(entry: NewEntry & { type: keyof typeof TYPEFLAGS }): B
   const seconds = Math.floor(Number(entry.mtime));
   const records: Buffer[] = [];
   if (entry.comment !== undefined) records.push(paxRecord('comment', entry.comment));
-  // What a name's bytes mean is not known where they are no UTF-8 (POSIX: `hdrcharset`).
-  if (!isUtf8(path) || !isUtf8(target)) records.push(paxRecord('hdrcharset', 'BINARY'));
+  if (!isText(path) || !isText(target)) records.push(paxRecord('hdrcharset', 'BINARY'));
   if (!fits(path)) records.push(paxRecord('path', path));
   if (!fits(target)) records.push(paxRecord('linkpath', target));
   if (entry.size > 0o77777777777) records.push(paxRecord('size', String(entry.size)));
@@ -54,6 +53,16 @@ export function tarComment(roots: readonly ArchiveRoot[]): Buffer {
 /** How many zeros follow a content of this length. */
 export function paddingOf(size: number): number {
   return (TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK;
+}
+
+/**
+ * Whether a name can be told as UTF-8. What the bytes of others mean is not known (POSIX: `hdrcharset`), and letters
+ * in parts libarchive would put together as it extracts.
+ */
+export function isText(name: Buffer): boolean {
+  if (!isUtf8(name)) return false;
+  const text = name.toString();
+  return text.normalize('NFC') === text;
 }
 
 /** Whether a name needs no extended header. */

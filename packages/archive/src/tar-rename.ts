@@ -1,6 +1,5 @@
 /** An entry of a tar stream under another name: its headers, as a walker has accepted them, written anew. */
-import { isUtf8 } from 'node:buffer';
-import { fits, NAME_MAX, paddingOf, paxHeader, paxRecord, writeChecksum } from './tar-encoder.ts';
+import { fits, isText, NAME_MAX, paddingOf, paxHeader, paxRecord, writeChecksum } from './tar-encoder.ts';
 import { malformed, parseHeader, TAR_BLOCK } from './tar-header.ts';
 import { paxLines } from './tar-pax.ts';
 
@@ -30,7 +29,7 @@ export function renamedHeader(headers: Buffer, path: Buffer): Buffer {
   path.copy(own, 0, 0, NAME_MAX);
   writeChecksum(own);
   if (!fits(path)) records.unshift(paxRecord('path', path));
-  if (!isUtf8(path)) records.unshift(paxRecord('hdrcharset', 'BINARY'));
+  if (!isText(path)) records.unshift(paxRecord('hdrcharset', 'BINARY'));
   return records.length === 0 ? own : Buffer.concat([paxHeader('x', 'PaxHeaders/entry', records), own]);
 }
 
