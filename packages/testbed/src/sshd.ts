@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -23,8 +23,19 @@ export interface RunningSshd {
   changeHostKey(): Promise<string>;
   /** Ends every connection at once, as a cut cable would, without ending the server. */
   cutConnections(): Promise<void>;
+  /**
+   * What its sessions started and still lives, whoever its parent is by now. Not what runs under sudo, which forgets
+   * where it came from, though sudo itself.
+   */
+  commands(): Promise<ServerCommand[]>;
   stop(): Promise<void>;
   start(): Promise<void>;
+}
+
+export interface ServerCommand {
+  pid: number;
+  /** The words of its command line, each ended by NUL. */
+  line: string;
 }
 
 export interface SshdOptions {
@@ -130,6 +141,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
       return fingerprint;
     },
     cutConnections,
+    commands: () => commandsOf(port),
     start,
     async stop() {
       await stop();
@@ -147,6 +159,20 @@ function answers(port: number): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
+}
+
+/** sshd tells every command on which of its ports it was asked for. Zombies have no environment any more. */
+async function commandsOf(port: number): Promise<ServerCommand[]> {
+  const connection = new RegExp(`(^|\0)SSH_CONNECTION=\\S+ \\d+ \\S+ ${port}\0`);
+  const found: ServerCommand[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const read = (file: string): Promise<string> =>
+      readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '');
+    if (connection.test(await read('environ')))
+      found.push({ pid: Number(name), line: await read('cmdline') });
+  }
+  return found.filter(({ line }) => line !== '');
 }
 
 /** The processes that serve connections; of a user without root's rights there are two, one below the other. */

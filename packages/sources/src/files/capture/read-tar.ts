@@ -4,6 +4,7 @@ import type { TarEntry } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
+import { wasKilled } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { type Copies, type EndedEntry, passTar } from './pass-tar.ts';
 import type { Spill } from './spill.ts';
@@ -90,6 +91,6 @@ async function judge({ process, warn }: ReadTarOptions): Promise<number> {
   throw new AppError(
     'COMMAND_FAILED',
     `tar failed on the server (${exit.signal ?? `exit code ${exit.code}`}): ${tail.text()}`,
-    { retryable: exit.signal !== null },
+    { retryable: wasKilled(exit) },
   );
 }

@@ -6,6 +6,7 @@ import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { nulRecords } from '../nul-records.ts';
 import { isAtOrBelow, parentOf, show } from '../paths.ts';
+import { wasKilled, withItsEnd } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { unquote } from '../unquote.ts';
 import { findArguments, lookArguments } from './find-expression.ts';
@@ -50,22 +51,24 @@ async function find(
   process.stdin.end();
   const tail = createTail();
   let strange = false;
-  const [exit, clock] = await Promise.all([
-    process.done,
-    takeRecords(process.stdout, take),
-    readLines(process.stderr, (line) => {
-      const warning = toWarning(line);
-      if (warning) return warn(warning);
-      tail.add(line);
-      strange = true;
-    }),
-  ]);
-  if (exit.code !== 0 && (exit.code !== 1 || strange)) {
+  const judge = async (): Promise<void> => {
+    const [exit] = await Promise.all([
+      process.done,
+      readLines(process.stderr, (line) => {
+        const warning = toWarning(line);
+        if (warning) return warn(warning);
+        tail.add(line);
+        strange = true;
+      }),
+    ]);
+    if (exit.code === 0 || (exit.code === 1 && !strange)) return;
     throw new AppError(
       'COMMAND_FAILED',
       `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
+      { retryable: wasKilled(exit) },
     );
-  }
+  };
+  const clock = await withItsEnd(judge(), takeRecords(process.stdout, take));
   if (clock === null) throw new AppError('COMMAND_FAILED', 'The server did not tell its time.');
   return clock;
 }

@@ -2,6 +2,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { linkSignal } from '../link-signal.ts';
+import { wasKilled } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { changed, type Wanted } from './build-tar.ts';
 import { catEntry, type LinkNames, linkKey } from './cat-entry.ts';
@@ -18,26 +19,27 @@ const STAT_MAX = 1024 * 1024;
 /**
  * For each path what it holds, behind a secret that comes on standard input, so that no list of processes shows it.
  * stat tells of all of them before and after. What is opened must be what has the name (`-ef`): the shell would
- * follow a link that took a file's place.
+ * follow a link that took a file's place. A program that was killed (`$?` above 128) has not said that there is no more.
  */
 const ENTRIES = `
-stat -c "$format" -- "$@" 2>/dev/null
+alive() { [ $? -le 128 ] || exit 125; }
+stat -c "$format" -- "$@" 2>/dev/null; alive
 printf %sA "$secret"
 for p do
   rest=\${flags#?}; flag=\${flags%"$rest"}; flags=$rest
-  if [ -L "$p" ]; then printf %sl "$secret"; readlink "$p"; printf %s. "$secret"
+  if [ -L "$p" ]; then printf %sl "$secret"; readlink "$p"; alive; printf %s. "$secret"
   elif [ "$flag" = s ]; then printf %ss "$secret"
   elif [ -f "$p" ]; then
     { if [ ! -e /proc/self/fd/3 ] || { [ ! -L "$p" ] && [ "$p" -ef /proc/self/fd/3 ]; }; then
         printf %so "$secret"
-        if cat <&3; then printf %sk "$secret"; else printf %se "$secret"; fi
+        if cat <&3; then printf %sk "$secret"; else alive; printf %se "$secret"; fi
       else printf %sx "$secret"
       fi; } 3<"$p" || printf %sx "$secret"
   elif [ -e "$p" ]; then printf %sn "$secret"
   else printf %sm "$secret"
   fi
 done
-stat -c "$format" -- "$@" 2>/dev/null
+stat -c "$format" -- "$@" 2>/dev/null; alive
 printf %sB "$secret"
 `;
 const START =
@@ -145,6 +147,7 @@ async function* readBatch(
     throw new AppError(
       'COMMAND_FAILED',
       `Reading files failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
+      { retryable: wasKilled(exit) },
     );
   } catch (error) {
     link.abort(error);

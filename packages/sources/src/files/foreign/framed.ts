@@ -9,7 +9,7 @@ export interface Framed {
   letter(): Promise<string>;
 }
 
-/** COMMAND_FAILED when the output ends before a mark that is waited for. */
+/** COMMAND_FAILED when the output ends before a mark that is waited for: something ended who wrote it. */
 export function createFramed(stdout: Readable, secret: string): Framed {
   const mark = Buffer.from(secret);
   const chunks = (stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
@@ -17,7 +17,9 @@ export function createFramed(stdout: Readable, secret: string): Framed {
   const more = async (): Promise<void> => {
     const { done, value } = await chunks.next();
     if (done)
-      throw new AppError('COMMAND_FAILED', 'The server stopped in the middle of what it was asked for.');
+      throw new AppError('COMMAND_FAILED', 'The server stopped in the middle of what it was asked for.', {
+        retryable: true,
+      });
     held = held.length > 0 ? Buffer.concat([held, value]) : value;
   };
   return {

@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { RemoteProcess, Session } from '@tarfleet/transport';
 import { passTar } from '../capture/pass-tar.ts';
 import { feed, type ReadTarOptions } from '../capture/read-tar.ts';
+import { wasKilled } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 
 /** Sets of options, the best first: which of them a libarchive knows depends on its age. */
@@ -97,6 +98,6 @@ async function judge({ process, warn }: { process: RemoteProcess; warn: ReadTarO
   throw new AppError(
     'COMMAND_FAILED',
     `bsdtar failed on the server (${exit.signal ?? `exit code ${exit.code}`}): ${tail.text()}`,
-    { retryable: exit.signal !== null },
+    { retryable: wasKilled(exit) },
   );
 }

@@ -8,6 +8,7 @@ import { createOwner, isKept, type ScanOptions } from '../capture/scan.ts';
 import { createSpill, type Spill } from '../capture/spill.ts';
 import { nulRecords } from '../nul-records.ts';
 import { show } from '../paths.ts';
+import { wasKilled, withItsEnd } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { pseudoMounts } from './exclusions.ts';
 import { createStatParser, newMark, type StatRecord, statFormat } from './stat-records.ts';
@@ -75,7 +76,7 @@ async function list(
     warn({ code: 'FILE_UNREADABLE', message, path: bytes });
     return true;
   });
-  await Promise.all([told, into()]);
+  await withItsEnd(told, into());
 }
 
 async function stat(
@@ -100,7 +101,7 @@ async function stat(
     });
     return true;
   });
-  await Promise.all([feed(process, names), told, into()]);
+  await withItsEnd(told, Promise.all([feed(process, names), into()]));
 }
 
 /** What vanishes meanwhile is nothing; of each other complaint `tell` says whether it is understood. */
@@ -124,7 +125,7 @@ async function complaints(
     'COMMAND_FAILED',
     `${program} failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
     {
-      retryable: exit.signal !== null,
+      retryable: wasKilled(exit),
     },
   );
 }
