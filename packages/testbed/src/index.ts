@@ -7,5 +7,5 @@ export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.t
 export { signedFetch } from './s3/sigv4.ts';
 export { type RunningS3, startS3, testS3 } from './s3.ts';
 export { createTestDatabase, type TestDatabase, testRedisUrl } from './servers.ts';
-export { type RunningSshd, startSshd } from './sshd.ts';
+export { type RunningSshd, type ServerCommand, startSshd } from './sshd.ts';
 export { findTool, requireTools } from './tools.ts';

@@ -79,11 +79,18 @@ export async function keysOfArchives(
   return keys;
 }
 
+interface OpenArchiveOptions {
+  members: readonly number[];
+  dataKey: Buffer | null;
+  /** Its stored bytes, where they are not just to be fetched. */
+  readStored?: ArchiveReader['read'];
+}
+
 /** One archive of an index, to be read from anywhere. BACKUP_CORRUPTED when it is not as long as it was. */
 export async function openArchive(
   { storage, keyPrefix, codec }: Pick<ArtifactPlace, 'storage' | 'keyPrefix' | 'codec'>,
   archive: IndexArchive,
-  { members, dataKey }: { members: readonly number[]; dataKey: Buffer | null },
+  { members, dataKey, readStored }: OpenArchiveOptions,
   signal: AbortSignal,
 ): Promise<ArchiveReader> {
   const key = keyOf(keyPrefix, archive);
@@ -100,8 +107,8 @@ export async function openArchive(
     blockBytes: archive.blockBytes,
     bytes: archive.bytes,
   };
-  const read: ArchiveReader['read'] = (start, length, asked) =>
-    readPart(storage, key, { start, length }, asked);
+  const read: ArchiveReader['read'] =
+    readStored ?? ((start, length, asked) => readPart(storage, key, { start, length }, asked));
   if (dataKey === null) return { ...facts, read };
   const { backupId, artifactId } = archive;
   const associatedData = aadOf({ ids: { backupId, artifactId }, role: 'archive' });

@@ -23,14 +23,8 @@ export async function checkObject(
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
 ): Promise<ObjectCheck> {
-  const found = await storage.stat(expected.key, signal);
-  if (!found) return { status: 'missing', message: `The object ${expected.key} is gone.` };
-  if (found.bytes !== expected.bytes) {
-    return {
-      status: 'size_mismatch',
-      message: `The object ${expected.key} has ${found.bytes} bytes where ${expected.bytes} were stored.`,
-    };
-  }
+  const wrong = await checkSize(storage, expected, signal);
+  if (wrong) return wrong;
   const hash = createHash('sha256');
   let bytes = 0;
   try {
@@ -46,11 +40,34 @@ export async function checkObject(
     }
     throw error;
   }
-  if (bytes !== expected.bytes || hash.digest('hex') !== expected.sha256) {
-    return {
-      status: 'checksum_mismatch',
-      message: `The bytes of ${expected.key} are not those that were stored: SHA-256 differs.`,
-    };
+  return judgeBytes(expected, { bytes, sha256: hash.digest('hex') });
+}
+
+/** What the destination says of an object that is gone or of another size; null when there is one of that size. */
+export async function checkSize(
+  storage: Storage,
+  { key, bytes }: ExpectedObject,
+  signal: AbortSignal,
+): Promise<ObjectCheck | null> {
+  const found = await storage.stat(key, signal);
+  if (!found) return { status: 'missing', message: `The object ${key} is gone.` };
+  if (found.bytes === bytes) return null;
+  return {
+    status: 'size_mismatch',
+    message: `The object ${key} has ${found.bytes} bytes where ${bytes} were stored.`,
+  };
+}
+
+/** All of an object was read: so many bytes, with this SHA-256. */
+export function judgeBytes(
+  expected: ExpectedObject,
+  found: Pick<ExpectedObject, 'bytes' | 'sha256'>,
+): ObjectCheck {
+  if (found.bytes === expected.bytes && found.sha256 === expected.sha256) {
+    return { status: 'passed', message: 'Size and SHA-256 agree.' };
   }
-  return { status: 'passed', message: 'Size and SHA-256 agree.' };
+  return {
+    status: 'checksum_mismatch',
+    message: `The bytes of ${expected.key} are not those that were stored: SHA-256 differs.`,
+  };
 }

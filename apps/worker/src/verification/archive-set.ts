@@ -1,7 +1,11 @@
 import type { ArchiveReader, IndexArchive, IndexEntry, OpenIndex } from '@tarfleet/archive';
 import { AppError, errnoOf } from '@tarfleet/kernel';
+import { keyOf } from '../archives/archive-names.ts';
 import { type ArtifactPlace, keysOfArchives, openArchive } from '../archives/artifact-reader.ts';
+import { readPart } from '../archives/stored-bytes.ts';
 import { type CheckName, isDamage } from './finding.ts';
+import { createTurn } from './in-turn.ts';
+import type { StoredPasses } from './stored-pass.ts';
 
 /** The archives of one index, each opened once. */
 export interface ArchiveSet {
@@ -15,11 +19,15 @@ export interface ArchiveSet {
   kindOf(error: unknown): CheckName;
 }
 
-/** Keys are opened now, and sizes looked at: ENCRYPTION_KEY_NOT_FOUND. What else is wrong with an archive is for `isMissing`. */
+/**
+ * Keys are opened now, and sizes looked at: ENCRYPTION_KEY_NOT_FOUND. What else is wrong with an archive is for
+ * `isMissing`. Objects of which there is a pass when they are read, are read by it.
+ */
 export async function openArchiveSet(
   place: ArtifactPlace,
   { header, members }: Pick<OpenIndex, 'header' | 'members'>,
   signal: AbortSignal,
+  passes?: StoredPasses,
 ): Promise<ArchiveSet> {
   const archives = usedArchives(place, header.archives);
   const undecrypted = new WeakSet<Error>();
@@ -29,10 +37,16 @@ export async function openArchiveSet(
     if (!archive)
       throw new AppError('BACKUP_CORRUPTED', `The manifest does not name the index's archive ${number}.`);
     const [dataKey = null] = await keysOfArchives(place, [archive], signal);
-    const reader = await openArchive(place, archive, { members: members[number] ?? [], dataKey }, signal);
+    const key = keyOf(place.keyPrefix, archive);
+    const readStored: ArchiveReader['read'] = (start, length, asked) =>
+      passes?.of(key)?.read(start, length, asked) ?? readPart(place.storage, key, { start, length }, asked);
+    const how = { members: members[number] ?? [], dataKey, readStored };
+    const reader = await openArchive(place, archive, how, signal);
     if (dataKey === null) return reader;
+    // Each read is of several parts: begun side by side, those of a later one would come between.
+    const inTurn = createTurn();
     const read: ArchiveReader['read'] = (...asked) =>
-      reader.read(...asked).catch((error: unknown) => {
+      inTurn(() => reader.read(...asked)).catch((error: unknown) => {
         if (isDamage(error)) undecrypted.add(error);
         throw error;
       });

@@ -1,45 +1,46 @@
 import { archiveOfKeyObject } from '@tarfleet/vault';
 import type { ManifestArtifact } from '../archives/artifact-reader.ts';
-import { checkObject } from '../jobs/check-object.ts';
+import { checkObject, type ExpectedObject, type ObjectCheck } from '../jobs/check-object.ts';
 import { type Finding, fail, pass } from './finding.ts';
 import type { Verification } from './verification.ts';
 
-/** A service's own stored objects, without any key: archive and index against the manifest, and whether the key is there. */
-export async function checkStored(
+/** One of a service's own objects, without any key, against the manifest. */
+export async function checkOwn(
   v: Verification,
   artifact: ManifestArtifact,
+  object: ManifestArtifact['object'],
   finding: Finding,
 ): Promise<void> {
-  const { object, index } = artifact;
-  for (const one of [object, ...(index ? [index] : [])]) await checkOne(v, one, artifact, finding);
-  if (!object.name.endsWith('.enc')) return;
-  const archiveKey = `${v.plan.keyPrefix}/${object.name}`;
-  if (await hasKeyObject(v, archiveKey)) pass(finding, 'encryption');
-  else fail(finding, 'encryption', `The key of ${archiveKey} is gone from the destination.`);
+  const { plan, storage, signal, tally } = v;
+  const key = `${plan.keyPrefix}/${object.name}`;
+  const check = await checkObject(storage, { ...object, key }, signal, (read) => tally.read(read, key));
+  noteCheck(finding, artifact, { object: { ...object, key }, check });
 }
 
-/** One object against what a manifest says of it; `ofWhom` begins the sentence that tells of a fault. */
-export async function checkOne(
-  { plan, storage, signal, tally }: Verification,
-  object: { name: string; bytes: number; sha256: string },
-  { artifactId, service }: Pick<ManifestArtifact, 'artifactId' | 'service'>,
+/** Whether the key of an encrypted archive is there. */
+export async function checkKeyObject(
+  { plan, storage, signal }: Verification,
+  { object }: ManifestArtifact,
   finding: Finding,
-  { keyPrefix = plan.keyPrefix, ofWhom = '' } = {},
-): Promise<boolean> {
-  const { bytes, sha256 } = object;
-  const key = `${keyPrefix}/${object.name}`;
-  const check = await checkObject(storage, { key, bytes, sha256 }, signal, (read) => tally.read(read, key));
+): Promise<void> {
+  if (!object.name.endsWith('.enc')) return;
+  const archiveKey = `${plan.keyPrefix}/${object.name}`;
+  const folder = archiveKey.slice(0, archiveKey.lastIndexOf('/'));
+  for await (const { key } of storage.list(folder, signal)) {
+    if (archiveOfKeyObject(key) === archiveKey) return pass(finding, 'encryption');
+  }
+  fail(finding, 'encryption', `The key of ${archiveKey} is gone from the destination.`);
+}
+
+/** Notes what an object was found to be; `ofWhom` begins the sentence that tells of a fault. */
+export function noteCheck(
+  finding: Finding,
+  { artifactId, service }: Pick<ManifestArtifact, 'artifactId' | 'service'>,
+  { object, check, ofWhom = '' }: { object: ExpectedObject; check: ObjectCheck; ofWhom?: string },
+): void {
+  const { key, bytes } = object;
   const { id: serviceId, component } = service;
   finding.objects.push({ artifactId, serviceId, component, key, bytes, ...check });
   if (check.status === 'passed') pass(finding, 'checksum');
   else fail(finding, 'checksum', ofWhom + check.message);
-  return check.status === 'passed';
-}
-
-async function hasKeyObject({ storage, signal }: Verification, archiveKey: string): Promise<boolean> {
-  const folder = archiveKey.slice(0, archiveKey.lastIndexOf('/'));
-  for await (const { key } of storage.list(folder, signal)) {
-    if (archiveOfKeyObject(key) === archiveKey) return true;
-  }
-  return false;
 }

@@ -46,6 +46,16 @@ export function fail(finding: Finding, name: CheckName, message: string): void {
   else if (issues.length === ISSUES_MAX) issues.push('There are more faults, which are not listed.');
 }
 
+/** What the action finds is told before what was found already. */
+export async function foundFirst<T>({ service }: Finding, action: () => Promise<T>): Promise<T> {
+  const before = service.issues.splice(0);
+  try {
+    return await action();
+  } finally {
+    service.issues.push(...before);
+  }
+}
+
 /** A check that a fault belongs to as well, besides the one that tells of it. */
 export function mark({ service: { checks } }: Finding, name: CheckName): void {
   checks[name] = 'failed';

@@ -6,27 +6,43 @@ import {
   openArtifactIndex,
 } from '../archives/artifact-reader.ts';
 import { openArchiveSet } from './archive-set.ts';
-import { checkAncestors } from './check-ancestors.ts';
+import { type Ancestor, findAncestors, finishAncestors } from './check-ancestors.ts';
 import { checkContents } from './check-contents.ts';
-import { checkStored } from './check-stored.ts';
+import { checkKeyObject, checkOwn, noteCheck } from './check-stored.ts';
 import { checkWhole } from './check-whole.ts';
-import { createFinding, type Finding, isDamage, noting } from './finding.ts';
+import { createFinding, type Finding, foundFirst, isDamage, noting } from './finding.ts';
+import { createStoredPasses, type StoredPasses } from './stored-pass.ts';
 import { testRestore } from './test-restore.ts';
 import { placeOf, type Verification } from './verification.ts';
 
 /** All that the plan's level looks at in one service. What is not sound is in what it gives; what is thrown says nothing of the backup. */
 export async function verifyService(v: Verification, artifact: ManifestArtifact): Promise<Finding> {
-  const { level } = v.plan;
+  const { level, keyPrefix } = v.plan;
+  const { object, index } = artifact;
   const finding = createFinding(artifact);
-  await checkStored(v, artifact, finding);
-  if (level === 'quick') return finding;
+  if (level === 'quick') {
+    for (const one of [object, ...(index ? [index] : [])]) await checkOwn(v, artifact, one, finding);
+    await checkKeyObject(v, artifact, finding);
+    return finding;
+  }
   const place = placeOf(v, artifact);
+  const passes = createStoredPasses(v.storage, (bytes, key) => v.tally.read(bytes, key));
+  const own = passes.begin({ ...object, key: `${keyPrefix}/${object.name}` });
+  const ancestors: Ancestor[] = [];
   const dataKey = await noting(finding, 'encryption', () => keyOfArtifact(place, v.signal));
-  if (dataKey === undefined) return finding;
-  if (artifact.index === null) await checkWhole(v, place, finding);
-  else await checkByIndex(v, place, dataKey, finding);
+  if (dataKey !== undefined) {
+    if (index === null) await checkWhole(v, artifact, own, finding);
+    else await checkByIndex(v, place, { dataKey, passes, ancestors }, finding);
+  }
+  // Whatever of the archives was not read until now is read here: then it is known what all of their bytes are.
+  await foundFirst(finding, async () => {
+    noteCheck(finding, artifact, { object: own.expected, check: await own.finish(v.signal) });
+    if (index !== null) await checkOwn(v, artifact, index, finding);
+    await checkKeyObject(v, artifact, finding);
+    await finishAncestors(v, place, ancestors, finding);
+  });
   // What cannot be read right cannot be put back right: nothing would be learnt from trying.
-  if (level === 'test_restore' && finding.service.issues.length === 0) {
+  if (level === 'test_restore' && dataKey !== undefined && finding.service.issues.length === 0) {
     await testRestore(v, place, dataKey, finding);
   }
   return finding;
@@ -35,13 +51,14 @@ export async function verifyService(v: Verification, artifact: ManifestArtifact)
 async function checkByIndex(
   v: Verification,
   place: ArtifactPlace,
-  dataKey: Buffer | null,
+  what: { dataKey: Buffer | null; passes: StoredPasses; ancestors: Ancestor[] },
   finding: Finding,
 ): Promise<void> {
+  const { dataKey, passes, ancestors } = what;
   await noting(finding, 'metadata', async () => {
-    const set = await openArchiveSet(place, await readHead(place, dataKey, v.signal), v.signal);
-    const ancestors = set.archives.slice(1).flatMap((archive) => archive ?? []);
-    await checkAncestors(v, place, ancestors, finding);
+    const set = await openArchiveSet(place, await readHead(place, dataKey, v.signal), v.signal, passes);
+    const archives = set.archives.slice(1).flatMap((archive) => archive ?? []);
+    ancestors.push(...(await findAncestors(v, place, { archives, passes }, finding)));
     const index = await openArtifactIndex(place, dataKey, v.signal);
     try {
       await checkContents(v, place.artifact, index, set, finding);

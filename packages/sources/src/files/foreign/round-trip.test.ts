@@ -10,11 +10,13 @@ import {
   createMemberReader,
   createMemberStream,
   createTarWalker,
+  paddingOf,
+  TAR_END,
   type TarEntry,
+  tarHeader,
 } from '@tarfleet/archive';
 import fc from 'fast-check';
 import { calm } from '../testing-sessions.ts';
-import { paddingOf, TAR_END, tarHeader } from '@tarfleet/archive';
 
 const MIB = 1024 * 1024;
 

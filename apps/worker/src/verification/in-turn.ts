@@ -1,0 +1,9 @@
+/** Runs actions one after the other: who comes first is served first, whatever becomes of those before. */
+export function createTurn(): <T>(action: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (action) => {
+    const result = last.then(action);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
