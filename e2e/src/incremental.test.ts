@@ -98,6 +98,16 @@ test('a name of a content with several comes alone, with its content', async () 
   expect((await restore(backup.id, { paths: [join(tree, 'hard-2')] })).status).toBe(200);
   expect((await readFile(join(tree, 'hard-2'))).equals(content)).toBe(true);
   expect(await readFile(join(tree, 'hard-1'), 'utf8')).toBe('another one now');
+
+  // A folder above what was backed up, and the root of all, bring everything that the backup holds below them.
+  const { filesRestored } = (await restore(backup.id, {})).body.data;
+  for (const path of [join(tree, '..'), '/']) {
+    await rm(tree, { recursive: true });
+    expect((await restore(backup.id, { paths: [path] })).body).toMatchObject({ data: { filesRestored } });
+    expect((await readFile(join(tree, 'hard-1'))).equals(content)).toBe(true);
+  }
+  const beside = await restore(backup.id, { paths: [`${tree}-not`] });
+  expect(beside.body).toMatchObject({ code: 'RESTORE_FAILED', details: { code: 'PATH_NOT_FOUND' } });
 });
 
 test('a deleted full one stays for those that need it, and goes with the last of them', async () => {

@@ -105,6 +105,9 @@ test('an archive that is none, or that would fill memory or disk, is told', asyn
     });
     expect(await readdir(join(dir, 'target/site/srv', 'd'.repeat(100)))).toEqual(['n'.repeat(195)]);
     await rm(join(dir, 'target'), { recursive: true });
+    expect(await recover(['extract', backup, join(dir, 'target'), '--path', '/'])).toMatchObject({ code: 4 });
+    expect(await readdir(join(dir, 'target/site/srv', 'd'.repeat(100)))).toEqual(['n'.repeat(195)]);
+    await rm(join(dir, 'target'), { recursive: true });
 
     // Cut or changed anywhere, it is refused before the target is made.
     const [name = ''] = (await readdir(backup, { recursive: true })).filter((one) => one.endsWith('.tar.gz'));

@@ -755,9 +755,10 @@ function createTree(target, left) {
 }
 
 const isWithin = (path, folder) =>
-  path.length >= folder.length &&
-  path.indexOf(folder) === 0 &&
-  (path.length === folder.length || path[folder.length] === SLASH);
+  folder.length === 1 ||
+  (path.length >= folder.length &&
+    path.indexOf(folder) === 0 &&
+    (path.length === folder.length || path[folder.length] === SLASH));
 
 /** What --path takes out of an index, and the files that are wanted only because a wanted name is a link to them. */
 async function select(index, paths) {

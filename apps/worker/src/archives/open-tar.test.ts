@@ -136,6 +136,22 @@ describe('some paths', () => {
     expect(await names(some)).toEqual(found);
   });
 
+  test('above the roots: everything at or below them', async () => {
+    for (const path of ['/', dir, join(dir, '..')]) {
+      const some = await opener(full, [path]);
+      expect(rootsOf(some)).toEqual([['', 'directory']]);
+      expect(some.extras).toEqual([]);
+      expect(await names(some)).toEqual(ALL);
+    }
+    expect(rootsOf(await opener(full, [dir.slice(0, -1), `${root}x`]))).toEqual([]);
+    const both = await opener(full, [dir, join(root, 'sub')]);
+    expect(rootsOf(both)).toEqual([
+      ['sub', 'directory'],
+      ['', 'directory'],
+    ]);
+    expect(await names(both)).toEqual(ALL);
+  });
+
   test('with the file that a wanted name is a link to, as one that is not to be put back', async () => {
     for (const [paths, found] of [
       [['sub/also-a'], ['a', 'sub/also-a']],

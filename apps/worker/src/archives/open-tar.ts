@@ -29,7 +29,8 @@ export interface TarOpener {
 /**
  * How an artifact is read: by its index, only what is wanted (`paths`, null for everything); archives of older
  * backups, which have none, from the beginning to the end. Every key that is needed is opened now:
- * ENCRYPTION_KEY_NOT_FOUND. A path that the artifact does not hold is not among its roots.
+ * ENCRYPTION_KEY_NOT_FOUND. Of a path that the artifact does not hold nothing is among its roots; of one above its
+ * roots they are.
  */
 export async function createTarOpener(
   place: ArtifactPlace,
@@ -79,10 +80,8 @@ async function select(
     if (paths === null) {
       return { roots: rootsOf(index.header.roots), extras: new Map(), wants: () => true };
     }
-    const found = await lookUp(
-      index.entries,
-      paths.map((path) => Buffer.from(path)),
-    );
+    const wantedPaths = paths.map((path) => Buffer.from(path));
+    const found = await lookUp(index.entries, wantedPaths, rootsOf(index.header.roots));
     const wanted = (path: Buffer): boolean =>
       found.roots.some((root) => isAtOrBelow(path, root.path)) || found.extras.has(path.toString('latin1'));
     return { ...found, wants: (entry) => wanted(entry.path) };
@@ -91,9 +90,11 @@ async function select(
   }
 }
 
+/** A wanted path that is above roots, and no entry itself, stands for all of those. */
 async function lookUp(
   entries: AsyncIterable<IndexEntry>,
   paths: readonly Buffer[],
+  whole: readonly ArchiveRoot[],
 ): Promise<Pick<Selection, 'roots' | 'extras'>> {
   const roots = new Map<string, ArchiveRoot>();
   const extras = new Map<string, Buffer>();
@@ -105,6 +106,11 @@ async function lookUp(
     if (type !== 'hardlink' || linkTarget === null) continue;
     const target = Buffer.concat([Buffer.from('/'), linkTarget]);
     if (!selected(target)) extras.set(target.toString('latin1'), target);
+  }
+  for (const path of paths.filter((one) => !roots.has(one.toString('latin1')))) {
+    for (const root of whole) {
+      if (isAtOrBelow(root.path, path)) roots.set(root.path.toString('latin1'), root);
+    }
   }
   return { roots: [...roots.values()], extras };
 }
@@ -155,6 +161,7 @@ function rootType(type: IndexEntry['type']): ArchiveRoot['type'] {
 const SLASH = 0x2f;
 
 function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
+  if (folder.length === 1) return true;
   if (path.length === folder.length) return path.equals(folder);
   return path.length > folder.length && path[folder.length] === SLASH && path.indexOf(folder) === 0;
 }

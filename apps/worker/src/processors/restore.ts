@@ -75,7 +75,9 @@ async function openAll(
     if (opener.roots?.length !== 0 || paths === null) openers.set(artifact.artifactId, opener);
   }
   const held = [...openers.values()].flatMap(({ roots }) => (roots ?? []).map(({ path }) => path.toString()));
-  const missing = paths?.filter((path) => !held.includes(path)) ?? [];
+  const holds = (path: string): boolean =>
+    held.some((root) => root === path || root.startsWith(path === '/' ? path : `${path}/`));
+  const missing = paths?.filter((path) => !holds(path)) ?? [];
   if (missing.length > 0) {
     throw new AppError(
       'PATH_NOT_FOUND',

@@ -77,6 +77,18 @@ test('a restore keeps what is there unless told otherwise, and says so', () => {
   expect(bold).toMatchObject({ overwrite: true, verifyIntegrity: false, warnings: [] });
 });
 
+test('paths are in their plain form, and the root of all is everything', () => {
+  expect(restore({}).paths).toBeNull();
+  expect(restore({ paths: ['/srv/', '//srv/./a//b/.', '/c '] }).paths).toEqual(['/srv', '/srv/a/b', '/c ']);
+  for (const path of ['/', '//', '/.', '/./']) {
+    expect(restore({ paths: [path] }).paths).toBeNull();
+    expect(restore({ paths: ['/srv', path] }).paths).toBeNull();
+  }
+  for (const path of ['/..', '/srv/../etc', '/srv/..']) {
+    expect(codeOf(() => restore({ paths: [path] }))).toBe('VALIDATION_FAILED');
+  }
+});
+
 test('selected services and a selective restore go together', () => {
   expect(restore({ restoreType: 'selective', selectedServices: ['a'] }).services).toEqual(['a']);
   expect(codeOf(() => restore({ restoreType: 'selective' }))).toBe('VALIDATION_FAILED');

@@ -75,7 +75,7 @@ export function normaliseRestore(
     warnings.push('Files that exist are left as they are; send overwrite: true to replace them.');
   return {
     services: body.selectedServices ?? null,
-    paths: body.paths?.map(normalPath) ?? null,
+    paths: normalPaths(body.paths),
     restorePath: body.restorePath ?? null,
     overwrite,
     verifyIntegrity: body.verifyIntegrity ?? true,
@@ -83,14 +83,18 @@ export function normaliseRestore(
   };
 }
 
-/** As the index has it: no slash at its end, no `.`, no doubled slashes. */
+/** Null for everything; and that is what `/` means. */
+function normalPaths(paths: string[] | undefined): string[] | null {
+  const plain = paths?.map(normalPath);
+  return plain === undefined || plain.includes('/') ? null : plain;
+}
+
+/** As the index has it: no slash at its end but that of `/`, no `.`, no doubled slashes. */
 function normalPath(path: string): string {
   if (path.split('/').includes('..')) {
     throw invalid([{ path: 'body/paths', message: 'must not hold ".."' }]);
   }
-  const plain = posix.normalize(path).replace(/\/+$/, '');
-  if (plain === '') throw invalid([{ path: 'body/paths', message: 'must name something below /' }]);
-  return plain;
+  return posix.normalize(path).replace(/(?<=.)\/+$/, '');
 }
 
 const DAY_MS = 86_400_000;

@@ -37,7 +37,8 @@ const Fields = strict({
     Type.Array(Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4000 }), {
       minItems: 1,
       maxItems: 1000,
-      description: 'files and folders, as they were backed up; left out, everything',
+      description:
+        'files and folders, as they were backed up, each with all that the backup holds below it; left out, everything',
     }),
   ),
   restorePath: Type.Optional(
