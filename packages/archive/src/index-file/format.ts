@@ -58,7 +58,7 @@ export const Line = Type.Object(
     mode: Natural,
     uid: Natural,
     gid: Natural,
-    /** Seconds since 1970 with up to nine decimals, as text. */
+    /** Seconds since 1970 with up to ten decimals, as text. */
     mtime: Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' }),
     ctime: Type.Optional(Type.String({ pattern: '^-?\\d+(\\.\\d+)?$' })),
     ino: Type.Optional(Type.String({ pattern: '^\\d+$' })),

@@ -64,7 +64,8 @@ function toEntry(path: Buffer, facts: Facts, note: Note, clock: number): IndexEn
     // A further name of a content has the content's size, though tar stores none of it.
     size: note.type === 'hardlink' ? facts.size : note.size,
     ...{ mode: note.mode, uid: note.uid, gid: note.gid },
-    mtime: sameTime ? facts.mtime : String(note.mtime),
+    // Never with an exponent.
+    mtime: sameTime ? facts.mtime : note.mtime.toFixed(9),
     ctime: facts.ctime,
     inode: facts.inode,
     linkTarget,
