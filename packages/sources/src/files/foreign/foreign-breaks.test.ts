@@ -58,7 +58,7 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     const capture = await captureFiles(
       { tmpDir: spills },
       {
-        ...{ session: over, service: service([tree]), signal, parent: null },
+        ...{ session: over, service: service([tree]), signal, parent: null, deduplicate: 'none' },
         warn: ({ code }) => warnings.push(code),
         onEntry: (entry) => entries.push(entry),
       },

@@ -6,9 +6,8 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { createMemberReader } from '@tarfleet/archive';
+import { createMemberReader, type NewEntry, TAR_END, tarHeader } from '@tarfleet/archive';
 import { compareTrees, snapshotTree } from '@tarfleet/testbed';
-import { type NewEntry, TAR_END, tarHeader } from '../foreign/tar-header.ts';
 import { calm, service } from '../testing-sessions.ts';
 import { type Bench, createBench, makeFiles } from './testing-bench.ts';
 
