@@ -281,6 +281,11 @@ describe('damage', () => {
     await withText(manifest, '"version": 2', '"version": 3', /has version 3; this script reads 1 and 2/);
     const key = objects.find((name) => name.includes('.key.')) ?? '';
     await withText(join(folderOf(second), key), '"v":1', '"v":2', /is no key object of version 1/);
+    // The beginning of one more, as a crash leaves it, hides none.
+    const cut = join(folderOf(second), key.replace('.json', '.0123456789abcdef.json'));
+    await writeFile(cut, '{"v":1,"format":"tarf');
+    expect((await recover(['files', folderOf(second), '--keyring', keyring])).code).toBe(0);
+    await rm(cut);
 
     // Of a damaged archive, what is sound comes out when it is asked for.
     const archive = join(folderOf(full), (await objectsOf(folderOf(full), '.tar.gz.enc'))[0] ?? '');

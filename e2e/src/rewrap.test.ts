@@ -77,7 +77,7 @@ async function open() {
     /** Names of the keys that a backup's archives are wrapped with. */
     async keysOf({ id }: { id: string }): Promise<string[]> {
       const names = (await objects()).filter((name) => name.includes(id));
-      return names.flatMap((name) => /\.key\.(.+)\.json$/.exec(name)?.[1] ?? []);
+      return names.flatMap((name) => /\.key\.([a-z0-9-]+)(?:\.[0-9a-f]{16})?\.json$/.exec(name)?.[1] ?? []);
     },
     /** Every object but the keys' own, by its hash. */
     async others(): Promise<Record<string, string>> {

@@ -136,11 +136,14 @@ async function openDataKey(archive, { backupId, artifactId }, ring) {
     throw new Failure(
       `No key object (${prefix}*.json) lies beside ${archive}: without it nobody can read the archive.`,
     );
-  const wants = [];
+  const [wants, others] = [[], []];
   for (const name of names.sort()) {
-    const wrapped = JSON.parse(await fs.readFile(join(dirname(archive), name), 'utf8'));
-    if (wrapped.format !== 'tarfleet-key' || wrapped.v !== 1)
-      throw new Failure(`${name} is no key object of version 1.`);
+    const wrapped = parseJson(await fs.readFile(join(dirname(archive), name), 'utf8'));
+    if (wrapped?.format !== 'tarfleet-key' || wrapped.v !== 1) {
+      // Another one may be sound.
+      others.push(name);
+      continue;
+    }
     const aad = Buffer.from(JSON.stringify(['tarfleet-key', 1, wrapped.keyName, backupId, artifactId]));
     for (const { key, passphrase } of ring.keys.filter((one) => one.kind === wrapped.kind)) {
       const wrapping = wrapped.kind === 'passphrase' ? derive(passphrase, wrapped.kdf, ring.derived) : key;
@@ -153,11 +156,21 @@ async function openDataKey(archive, { backupId, artifactId }, ring) {
         `AWS KMS opens it: aws kms decrypt --query Plaintext --output text --encryption-context tarfleet_key=${wrapped.keyName},backup_id=${backupId},artifact_id=${artifactId} --ciphertext-blob ${wrapped.ciphertext}\nThen give --data-key ${artifactId}=<what it prints>.`,
       );
   }
+  if (wants.length === 0) throw new Failure(`${others[0]} is no key object of version 1.`);
   const given = ring.keys.map(({ name, kind }) => `${name} (${kind})`).join(', ') || 'none';
   throw new Failure(
     `${archive} is encrypted with the key ${wants.join(' or ')}, and no key given opens it. Given: ${given}.`,
     3,
   );
+}
+
+/** Null for what is none. */
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function derive(passphrase, { name, N, r, p, salt }, derived) {
@@ -948,7 +961,7 @@ async function list(folder) {
   const walk = async (at) => {
     for (const entry of await fs.readdir(at, { withFileTypes: true })) {
       const path = join(at, entry.name);
-      const [, archive, keyName] = /^(.*)\.key\.([a-z0-9-]+)\.json$/.exec(path) ?? [];
+      const [, archive, keyName] = /^(.*)\.key\.([a-z0-9-]+)(?:\.[0-9a-f]+)?\.json$/.exec(path) ?? [];
       if (entry.isDirectory()) await walk(path);
       else if (archive) keyNames.set(archive, [...(keyNames.get(archive) ?? []), keyName]);
       else if (ARCHIVE.test(path)) archives.add(ARCHIVE.exec(path).slice(1).join('/'));

@@ -28,6 +28,10 @@ export const ring = (...names: string[]): Keyring =>
     parseKeyringFile(JSON.stringify({ v: 1, primary: null, keys: names.map((name) => keys[name]) })),
   );
 
+/** The names of the keys that these objects are wrapped with. */
+export const namesOf = (objects: readonly string[]): string[] =>
+  objects.flatMap((key) => /\.key\.([a-z0-9-]+)(?:\.[0-9a-f]{16})?\.json$/.exec(key)?.[1] ?? []);
+
 export async function openKeyStore() {
   const t = await openTestStorage();
   const pathOf = (name: string): string => join(t.path, keyObject(name));
@@ -36,6 +40,8 @@ export async function openKeyStore() {
   return {
     ...t,
     pathOf,
+    /** The names of the keys that its objects are wrapped with, sorted. */
+    keyNames: async (): Promise<string[]> => namesOf(await t.keys('p')).sort(),
     rewrap,
     store: (keyName: string, own = ring('k1', 'k2', 'k3')): Promise<Buffer> =>
       storeDataKey(t.storage, own, { ...place, keyName }, signal),

@@ -156,7 +156,9 @@ async function others(): Promise<Record<string, string>> {
   );
 }
 const keyObjects = async (): Promise<string[]> =>
-  (await t.keys(PREFIX)).flatMap((key) => /\.key\.(.+)\.json$/.exec(key)?.[1] ?? []);
+  (await t.keys(PREFIX)).flatMap(
+    (key) => /\.key\.([a-z0-9-]+)(?:\.[0-9a-f]{16})?\.json$/.exec(key)?.[1] ?? [],
+  );
 
 async function expectOpens(keys: Keyring): Promise<void> {
   for (const n of ARTIFACTS) {

@@ -3,8 +3,9 @@ import { AppError } from '@tarfleet/kernel';
 import {
   type ArchiveOfKey,
   createKeyObject,
+  type KeyObject,
   type KeyStore,
-  keyNamesOf,
+  keyObjectsOf,
   openKeyObject,
 } from './key-objects.ts';
 import type { Keyring } from './keyring.ts';
@@ -28,7 +29,7 @@ export async function storeDataKey(
 ): Promise<Buffer> {
   const dataKey = newDataKeyBytes();
   const wrapped = await keyring.wrap(keyName, dataKey, ids, signal);
-  await createKeyObject(store, archiveKey, wrapped, signal);
+  await createKeyObject(store, { archiveKey, wrapped, again: false }, signal);
   return dataKey;
 }
 
@@ -44,14 +45,15 @@ export async function openDataKey(
 ): Promise<Buffer> {
   let before: string | null = null;
   for (let look = 1; ; look += 1) {
-    const names = await keyNamesOf(store, archiveKey, signal);
+    const objects = await keyObjectsOf(store, archiveKey, signal);
+    const names = objects.map(({ key }) => key).join('\n');
     try {
-      return await openAny(store, keyring, { archiveKey, ids, names }, signal);
+      return await openAny(store, keyring, { archiveKey, ids, objects }, signal);
     } catch (error) {
       // While the key objects are exchanged a list may name one that goes, and miss the one that has come for it.
-      const settled = names.join() === before || look === MOST_LOOKS;
+      const settled = names === before || look === MOST_LOOKS;
       if (settled || !(error instanceof AppError) || !BY_EXCHANGE.has(error.code)) throw error;
-      before = names.join();
+      before = names;
     }
   }
 }
@@ -59,17 +61,16 @@ export async function openDataKey(
 async function openAny(
   store: KeyStore,
   keyring: Keyring,
-  { archiveKey, ids, names }: ArchiveOfKey & { names: string[] },
+  { archiveKey, ids, objects }: ArchiveOfKey & { objects: KeyObject[] },
   signal: AbortSignal,
 ): Promise<Buffer> {
-  if (names.length === 0) {
+  if (objects.length === 0) {
     throw new AppError('BACKUP_CORRUPTED', `The key of ${archiveKey} is gone from the destination.`);
   }
-  const known = names.filter((name) => keyring.has(name));
   const faults: unknown[] = [];
-  for (const name of known) {
+  for (const object of objects.filter(({ keyName }) => keyring.has(keyName))) {
     try {
-      return await openKeyObject(store, keyring, { archiveKey, name, ids }, signal);
+      return await openKeyObject(store, keyring, { object, ids }, signal);
     } catch (error) {
       // Another of its key objects may be sound.
       faults.push(error);
@@ -78,6 +79,8 @@ async function openAny(
   }
   const passing = faults.find(isPassing);
   if (passing !== undefined) throw passing;
+  const names = [...new Set(objects.map(({ keyName }) => keyName))];
+  const known = names.filter((name) => keyring.has(name));
   const missing = names.filter((name) => !keyring.has(name));
   if (missing.length === 0) throw faults[0];
   const failed = known.length > 0 ? ` Its key object for ${known.join(' and ')} does not open it.` : '';

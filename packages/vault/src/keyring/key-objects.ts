@@ -1,4 +1,5 @@
 /** Archives' own keys in the destination: objects beside the archive, so that a change of keys touches nothing else. */
+import { randomBytes } from 'node:crypto';
 import { AppError } from '@tarfleet/kernel';
 import type { Keyring } from './keyring.ts';
 import { type KeyIds, parseWrappedKey, type WrappedKey } from './wrapped-key.ts';
@@ -17,8 +18,20 @@ export interface ArchiveOfKey {
   ids: KeyIds;
 }
 
-/** The last part is as `KeyName` of the contracts has it. */
-const OBJECT = /^(.+\/.+\.tar\.gz\.enc)\.key\.([a-z0-9][a-z0-9-]{0,39})\.json$/;
+/** One of the objects that hold an archive's key. */
+export interface KeyObject {
+  archiveKey: string;
+  /** Its own name in the destination. */
+  key: string;
+  /** Of the key of a keyring that it is wrapped with. */
+  keyName: string;
+}
+
+/**
+ * The key's name is as `KeyName` of the contracts has it. Behind it stands what makes the names of later objects
+ * unlike each other: none is ever used again.
+ */
+const OBJECT = /^(.+\/.+\.tar\.gz\.enc)\.key\.([a-z0-9][a-z0-9-]{0,39})(?:\.[0-9a-f]{16})?\.json$/;
 /** No key object comes near it. */
 const MAX_BYTES = 64 * 1024;
 
@@ -27,63 +40,62 @@ export function archiveOfKeyObject(key: string): string | null {
   return OBJECT.exec(key)?.[1] ?? null;
 }
 
-/** Throws TypeError for what would never be found again as an archive's key. */
-export function keyObjectName(archiveKey: string, keyName: string): string {
-  const name = `${archiveKey}.key.${keyName}.json`;
-  if (archiveOfKeyObject(name) === archiveKey) return name;
-  throw new TypeError(`${archiveKey} cannot have a key object: it is not named as an encrypted archive.`);
-}
-
-/** Names of the keys that an archive's own key is wrapped with, sorted. */
-export async function keyNamesOf(
+/** An archive's key objects, sorted by name. */
+export async function keyObjectsOf(
   store: KeyStore,
   archiveKey: string,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<KeyObject[]> {
   const folder = archiveKey.slice(0, archiveKey.lastIndexOf('/'));
-  const names: string[] = [];
+  const found: KeyObject[] = [];
   for await (const { key } of store.list(folder, signal)) {
-    const [, archive, name] = OBJECT.exec(key) ?? [];
-    if (archive === archiveKey && name !== undefined) names.push(name);
+    const [, archive, keyName] = OBJECT.exec(key) ?? [];
+    if (archive === archiveKey && keyName !== undefined) found.push({ archiveKey, key, keyName });
   }
-  return names.sort();
+  return found.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** Only where there is none yet: OBJECT_EXISTS. */
+/**
+ * The first one of an archive (`again` false), or one more. Only where there is none of that name yet: OBJECT_EXISTS.
+ * Throws TypeError for what would never be found again as an archive's key.
+ */
 export async function createKeyObject(
   store: KeyStore,
-  archiveKey: string,
-  wrapped: WrappedKey,
+  { archiveKey, wrapped, again }: { archiveKey: string; wrapped: WrappedKey; again: boolean },
   signal: AbortSignal,
-): Promise<void> {
-  const body = Buffer.from(`${JSON.stringify(wrapped)}\n`);
-  await store.create(keyObjectName(archiveKey, wrapped.keyName), body, signal);
+): Promise<KeyObject> {
+  const { keyName } = wrapped;
+  const key = `${archiveKey}.key.${keyName}${again ? `.${randomBytes(8).toString('hex')}` : ''}.json`;
+  if (archiveOfKeyObject(key) !== archiveKey) {
+    throw new TypeError(`${archiveKey} cannot have a key object: it is not named as an encrypted archive.`);
+  }
+  await store.create(key, Buffer.from(`${JSON.stringify(wrapped)}\n`), signal);
+  return { archiveKey, key, keyName };
 }
 
 /** OBJECT_NOT_FOUND, BACKUP_CORRUPTED, NOT_SUPPORTED, and what the keyring says. */
 export async function openKeyObject(
   store: KeyStore,
   keyring: Keyring,
-  { archiveKey, name, ids }: ArchiveOfKey & { name: string },
+  { object, ids }: { object: KeyObject; ids: KeyIds },
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const wrapped = parseWrappedKey(await readKeyObject(store, { archiveKey, name }, signal));
-  if (wrapped.keyName === name) return keyring.unwrap(wrapped, ids, signal);
+  const wrapped = parseWrappedKey(await readKeyObject(store, object, signal));
+  if (wrapped.keyName === object.keyName) return keyring.unwrap(wrapped, ids, signal);
   throw new AppError(
     'BACKUP_CORRUPTED',
-    `The key object of ${archiveKey} is of another key than its name says.`,
+    `The key object of ${object.archiveKey} is of another key than its name says.`,
   );
 }
 
-/** A key object's text, as it is. */
-export async function readKeyObject(
+async function readKeyObject(
   store: KeyStore,
-  { archiveKey, name }: { archiveKey: string; name: string },
+  { archiveKey, key }: KeyObject,
   signal: AbortSignal,
 ): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of await store.get(keyObjectName(archiveKey, name), { signal })) {
+  for await (const part of await store.get(key, { signal })) {
     bytes += part.length;
     if (bytes > MAX_BYTES)
       throw new AppError('BACKUP_CORRUPTED', `The key object of ${archiveKey} is too long.`);

@@ -4,11 +4,10 @@ import { openDataKey } from './data-keys.ts';
 import {
   type ArchiveOfKey,
   createKeyObject,
+  type KeyObject,
   type KeyStore,
-  keyNamesOf,
-  keyObjectName,
+  keyObjectsOf,
   openKeyObject,
-  readKeyObject,
 } from './key-objects.ts';
 import type { Keyring } from './keyring.ts';
 
@@ -30,10 +29,14 @@ const NOT_OPENED: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Wraps an archive's key with another key of the keyring: the new object is written and read back before the old
- * ones go. Killed at any moment, the archive can be opened, and doing it again finishes it. An old object goes only
- * when it was opened and held the same key: one of a key that is not in this keyring stays. Gives whether anything
- * was changed. Two at once for one archive must have the same `to`: else each may take the other's key for an old one.
+ * Wraps an archive's key with another key of the keyring: a new object is written and read back before the old ones
+ * go. Killed at any moment, the archive can be opened, and doing it again finishes it. An old object goes only when
+ * it was opened and held the same key: one of a key that is not in this keyring stays. Gives whether anything was
+ * changed.
+ *
+ * Whatever else goes on at the same time, and however long an attempt sleeps before it deletes: what it deletes was
+ * there before it wrote an object of its own, whose name nobody else ever uses. So the newest object that anybody
+ * has read back is deleted by nobody. That is why an object of the new key that is there already is not made do with.
  */
 export async function rewrapDataKey(
   store: KeyStore,
@@ -42,57 +45,28 @@ export async function rewrapDataKey(
   signal: AbortSignal,
 ): Promise<boolean> {
   const dataKey = await openDataKey(store, keyring, { archiveKey, ids }, signal);
-  const names = await keyNamesOf(store, archiveKey, signal);
-  let changed = false;
-  if (names.includes(to) && (await isCut(store, { archiveKey, name: to }, signal))) {
-    await assertOwned();
-    await store.delete(keyObjectName(archiveKey, to), signal);
-    changed = true;
-  }
-  if (changed || !names.includes(to)) {
-    const wrapped = await keyring.wrap(to, dataKey, ids, signal);
-    // An attempt before this one may have written it just now: what counts is what is read back.
-    await createKeyObject(store, archiveKey, wrapped, signal).catch(unlessThere);
-    changed = true;
-  }
-  const again = await openKeyObject(store, keyring, { archiveKey, name: to, ids }, signal);
-  if (!again.equals(dataKey)) {
-    throw new AppError('BACKUP_CORRUPTED', `The key objects of ${archiveKey} hold different keys.`);
-  }
-  for (const name of names) {
-    if (name === to) continue;
-    const old = keyring.has(name)
-      ? await openKeyObject(store, keyring, { archiveKey, name, ids }, signal).catch(ifNotOpened)
+  const old: KeyObject[] = [];
+  for (const object of await keyObjectsOf(store, archiveKey, signal)) {
+    const held = keyring.has(object.keyName)
+      ? await openKeyObject(store, keyring, { object, ids }, signal).catch(ifNotOpened)
       : null;
-    if (!old?.equals(dataKey)) {
-      onKept?.(name);
-      continue;
+    if (held === null) onKept?.(object.keyName);
+    else if (held.equals(dataKey)) old.push(object);
+    else {
+      throw new AppError('BACKUP_CORRUPTED', `The key objects of ${archiveKey} hold different keys.`);
     }
+  }
+  if (old.length > 0 && old.every(({ keyName }) => keyName === to)) return false;
+  const wrapped = await keyring.wrap(to, dataKey, ids, signal);
+  const fresh = await createKeyObject(store, { archiveKey, wrapped, again: true }, signal);
+  if (!(await openKeyObject(store, keyring, { object: fresh, ids }, signal)).equals(dataKey)) {
+    throw new AppError('BACKUP_CORRUPTED', `The new key object of ${archiveKey} does not hold its key.`);
+  }
+  for (const { key } of old) {
     await assertOwned();
-    await store.delete(keyObjectName(archiveKey, name), signal);
-    changed = true;
+    await store.delete(key, signal);
   }
-  return changed;
-}
-
-/** Where a destination cannot create an object whole, a crash may leave the beginning of one. It opens nothing. */
-async function isCut(
-  store: KeyStore,
-  place: { archiveKey: string; name: string },
-  signal: AbortSignal,
-): Promise<boolean> {
-  const text = await readKeyObject(store, place, signal);
-  try {
-    JSON.parse(text);
-    return false;
-  } catch {
-    // Not JSON: that is the answer.
-    return true;
-  }
-}
-
-function unlessThere(error: unknown): void {
-  if (!(error instanceof AppError) || error.code !== 'OBJECT_EXISTS') throw error;
+  return true;
 }
 
 function ifNotOpened(error: unknown): null {
