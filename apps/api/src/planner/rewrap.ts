@@ -12,7 +12,7 @@ export interface RewrapRequest extends OnBackupRequest {
 }
 
 /**
- * Jobs that a change of keys does not run beside: two of them could each take the other's key for an old one, and a
+ * Jobs that a change of keys does not run beside: of two of them nobody could say which key the backup ends with, and a
  * sweep ends uploads below the backup's prefix.
  */
 export const NOT_BESIDE_REWRAP: readonly JobKind[] = ['rewrap', 'sweep', 'delete'];
