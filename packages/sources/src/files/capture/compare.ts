@@ -48,11 +48,7 @@ export async function compare(
     }
     const kept = keptNote(encodeEntry(right));
     const note =
-      inode !== null
-        ? `${LINKED}${inode}
-${left.facts.toString('latin1')}
-${kept}`
-        : `${KEPT}${kept}`;
+      inode !== null ? `${LINKED}${inode}\n${left.facts.toString('latin1')}\n${kept}` : `${KEPT}${kept}`;
     await draft.add([left.path, Buffer.from(note)]);
   }
   return dirty;
