@@ -2,7 +2,7 @@
 export * from './dedup/edit-copies.ts';
 export * from './dedup/first-entry.ts';
 export * from './dedup/repeats.ts';
-export type { Codec } from './deflate/codec.ts';
+export * from './deflate/codec.ts';
 export * from './deflate/open-codec.ts';
 export * from './deflate/zlib-codec.ts';
 export * from './encryption/archive-aad.ts';

@@ -1,5 +1,11 @@
-import type { ArchiveReader, IndexArchive, IndexEntry, OpenIndex } from '@tarfleet/archive';
-import { AppError, errnoOf } from '@tarfleet/kernel';
+import {
+  type ArchiveReader,
+  type IndexArchive,
+  type IndexEntry,
+  InflateError,
+  type OpenIndex,
+} from '@tarfleet/archive';
+import { AppError } from '@tarfleet/kernel';
 import { keyOf } from '../archives/archive-names.ts';
 import { type ArtifactPlace, keysOfArchives, openArchive } from '../archives/artifact-reader.ts';
 import { readPart } from '../archives/stored-bytes.ts';
@@ -65,8 +71,7 @@ export async function openArchiveSet(
     isMissing: ({ at }) => missing.get(at.archive) ?? null,
     kindOf(error) {
       if (error instanceof Error && undecrypted.has(error)) return 'encryption';
-      const cause = error instanceof Error ? errnoOf(error.cause) : undefined;
-      return cause?.startsWith('Z_') || cause === 'ERR_BUFFER_TOO_LARGE' ? 'compression' : 'contents';
+      return error instanceof Error && error.cause instanceof InflateError ? 'compression' : 'contents';
     },
   };
 }

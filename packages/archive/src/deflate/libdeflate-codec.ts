@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import type { Codec } from './codec.ts';
+import { type Codec, InflateError } from './codec.ts';
 
 /** As the loader finds it on Linux (its only ABI so far, since 1.0), and on macOS. */
 const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', '/opt/homebrew/lib/libdeflate.0.dylib'];
@@ -108,7 +108,7 @@ function createCodec(calls: Calls): Codec {
           const fault = await calls.decompress(
             ...[decompressor, rest, rest.length, room, room.length, read, written],
           );
-          if (fault !== 0) throw new Error(FAULTS[fault] ?? `libdeflate's fault ${fault}`);
+          if (fault !== 0) throw new InflateError(FAULTS[fault] ?? `libdeflate's fault ${fault}`);
           from += Number(read[0]);
           filled += Number(written[0]);
         }
