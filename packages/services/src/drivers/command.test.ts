@@ -1,6 +1,6 @@
 /** Commands of a service's own, as small scripts: what they may do wrong. Real servers are in `real-services.test.ts`. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { CommandRunner } from '@tarfleet/contracts';
 import { calm, startServer, type TestServer } from '../testing/world.ts';
@@ -137,10 +137,9 @@ test('what it starts has neither our locale nor our temporary files', async () =
   const env = await readFile(`${flag}.env`, 'utf8');
   expect(env).not.toMatch(/^LC_ALL=/m);
   expect(env).toMatch(/^0022$/m);
-  const left = await server.session.run(['sh', '-c', 'ls -d /tmp/tmp.*/pipe 2>/dev/null | wc -l'], {
-    signal: calm,
-  });
-  expect(left.stdout.toString().trim()).toBe('0');
+  const { stdout } = await server.session.run(['mktemp', '-d'], { signal: calm });
+  expect(stdout.toString().startsWith(`${server.temporary}/`)).toBe(true);
+  expect(await readdir(server.temporary)).toEqual([basename(stdout.toString().trim())]);
 });
 
 async function begun({ session }: TestServer, file: string): Promise<void> {

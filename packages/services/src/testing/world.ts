@@ -1,6 +1,6 @@
 /** What the tests of this package share: a real sshd whose PATH begins with stand-ins, and sessions on it. */
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HealthCheck, ServiceRun, ServiceRunner } from '@tarfleet/contracts';
@@ -26,6 +26,8 @@ export interface TestServer {
   sshd: RunningSshd;
   session: Session;
   dir: string;
+  /** Where its commands have their temporary files. */
+  temporary: string;
   /** What the stand-ins answer from now on; forgets which commands were run. */
   set(world: object): Promise<void>;
   /** The command lines of the stand-ins since then. */
@@ -58,12 +60,18 @@ export async function startServer(programs: readonly string[] = []): Promise<Tes
     const script = `#!/bin/sh\nexec '${process.execPath}' '${join(__dirname, 'stand-in.mjs')}' '${file}' ${name} "$@"\n`;
     await writeFile(join(dir, name), script, { mode: 0o755 });
   }
-  const sshd = await startSshd({ config: [`SetEnv PATH=${dir}:/usr/sbin:/usr/bin:/sbin:/bin`] });
+  // Temporary files of this server alone, which a test can count.
+  const temporary = join(dir, 'temporary');
+  await mkdir(temporary);
+  await chmod(temporary, 0o1777);
+  const env = `PATH=${dir}:/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=${temporary}`;
+  const sshd = await startSshd({ config: [`SetEnv ${env}`] });
   const session = await connect(sshd);
   return {
     sshd,
     session,
     dir,
+    temporary,
     async set(world) {
       await writeFile(file, JSON.stringify(world));
       await writeFile(`${file}.log`, '');
