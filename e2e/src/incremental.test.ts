@@ -2,11 +2,13 @@
 import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { compareTrees, makeNastyTree, snapshotTree } from '@tarfleet/testbed';
 import { BACKENDS, createWorld, type World } from './world.ts';
 
 const WAIT = { prefer: 'wait=60' };
+/** Each backup waits until nothing counts as just changed; five of them and their restores are most of a minute. */
+jest.setTimeout(240_000);
 let world: World | undefined;
 afterEach(async () => {
   await world?.close();
