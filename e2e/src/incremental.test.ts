@@ -1,7 +1,9 @@
 // Backups that build on each other, over HTTP alone: what they hold, what they need, and what deleting one means.
+import { execFile } from 'node:child_process';
 import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { compareTrees, makeNastyTree, snapshotTree } from '@tarfleet/testbed';
 import { BACKENDS, createWorld, type World } from './world.ts';
@@ -45,10 +47,11 @@ async function open(backend: (typeof BACKENDS)[number] = 'postgres') {
     await rm(out, { recursive: true });
   };
   const stored = join(here.dir, 'stack/backups');
-  const objectsOf = async (id: string): Promise<string[]> =>
-    (await readdir(stored, { recursive: true })).filter(
-      (name) => name.includes(id) && /\.(enc|gz|json)$/.test(name),
-    );
+  // Not by readdir: a deletion may be removing the folders that it emptied.
+  const objectsOf = async (id: string): Promise<string[]> => {
+    const { stdout } = await promisify(execFile)('find', [stored, '-ignore_readdir_race', '-type', 'f']);
+    return stdout.split('\n').filter((name) => name.includes(id) && /\.(enc|gz|json)$/.test(name));
+  };
   return { ...here, tree, serviceId, backUp, restore, expectRestores, stored, objectsOf };
 }
 

@@ -1,4 +1,5 @@
-import { Transform, type TransformCallback } from 'node:stream';
+import type { Transform } from 'node:stream';
+import { createFeedTransform } from './feed-transform.ts';
 import { createTarParser } from './tar-parser.ts';
 import type { EntryEnd, TarEntry } from './types.ts';
 
@@ -21,24 +22,11 @@ export interface TarWalkerOptions {
  */
 export function createTarWalker(options: TarWalkerOptions): Transform {
   const parser = createTarParser(options);
-  return new Transform({
-    transform(chunk: Buffer, _encoding, callback: TransformCallback) {
-      try {
-        parser.take(chunk);
-      } catch (error) {
-        callback(error as Error);
-        return;
-      }
-      callback(null, chunk);
+  return createFeedTransform({
+    take(chunk, stream) {
+      parser.take(chunk);
+      stream.push(chunk);
     },
-    flush(callback: TransformCallback) {
-      try {
-        parser.end();
-      } catch (error) {
-        callback(error as Error);
-        return;
-      }
-      callback();
-    },
+    end: () => parser.end(),
   });
 }

@@ -1,21 +1,14 @@
-import type { Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
+import type { Failure, JobResult, Progress } from '@tarfleet/contracts';
 import type { Prisma } from './generated/client.ts';
 import { type JobRecord, type LockedJob, toJobRecord } from './job-record.ts';
 import type { Db } from './prisma-client.ts';
 
 export type { JobRecord, JobState } from './job-record.ts';
 
-export interface JobDraft {
-  id: string;
-  kind: JobKind;
-  pool: string;
-  projectId: number;
-  userId: string | null;
-  backupId: string | null;
-  parentId: string | null;
-  requestId: string;
-  plan: string;
-}
+export type JobDraft = Pick<
+  JobRecord,
+  'id' | 'kind' | 'pool' | 'projectId' | 'userId' | 'backupId' | 'parentId' | 'requestId' | 'plan'
+>;
 
 /** What the recorder changes as events have their effect. */
 export type JobChange = Partial<

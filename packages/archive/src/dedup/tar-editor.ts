@@ -1,4 +1,5 @@
-import { Transform, type TransformCallback } from 'node:stream';
+import type { Transform } from 'node:stream';
+import { createFeedTransform } from '../feed-transform.ts';
 import type { TarHead } from '../tar-entry.ts';
 import { createTarParser } from '../tar-parser.ts';
 import type { EntryEnd, TarEntry } from '../types.ts';
@@ -81,26 +82,12 @@ export function createTarEditor(edits: TarEdits): Transform {
     written = [];
     for (const part of all) stream.push(part);
   };
-  return new Transform({
-    transform(chunk: Buffer, _encoding, callback: TransformCallback) {
-      try {
-        waiting.push(chunk);
-        parser.take(chunk);
-        flush(this);
-      } catch (error) {
-        callback(error as Error);
-        return;
-      }
-      callback();
+  return createFeedTransform({
+    take(chunk, stream) {
+      waiting.push(chunk);
+      parser.take(chunk);
+      flush(stream);
     },
-    flush(callback: TransformCallback) {
-      try {
-        parser.end();
-      } catch (error) {
-        callback(error as Error);
-        return;
-      }
-      callback();
-    },
+    end: () => parser.end(),
   });
 }

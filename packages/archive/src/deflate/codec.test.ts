@@ -102,7 +102,9 @@ describe.each([
     for (let at = 10; at < member.length; at += 31) {
       const flipped = Buffer.from(member);
       flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
-      expect(await refused(flipped)).toBe(true);
+      // A bit of a distance may name another place that holds the same bytes: that is no damage.
+      const harmless = async () => (await codec().decompress(flipped, MOST)).equals(content);
+      expect((await refused(flipped)) || (await harmless())).toBe(true);
     }
   });
 

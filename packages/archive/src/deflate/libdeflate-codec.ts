@@ -77,6 +77,16 @@ function bind(library: { func(prototype: string): unknown }): Calls {
 
 function createCodec(calls: Calls): Codec {
   const spare: Buffer[] = [];
+  // The binding passes bare addresses on: what they point to is kept from the garbage collector meanwhile.
+  const busy = new Set<readonly Buffer[]>();
+  const during = async <T>(buffers: readonly Buffer[], call: Promise<T>): Promise<T> => {
+    busy.add(buffers);
+    try {
+      return await call;
+    } finally {
+      busy.delete(buffers);
+    }
+  };
   return {
     name: 'libdeflate',
     async compress(block, level) {
@@ -85,7 +95,9 @@ function createCodec(calls: Calls): Codec {
       try {
         const bound = Number(calls.compressBound(compressor, block.length));
         const room = takeSpare(spare, bound);
-        const written = Number(await calls.compress(compressor, block, block.length, room, room.length));
+        const written = Number(
+          await during([block, room], calls.compress(compressor, block, block.length, room, room.length)),
+        );
         // It cannot happen with that much room.
         if (written === 0 || written > room.length) throw new Error('libdeflate could not compress a block.');
         const member = Buffer.from(room.subarray(0, written));
@@ -105,8 +117,9 @@ function createCodec(calls: Calls): Codec {
           const [read, written] = [[0], [0]];
           const rest = member.subarray(from);
           const room = content.subarray(filled);
-          const fault = await calls.decompress(
-            ...[decompressor, rest, rest.length, room, room.length, read, written],
+          const fault = await during(
+            [rest, room],
+            calls.decompress(decompressor, rest, rest.length, room, room.length, read, written),
           );
           if (fault !== 0) throw new InflateError(FAULTS[fault] ?? `libdeflate's fault ${fault}`);
           from += Number(read[0]);

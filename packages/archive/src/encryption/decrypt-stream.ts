@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { destroyOnAbort } from '../abort.ts';
+import { createFeedTransform } from '../feed-transform.ts';
 import {
   checkKey,
   deriveSegmentKeys,
@@ -9,7 +10,6 @@ import {
   type SegmentKeys,
 } from './format.ts';
 import { openSegment } from './segment.ts';
-import { createSegmentTransform } from './segment-transform.ts';
 import { createSegmenter } from './segmenter.ts';
 
 /**
@@ -32,7 +32,7 @@ export function createDecryptStream(options: EncryptionOptions, signal: AbortSig
       if (plain.length > 0) stream.push(plain);
     },
   });
-  const stream = createSegmentTransform(segmenter);
+  const stream = createFeedTransform(segmenter);
   destroyOnAbort(stream, signal);
   return stream;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { destroyOnAbort } from '../abort.ts';
+import { createFeedTransform } from '../feed-transform.ts';
 import {
   buildHeader,
   checkKey,
@@ -10,7 +11,6 @@ import {
   PLAIN_SEGMENT_BYTES,
 } from './format.ts';
 import { sealSegment } from './segment.ts';
-import { createSegmentTransform } from './segment-transform.ts';
 import { createSegmenter } from './segmenter.ts';
 
 /**
@@ -32,7 +32,7 @@ export function createEncryptStream(options: EncryptionOptions, signal: AbortSig
       for (const part of parts) stream.push(part);
     },
   });
-  const stream = createSegmentTransform(segmenter);
+  const stream = createFeedTransform(segmenter);
   destroyOnAbort(stream, signal);
   return stream;
 }

@@ -26,6 +26,7 @@ export function createBlockCache({ openArchive, signal }: BlockCacheOptions) {
     const blocks = new Map<string, Promise<Buffer>>();
     for (let block = from; block <= to; block += 1) {
       const one = run.then((all) => all[block - from] ?? Buffer.alloc(0));
+      // It is awaited with its batch; a rejection before that must not count as unhandled.
       one.catch(() => undefined);
       blocks.set(`${archive}:${block}`, one);
     }
