@@ -17,6 +17,7 @@ const CONCURRENCY: Record<Exclude<JobKind, 'artifact'>, number> = {
   backup: 8,
   verify: 2,
   restore: 2,
+  rollback: 2,
   delete: 2,
   sweep: 1,
   'server-test': 4,

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { KeyName, PoolName, ProjectId, Timestamp, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
+import { ServiceRun } from './service-run.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
 /** A worker refuses any other with PLAN_VERSION_UNKNOWN. */
@@ -12,6 +13,7 @@ export const JOB_KINDS = [
   'artifact',
   'verify',
   'restore',
+  'rollback',
   'delete',
   'sweep',
   'server-test',
@@ -127,6 +129,15 @@ export const VerifyPlan = Type.Object(
 );
 export type VerifyPlan = Static<typeof VerifyPlan>;
 
+const runFields = {
+  /** What is stopped before the change and started after it: the services concerned and those that depend on them. */
+  services: Type.Array(ServiceRun),
+  /** Their ids in waves, one after the other; those of a wave side by side. */
+  stopOrder: Type.Array(Type.Array(Uuid)),
+  startOrder: Type.Array(Type.Array(Uuid)),
+  healthChecks: Type.Boolean(),
+};
+
 export const RestorePlan = Type.Object(
   {
     ...base,
@@ -142,12 +153,35 @@ export const RestorePlan = Type.Object(
     restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
     /** Files and folders of the services, with all that is in them; null for everything. */
     paths: Type.Union([Type.Array(Type.String({ pattern: '^/' }), { minItems: 1 }), Type.Null()]),
+    /** True: what is restored takes the place of what is there, which is kept as the way back. False: what exists stays. */
     overwrite: Type.Boolean(),
     verifyIntegrity: Type.Boolean(),
+    /** Whether a failure puts everything back as it was. */
+    rollback: Type.Boolean(),
+    /** How long the way back is kept after the commit, in hours; 0: it goes with the commit. */
+    keepHours: Type.Number({ minimum: 0 }),
+    ...runFields,
+    /** Paths of the server's other services: left as they are where they lie inside what is restored. */
+    keep: Type.Array(Type.String({ pattern: '^/' })),
   },
   closed,
 );
 export type RestorePlan = Static<typeof RestorePlan>;
+
+/** What becomes of the way back that a restore left on its server: `undo` takes it, `forget` removes it. */
+export const RollbackPlan = Type.Object(
+  {
+    ...base,
+    kind: Type.Literal('rollback'),
+    action: Type.Enum(['undo', 'forget']),
+    backupId: Uuid,
+    restoreJobId: Uuid,
+    server: ServerTarget,
+    ...runFields,
+  },
+  closed,
+);
+export type RollbackPlan = Static<typeof RollbackPlan>;
 
 /** Removes every object of a backup, its manifest first, so that a half-deleted backup does not exist. */
 export const DeletePlan = Type.Object(
@@ -224,6 +258,7 @@ export const Plan = Type.Union([
   ArtifactPlan,
   VerifyPlan,
   RestorePlan,
+  RollbackPlan,
   DeletePlan,
   SweepPlan,
   ServerTestPlan,

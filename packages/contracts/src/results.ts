@@ -70,9 +70,19 @@ export const BackupResult = Type.Object(
 );
 export type BackupResult = Static<typeof BackupResult>;
 
+/** It comes with a failure, too: then `outcome` says what the failure left. */
 export const RestoreResult = Type.Object(
   {
     kind: Type.Literal('restore'),
+    /**
+     * `unchanged`: it failed before anything was changed. `rolled_back`: everything is as it was. `failed`: the
+     * message says what is where.
+     */
+    outcome: Type.Enum(['restored', 'unchanged', 'rolled_back', 'failed']),
+    /** The folder on the server that holds the way back; null when there is none (any more). */
+    rollbackPath: Type.Union([Type.String(), Type.Null()]),
+    /** Services that ran before and do not now. */
+    notRunning: Type.Array(Type.String()),
     restored: Type.Array(Type.String()),
     failed: Type.Array(Type.Object({ service: Type.String(), failure: Failure }, closed)),
     filesRestored: Count,
@@ -82,6 +92,18 @@ export const RestoreResult = Type.Object(
   closed,
 );
 export type RestoreResult = Static<typeof RestoreResult>;
+
+/** `restored` are the services whose old files are back. */
+export const RollbackResult = Type.Object(
+  {
+    kind: Type.Literal('rollback'),
+    action: Type.Enum(['undo', 'forget']),
+    restored: Type.Array(Type.String()),
+    notRunning: Type.Array(Type.String()),
+  },
+  closed,
+);
+export type RollbackResult = Static<typeof RollbackResult>;
 
 export const DeleteResult = Type.Object(
   { kind: Type.Literal('delete'), objects: Count, bytes: Bytes },
@@ -141,6 +163,7 @@ export const JobResult = Type.Union([
   ArtifactResult,
   VerifyResult,
   RestoreResult,
+  RollbackResult,
   DeleteResult,
   SweepResult,
   ServerTestResult,

@@ -85,6 +85,78 @@ export interface RestoreSummary {
   bytesRestored: number;
 }
 
+/** Where a restore's work is done; `session` runs its commands under the restore's guard. */
+export interface RestoreContext {
+  session: Session;
+  signal: AbortSignal;
+  warn(warning: SourceWarning): void;
+}
+
+export interface PrepareOptions extends RestoreContext {
+  service: ServiceTarget;
+  /** Names the working folders, so that another attempt finds them. */
+  jobId: string;
+  /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
+  openTar(): Promise<Readable>;
+  /** What is to be put back; null when the archive itself says. */
+  roots: ArchiveRoot[] | null;
+  /** In the stream only because names to be put back are links to them. */
+  extras: readonly Buffer[];
+  /** Null: the paths that were backed up. Else a folder below which they are put, with their whole path. */
+  restorePath: string | null;
+  /** True: what is restored takes the place of what is there. False: what exists stays, and is counted as skipped. */
+  overwrite: boolean;
+  /** Absolute paths that stay as they are where they lie inside what is restored, beside what the backup left out. */
+  keep: readonly Buffer[];
+  /** What the files to come need, as the index tells it; for the check of free space. */
+  needs: { bytes: number; files: number };
+  onEntry(entry: TarEntry): void;
+}
+
+/**
+ * A restore that is unpacked beside its targets and can be put in place: plain JSON, so that it lies in the
+ * restore's journal and any worker can go on with it.
+ */
+export interface PreparedRestore {
+  v: 1;
+  /** The folders that hold the new files first and the old ones later, for people. */
+  folders: string[];
+  /** What only the source reads. */
+  state: unknown;
+}
+
+/** To become part of `Source`, in place of its `restore`. */
+export interface RestoreSteps {
+  /**
+   * Whether the files can be put where they belong, before anything is made: tools, places, permissions, free space.
+   * Errors: TOOL_MISSING, PATH_REFUSED, INSUFFICIENT_PERMISSIONS, INSUFFICIENT_STORAGE, and the session's.
+   */
+  check(options: Omit<PrepareOptions, 'openTar' | 'onEntry'>): Promise<void>;
+  /**
+   * Unpacks everything beside the targets, in folders that only root enters. Nothing else on the server changes; what
+   * an earlier attempt of the job had unpacked is removed first. Errors: those of `check`, the stream's own,
+   * ARCHIVE_MALFORMED, COMMAND_FAILED.
+   */
+  prepare(options: PrepareOptions): Promise<PreparedRestore>;
+  /**
+   * Puts it in place and keeps what was there. May be repeated, also after it broke off half-way: then it does the
+   * rest. Errors: RESTORE_FAILED, PATH_REFUSED, COMMAND_FAILED, and the session's.
+   */
+  apply(prepared: PreparedRestore, context: RestoreContext): Promise<RestoreSummary>;
+  /** Everything as it was before `apply`, however far that came. May be repeated. Errors: as `apply`. */
+  undo(prepared: PreparedRestore, context: RestoreContext): Promise<void>;
+  /**
+   * Whether `undo` would still bring back what was there before, or why not: something else has been put in its
+   * place since, or the way back is gone.
+   */
+  undoable(prepared: PreparedRestore, context: RestoreContext): Promise<string | null>;
+  /**
+   * Removes the working folders, and with them the way back. May be repeated; what is gone is no error. With
+   * `keepOld` only what no `undo` needs.
+   */
+  forget(prepared: PreparedRestore, context: RestoreContext, options: { keepOld: boolean }): Promise<void>;
+}
+
 export interface Source {
   /** Errors: PATH_NOT_FOUND (every one of the service's paths is missing), TOOL_MISSING, and the session's. */
   capture(options: CaptureOptions): Promise<Capture>;

@@ -63,6 +63,13 @@ export async function planRestore(
     restorePath: request.restorePath,
     overwrite: request.overwrite,
     verifyIntegrity: request.verifyIntegrity,
+    rollback: false,
+    keepHours: 0,
+    services: [],
+    stopOrder: [],
+    startOrder: [],
+    healthChecks: false,
+    keep: [],
   };
   return {
     root: {

@@ -273,8 +273,8 @@ test('a restore: steps, its end, the count, and the lease', async () => {
   await recorder.record(batch(1, STARTED, named(1, 'verify_integrity', 'started')));
   expect(await t.db.restores.get(restore.id)).toMatchObject({ status: 'verifying', startedAt: AT });
   await recorder.record(batch(3, named(1, 'verify_integrity', 'completed')));
-  const result = { kind: 'restore', restored: [service.name], failed: [] } as const;
-  const counts = { filesRestored: 1, filesSkipped: 0, bytesRestored: 1 };
+  const result = { kind: 'restore', outcome: 'restored', restored: [service.name], failed: [] } as const;
+  const counts = { filesRestored: 1, filesSkipped: 0, bytesRestored: 1, rollbackPath: null, notRunning: [] };
   const done = { ...result, restored: [...result.restored], failed: [], ...counts };
   await recorder.record(batch(4, { type: 'ended', ...completed(done) }));
   expect(await t.db.restores.get(restore.id)).toMatchObject({

@@ -54,6 +54,7 @@ export async function settle(
       }
       return;
     case 'destination-test':
+    case 'rollback':
       return;
   }
 }

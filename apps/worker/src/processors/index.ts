@@ -7,6 +7,7 @@ import { createDestinationTestProcessor } from './destination-test.ts';
 import { createResealProcessor } from './reseal.ts';
 import { createRestoreProcessor } from './restore.ts';
 import { createRewrapProcessor } from './rewrap.ts';
+import { createRollbackProcessor } from './rollback.ts';
 import { createServerTestProcessor } from './server-test.ts';
 import { createSweepProcessor } from './sweep.ts';
 import { createVerifyProcessor } from './verify.ts';
@@ -18,6 +19,7 @@ export function createProcessors(deps: WorkerDeps): Processors {
     artifact: createArtifactProcessor(deps),
     verify: createVerifyProcessor(deps),
     restore: createRestoreProcessor(deps),
+    rollback: createRollbackProcessor(deps),
     delete: createDeleteProcessor(deps),
     sweep: createSweepProcessor(deps),
     'server-test': createServerTestProcessor(deps),

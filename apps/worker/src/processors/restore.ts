@@ -129,6 +129,9 @@ async function restoreAll(
   const counter = createCounter(context, totals);
   const result: RestoreResult = {
     kind: 'restore',
+    outcome: 'restored',
+    rollbackPath: null,
+    notRunning: [],
     restored: [],
     failed: [],
     filesRestored: 0,
