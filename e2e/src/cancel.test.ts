@@ -1,6 +1,6 @@
 // Every kind of job is cancelled in the middle of its work, which is held there, and leaves nothing behind.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -21,6 +21,10 @@ import { BACKENDS, createWorld, type World } from './world.ts';
 const WAIT = { prefer: 'wait=60' };
 /** Several upload parts of 8 MiB. */
 const BIG = 48 << 20;
+/** Far more of them than are on their way at once: the server's tar waits while they are held. */
+const LARGE = 128 << 20;
+/** Long to read, so that its tar is met at work however busy the machine is. */
+const HUGE = 512 << 20;
 /** Before that much of an archive has been read, a restore has written files already. */
 const HELD_AFTER = 24 << 20;
 
@@ -30,6 +34,8 @@ beforeAll(async () => {
 });
 afterAll(() => s3.stop());
 
+type Tree = 'big' | 'large' | 'small' | 'huge';
+
 describe.each(BACKENDS)('a cancel on %s', (backend) => {
   const bucket = `cancel-${randomBytes(6).toString('hex')}`;
   const commands = markCommands();
@@ -37,7 +43,6 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
   let proxy: FaultProxy;
   let server: string;
   let big: string;
-  let small: string;
   /** The archive of each request that is being held; an upload sends several parts at once. */
   const held: string[] = [];
 
@@ -60,8 +65,8 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
   const of = (keys: string[], id: string): string[] => keys.filter((key) => key.includes(id));
   const isUnfinished = (key: string): boolean => key.endsWith('(unfinished)');
   const jobOf = async (id: string) => (await here.client.must('GET', `/api/jobs/${id}`)).data;
-  const treeOf = (name: 'big' | 'small'): string => (name === 'big' ? big : small);
-  const addService = (name: string, tree: 'big' | 'small', priority = 50): Promise<string> =>
+  const treeOf = (name: Tree): string => join(here.dir, 'data', name);
+  const addService = (name: string, tree: Tree, priority = 50): Promise<string> =>
     here.addService(server, name, [treeOf(tree)], { backup_priority: priority });
   const backUp = async (...services: string[]): Promise<string> => {
     const id = await here.startBackup({ services });
@@ -115,7 +120,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     });
     server = await here.addServer('source');
     big = join(here.dir, 'data/big');
-    small = join(here.dir, 'data/small');
+    const small = join(here.dir, 'data/small');
     await mkdir(join(big, 'inner'), { recursive: true });
     await mkdir(small);
     await writeFile(join(big, 'a-text'), 'as it was\n');
@@ -131,9 +136,12 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
   }, 120_000);
 
   test('of a backup with services stored, in the middle of their upload and waiting', async () => {
+    const large = join(here.dir, 'data/large');
+    await mkdir(large);
+    for (let at = 0; at < LARGE; at += 1 << 20) await appendFile(join(large, 'noise'), randomBytes(1 << 20));
     const names = ['flow-1', 'flow-2', 'flow-3', 'flow-4'];
     for (const [index, name] of names.entries()) {
-      await addService(name, index === 1 || index === 2 ? 'big' : 'small', 10 + index);
+      await addService(name, index === 1 || index === 2 ? 'large' : 'small', 10 + index);
     }
     hold('uploads');
     const id = await here.startBackup({ services: names });
@@ -150,10 +158,15 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     await expectNoCommands();
     release();
     await backUp(...names);
+    await rm(large, { recursive: true });
   }, 240_000);
 
   test('of a backup to a local folder, whose tar stands still on the server', async () => {
-    await addService('to-folder', 'big');
+    const huge = join(here.dir, 'data/huge');
+    await mkdir(huge);
+    const piece = randomBytes(1 << 19).toString('hex');
+    for (let at = 0; at < HUGE; at += piece.length) await appendFile(join(huge, 'text'), piece);
+    await addService('to-folder', 'huge');
     const folder = join(here.dir, 'folder');
     const { data: destination } = await here.client.must('POST', '/api/destinations', {
       ...{ name: 'folder', type: 'local', config: { path: folder } },
@@ -173,6 +186,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     await expectNoCommands();
     const next = await here.startBackup(body);
     expect(await here.client.ended(next)).toMatchObject({ state: 'completed' });
+    await rm(huge, { recursive: true });
   }, 240_000);
 
   test('of a backup and a verification that no worker has begun', async () => {
@@ -227,7 +241,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
       auth: { type: 'private_key', private_key: here.sshd.privateKey },
       host_key_fingerprint: here.sshd.fingerprint,
     });
-    await here.addService(down.id, 'on-down', [small]);
+    await here.addService(down.id, 'on-down', [treeOf('small')]);
     const id = await here.startBackup({ services: ['on-down'] });
     const seen: string[] = [];
     for await (const { event } of here.client.events(id)) {
@@ -255,7 +269,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
         auth: { type: 'private_key', private_key: here.sshd.privateKey },
         host_key_fingerprint: here.sshd.fingerprint,
       });
-      await here.addService(silent.id, 'on-mute', [small]);
+      await here.addService(silent.id, 'on-mute', [treeOf('small')]);
       // A new server is tested at once.
       let id: string = silent.test_job_id;
       for (const next of ['on-mute', null]) {

@@ -1,4 +1,4 @@
-import type { JobKind, Plan } from '@tarfleet/contracts';
+import { createParser, type JobKind, JobResult, type Plan } from '@tarfleet/contracts';
 import { AppError, type Logger, toFailure } from '@tarfleet/kernel';
 import type { Delivery, DeliveryHandler } from '@tarfleet/queue';
 import type { JobContext, Outcome, Processor } from './job-context.ts';
@@ -37,7 +37,9 @@ export function createRunJob(deps: RunJobDeps): DeliveryHandler {
       log.info({ state: outcome.state, seconds: seconds() }, 'job ended');
       return outcome.result;
     } catch (thrown) {
-      const error = delivery.signal.aborted ? delivery.signal.reason : thrown;
+      const left = resultIn(thrown);
+      // What came of a job that was cancelled is told by the job itself, where it can.
+      const error = delivery.signal.aborted && left === null ? delivery.signal.reason : thrown;
       const failure = toFailure(error);
       const facts = { code: failure.code, seconds: seconds() };
       if (failure.code === 'ATTEMPT_SUPERSEDED') {
@@ -65,11 +67,25 @@ export function createRunJob(deps: RunJobDeps): DeliveryHandler {
       }
       const state = failure.code === 'CANCELLED' ? 'cancelled' : 'failed';
       log.warn({ ...facts, state, err: thrown }, 'job ended');
-      report.emit({ type: 'ended', state, failure: { ...failure, retryable: false } });
+      report.emit({
+        ...{ type: 'ended', state, failure: { ...failure, retryable: false } },
+        ...(left ? { result: left } : {}),
+      });
       await report.flush();
       throw new AppError(failure.code, failure.message, { cause: thrown });
     }
   };
+}
+
+/** What was cancelled still has to be cleaned up or put back: these look at the signal themselves. */
+const CLEANS_UP: ReadonlySet<JobKind> = new Set(['backup', 'restore', 'rollback']);
+const parseResult = createParser(JobResult);
+
+/** What a failed job left behind, where its error says so. */
+function resultIn(error: unknown): JobResult | null {
+  if (!(error instanceof AppError) || error.details === undefined) return null;
+  const parsed = parseResult(error.details);
+  return parsed.ok ? parsed.value : null;
 }
 
 async function dispatch(
@@ -85,8 +101,7 @@ async function dispatch(
     ...('backupId' in plan ? { backupId: plan.backupId } : plan.kind === 'backup' ? { backupId: jobId } : {}),
   });
   scoped.info('job started');
-  // A parent whose backup was cancelled still has to clean up: it looks at the signal itself.
-  if (kind !== 'backup') signal.throwIfAborted();
+  if (!CLEANS_UP.has(kind)) signal.throwIfAborted();
   const processor = deps.processors[plan.kind] as Processor<Plan>;
   return processor({
     plan,

@@ -23,6 +23,8 @@ export interface TarOpener {
   roots: ArchiveRoot[] | null;
   /** In the stream only because names to be put back are links to them. */
   extras: Buffer[];
+  /** What is to be put back, without the extras. */
+  needs: { bytes: number; files: number };
   open(): Promise<Readable>;
 }
 
@@ -49,6 +51,7 @@ export async function createTarOpener(
     return {
       roots: null,
       extras: [],
+      needs: { bytes: artifact.contentBytes, files: artifact.files },
       open: () => openStored(storage, archive, signal, createMemberReader(signal)),
     };
   }
@@ -56,6 +59,7 @@ export async function createTarOpener(
   return {
     roots: selection.roots,
     extras: [...selection.extras.values()],
+    needs: selection.needs,
     open: () => openByIndex(place, { dataKey, wants: selection.wants }, signal),
   };
 }
@@ -63,6 +67,7 @@ export async function createTarOpener(
 interface Selection {
   roots: ArchiveRoot[];
   extras: Map<string, Buffer>;
+  needs: TarOpener['needs'];
   wants(entry: IndexEntry): boolean;
 }
 
@@ -78,7 +83,9 @@ async function select(
     const needed = archives.filter((archive, number) => number === 0 || isNeeded(place, archive));
     await keysOfArchives(place, needed, signal);
     if (paths === null) {
-      return { roots: rootsOf(index.header.roots), extras: new Map(), wants: () => true };
+      const { contentBytes: bytes = 0, files = 0 } = place.artifact.index ?? {};
+      const needs = { bytes, files };
+      return { roots: rootsOf(index.header.roots), extras: new Map(), needs, wants: () => true };
     }
     const wantedPaths = paths.map((path) => Buffer.from(path));
     const found = await lookUp(index.entries, wantedPaths, rootsOf(index.header.roots));
@@ -95,12 +102,15 @@ async function lookUp(
   entries: AsyncIterable<IndexEntry>,
   paths: readonly Buffer[],
   whole: readonly ArchiveRoot[],
-): Promise<Pick<Selection, 'roots' | 'extras'>> {
+): Promise<Pick<Selection, 'roots' | 'extras' | 'needs'>> {
+  const needs = { bytes: 0, files: 0 };
   const roots = new Map<string, ArchiveRoot>();
   const extras = new Map<string, Buffer>();
   const selected = (path: Buffer): boolean => paths.some((one) => isAtOrBelow(path, one));
-  for await (const { path, type, linkTarget } of entries) {
+  for await (const { path, type, size, linkTarget } of entries) {
     if (!selected(path)) continue;
+    if (type === 'file' || type === 'hardlink') needs.files += 1;
+    if (type === 'file') needs.bytes += size;
     if (paths.some((one) => one.equals(path)))
       roots.set(path.toString('latin1'), { path, type: rootType(type) });
     if (type !== 'hardlink' || linkTarget === null) continue;
@@ -112,7 +122,7 @@ async function lookUp(
       if (isAtOrBelow(root.path, path)) roots.set(root.path.toString('latin1'), root);
     }
   }
-  return { roots: [...roots.values()], extras };
+  return { roots: [...roots.values()], extras, needs };
 }
 
 async function openByIndex(

@@ -15,8 +15,16 @@ export interface Warning {
 }
 
 export interface JobReporter {
-  /** Runs one named step between its started and its completed or failed event. */
-  step<T>(name: string, message: string, action: () => Promise<T>): Promise<T>;
+  /**
+   * Runs one named step between its started and its completed or failed event. `told` says at the end what came of
+   * it; without it the message stays.
+   */
+  step<T>(
+    name: string,
+    message: string,
+    action: () => Promise<T>,
+    told?: (value: T) => { message?: string; details?: Record<string, unknown> },
+  ): Promise<T>;
   warn(warning: Warning): void;
   /** How many warnings so far, those that were only counted too. */
   warnings(): number;
@@ -82,13 +90,13 @@ export function createReporter(options: ReporterOptions): JobReporter {
   };
 
   return {
-    async step(name, message, action) {
+    async step(name, message, action, told) {
       steps += 1;
       const number = steps;
       emit({ type: 'step', number, name, status: 'started', message });
       try {
         const value = await action();
-        emit({ type: 'step', number, name, status: 'completed', message });
+        emit({ type: 'step', number, name, status: 'completed', message, ...told?.(value) });
         return value;
       } catch (error) {
         const cause: unknown = options.signal?.aborted ? options.signal.reason : error;

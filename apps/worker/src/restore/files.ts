@@ -1,0 +1,45 @@
+import type { RestoreSummary } from '@tarfleet/sources';
+import { type OnServer, sourceContext } from './restore-run.ts';
+
+/** The only source so far. */
+const FILES = 'files';
+
+/** Puts every part in its place. May be repeated. */
+export async function applyAll(run: OnServer, signal: AbortSignal): Promise<RestoreSummary> {
+  const total: RestoreSummary = { filesRestored: 0, filesSkipped: 0, bytesRestored: 0 };
+  for (const { prepared } of run.journal.parts) {
+    const summary = await run.deps.sourceOf(FILES).apply(prepared, sourceContext(run, signal));
+    total.filesRestored += summary.filesRestored;
+    total.filesSkipped += summary.filesSkipped;
+    total.bytesRestored += summary.bytesRestored;
+  }
+  return total;
+}
+
+/** Takes every part back. May be repeated. */
+export async function undoAll(run: OnServer): Promise<void> {
+  for (const { prepared } of [...run.journal.parts].reverse()) {
+    await run.deps.sourceOf(FILES).undo(prepared, sourceContext(run, run.alive));
+  }
+}
+
+/** Why the way back is no way any more; null when every part can be taken back. */
+export async function whyNotUndoable(run: OnServer): Promise<string | null> {
+  for (const { prepared } of run.journal.parts) {
+    const reason = await run.deps.sourceOf(FILES).undoable(prepared, sourceContext(run, run.alive));
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
+/** Removes the working folders. What can not be removed stays, and is told in the log alone. */
+export async function forgetAll(run: OnServer, keepOld: boolean): Promise<void> {
+  for (const { prepared } of run.journal.parts) {
+    try {
+      await run.deps.sourceOf(FILES).forget(prepared, sourceContext(run, run.alive), { keepOld });
+    } catch (error) {
+      run.alive.throwIfAborted();
+      run.context.log.warn({ err: error, folders: prepared.folders }, 'working folder not removed');
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { RestorePlan } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import type { JobContext, Outcome } from '../job-context.ts';
+import type { WorkerDeps } from '../worker-deps.ts';
+import { forgetAll } from './files.ts';
+import { goForward } from './forward.ts';
+import { asError, goBack, turnBack } from './going-back.ts';
+import { tidyJournals } from './guard.ts';
+import { isCancel, isHandover, isInterruption } from './interruption.ts';
+import { onServer } from './on-server.ts';
+import type { RestoreRun } from './restore-run.ts';
+
+/**
+ * One attempt at a restore: from wherever the journal on the server stands to its end, which is one of three: done,
+ * everything back as it was, or, where that fails too, a message that says what is where.
+ */
+export async function runRestore(deps: WorkerDeps, context: JobContext<RestorePlan>): Promise<Outcome> {
+  const { attempt, token } = context.delivery;
+  return onServer(deps, context, { jobId: context.plan.jobId, attempt, token }, async (run) => {
+    const outcome = await drive(run);
+    await tidyJournals(run.guard.session, context.plan.jobId, run.alive).catch((error: unknown) =>
+      context.log.warn({ err: error }, 'old journals not removed'),
+    );
+    return outcome;
+  });
+}
+
+async function drive(run: RestoreRun): Promise<Outcome> {
+  const { end, phase } = run.journal;
+  if (end) {
+    // Delivered once more: what was done is not done again.
+    if (end.failure) throw asError(end.failure, end.result);
+    return { state: 'completed', result: end.result };
+  }
+  if (phase === 'undoing') return goBack(run);
+  try {
+    return { state: 'completed', result: await goForward(run) };
+  } catch (thrown) {
+    run.alive.throwIfAborted();
+    const { signal } = run.context;
+    const reason: unknown = signal.aborted ? signal.reason : thrown;
+    if (isHandover(thrown) || (isInterruption(thrown) && !isCancel(reason))) throw thrown;
+    if (run.journal.phase === 'ended') throw thrown;
+    if (run.journal.phase === 'preparing' && isRetryable(reason)) {
+      // Nothing has been changed, and the next try may find what this one did not.
+      await forgetAll(run, false);
+      throw reason;
+    }
+    await turnBack(run, reason);
+  }
+  return goBack(run);
+}
+
+function isRetryable(error: unknown): boolean {
+  return !(error instanceof AppError) || error.retryable;
+}
