@@ -125,7 +125,6 @@ export interface PreparedRestore {
   state: unknown;
 }
 
-/** To become part of `Source`, in place of its `restore`. */
 export interface RestoreSteps {
   /**
    * Whether the files can be put where they belong, before anything is made: tools, places, permissions, free space.
@@ -157,7 +156,7 @@ export interface RestoreSteps {
   forget(prepared: PreparedRestore, context: RestoreContext, options: { keepOld: boolean }): Promise<void>;
 }
 
-export interface Source {
+export interface Source extends RestoreSteps {
   /** Errors: PATH_NOT_FOUND (every one of the service's paths is missing), TOOL_MISSING, and the session's. */
   capture(options: CaptureOptions): Promise<Capture>;
   restore(options: RestoreOptions): Promise<RestoreSummary>;

@@ -3,6 +3,7 @@ import type { Source } from '../types.ts';
 import { captureFiles } from './capture/capture-files.ts';
 import type { TarHelp } from './capture/tar-options.ts';
 import { restoreFiles } from './restore/restore-files.ts';
+import { createRestoreSteps } from './restore/steps/create-restore-steps.ts';
 
 export interface FilesSourceOptions {
   logger: Logger;
@@ -17,5 +18,6 @@ export function createFilesSource(deps: FilesSourceOptions): Source {
   return {
     capture: (options) => captureFiles({ tmpDir, tarHelp }, options),
     restore: (options) => restoreFiles(deps, options),
+    ...createRestoreSteps(),
   };
 }

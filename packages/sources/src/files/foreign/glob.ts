@@ -22,6 +22,20 @@ export function globTest(pattern: string): (text: string) => boolean {
   return (text) => expression.test(text);
 }
 
+/** A pattern's parts, each of which matches by itself: single characters, escapes, sets. */
+export function globParts(pattern: string): string[] {
+  const parts: string[] = [];
+  for (let at = 0; at < pattern.length; ) {
+    const set = pattern[at] === '[' ? readSet(pattern, at) : null;
+    let end = at + String.fromCodePoint(pattern.codePointAt(at) ?? 0).length;
+    if (set !== null && set !== 'never') end = set.end;
+    else if (pattern[at] === '\\') end = Math.min(at + 2, pattern.length);
+    parts.push(pattern.slice(at, end));
+    at = end;
+  }
+  return parts;
+}
+
 const CLASSES: Record<string, string> = {
   ...{ alpha: 'A-Za-z', digit: '0-9', alnum: 'A-Za-z0-9', upper: 'A-Z', lower: 'a-z', xdigit: '0-9A-Fa-f' },
   ...{ space: ' \\t-\\r', blank: ' \\t', cntrl: '\\x00-\\x1f\\x7f', print: ' -~', graph: '!-~' },

@@ -22,7 +22,7 @@ export async function countStaged(
   signal: AbortSignal,
   complete = false,
 ): Promise<StagedCount> {
-  const script = `${ENTER_STAGE}[ -d ./${TREE} ] || exit 0\nexec find ./${TREE} ! -type d -printf '%y %n %D:%i %s\\0'`;
+  const script = `${ENTER_STAGE}set --\nfor folder in ./${TREE} ./new; do [ ! -d "$folder" ] || set -- "$@" "$folder"; done\n[ $# -gt 0 ] || exit 0\nexec find "$@" ! -type d -printf '%y %n %D:%i %s\\0'`;
   const find = await session.exec(['sh', '-c', script, 'sh', ...stageWords(stage)], { signal });
   find.stdin.end();
   const count: StagedCount = { files: 0, bytes: 0 };

@@ -15,18 +15,22 @@ export interface WantedRoot {
   target: Buffer;
   /** It was a folder: where a symlink to a folder stands in its place now, it goes where that leads. */
   folder: boolean;
+  /** Other roots that lie inside this one and come with it, as paths from here. */
+  inner: Buffer[];
 }
 
 /** The roots that the archive itself names, or else those of the service; each with its target. */
 export async function wantedRoots(options: {
-  openTar(): Promise<Readable>;
+  /** Null: the archive cannot be asked. */
+  openTar: (() => Promise<Readable>) | null;
   service: ServiceTarget;
   roots: ArchiveRoot[] | null;
   restorePath: string | null;
   signal: AbortSignal;
 }): Promise<WantedRoot[]> {
   const { service, restorePath } = options;
-  const named = options.roots ?? (await readRootList(await options.openTar(), options.signal));
+  const { openTar } = options;
+  const named = options.roots ?? (openTar && (await readRootList(await openTar(), options.signal)));
   const listed: ArchiveRoot[] =
     named ??
     [...service.configPaths, ...service.dataPaths].map((path) => ({
@@ -35,13 +39,20 @@ export async function wantedRoots(options: {
     }));
   const roots = listed.map(({ path, type }) => toRoot(path, restorePath, type === 'directory'));
   // A folder and something inside it: the folder brings both. The same name twice is one.
-  return roots.filter(
-    (root, index) =>
-      !roots.some(
-        (other, at) =>
-          isInside(root.staged, other.staged) || (at < index && other.staged.equals(root.staged)),
+  return roots
+    .filter(
+      (root, index) =>
+        !roots.some(
+          (other, at) =>
+            isInside(root.staged, other.staged) || (at < index && other.staged.equals(root.staged)),
+        ),
+    )
+    .map((root) => ({
+      ...root,
+      inner: roots.flatMap(({ staged }) =>
+        isInside(staged, root.staged) ? [fromTo(root.staged, staged)] : [],
       ),
-  );
+    }));
 }
 
 /** Reads only as far as the first entry. Null when the archive does not say. */
@@ -84,7 +95,12 @@ function toRoot(path: Buffer, restorePath: string | null, folder: boolean): Want
     staged: Buffer.from(parts.join('/') || '.', 'latin1'),
     target: Buffer.from(`/${target.join('/')}`, 'latin1'),
     folder,
+    inner: [],
   };
+}
+
+function fromTo(outer: Buffer, inner: Buffer): Buffer {
+  return outer.equals(Buffer.from('.')) ? inner : inner.subarray(outer.length + 1);
 }
 
 /** As one character per byte, so that any name survives. */

@@ -1,0 +1,96 @@
+import type { PreparedRestore, PrepareOptions, SourceWarning } from '../../../types.ts';
+import { createWarningLimiter } from '../../warnings.ts';
+import { countStaged } from '../count-staged.ts';
+import { extract } from '../extract.ts';
+import { makeStage, plannedStage, removeStage, type Stage } from '../stage.ts';
+import { assertNotBegun, furnish, sortStaged, writeInStage } from './furnish.ts';
+import { encode, joinPath, type PreparedState, type StageState } from './prepared-state.ts';
+import { type Surveyed, survey } from './survey.ts';
+import { below } from './survivors.ts';
+import { findSurvivors, runSwap } from './swap.ts';
+
+const JOB_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}$/;
+/** For removing what a failed attempt unpacked. */
+const CLEANUP_MS = 10 * 60_000;
+
+/** Unpacks everything beside its targets; see `RestoreSteps`. What it made is gone again when it fails. */
+export async function prepare(options: PrepareOptions): Promise<PreparedRestore> {
+  const { session, signal, jobId, service } = options;
+  if (!JOB_ID.test(jobId)) throw new TypeError('A restore needs a job id of [A-Za-z0-9._-].');
+  const limiter = createWarningLimiter(options.warn);
+  const warn = onceFor('OWNER_NOT_RESTORED', limiter.warn);
+  const made: Stage[] = [];
+  try {
+    const { tarOptions, surveyed } = await survey({ ...options, warn });
+    const state: PreparedState = { kind: 'files', exclude: [...service.exclude], tarOptions, stages: [] };
+    for (const one of surveyed) {
+      const stage = plannedStage(one.group, jobId);
+      await assertNotBegun(session, stage, signal);
+      stage.identity = await makeStage(session, stage, signal);
+      made.push(stage);
+      state.stages.push(await unpack({ ...options, warn }, one, stage, tarOptions));
+    }
+    for (const stage of state.stages) {
+      await findSurvivors({ session, signal, warn }, state, stage);
+      await runSwap({ session, signal, warn }, state, stage, 'check');
+    }
+    const folders = made.map(({ base, name }) => joinPath(base, Buffer.from(name)).toString());
+    return { v: 1, folders, state };
+  } catch (error) {
+    for (const stage of made) {
+      // The fault is told; a folder that is left is removed by the next attempt.
+      await removeStage(session, stage, AbortSignal.timeout(CLEANUP_MS)).catch(() => undefined);
+    }
+    throw error;
+  } finally {
+    limiter.close();
+  }
+}
+
+async function unpack(
+  options: PrepareOptions,
+  { group, roots }: Surveyed,
+  stage: Stage,
+  tarOptions: readonly string[],
+): Promise<StageState> {
+  const { session, signal, keep } = options;
+  await furnish(session, stage, signal);
+  await extract({
+    ...{ session, stage, signal, tarOptions, roots: group.roots, extras: options.extras },
+    ...{ openTar: options.openTar, warn: options.warn, onEntry: options.onEntry },
+  });
+  const states = roots.map(({ root, mode }) => ({
+    mode,
+    source: root.member === null ? '' : encode(Buffer.concat([Buffer.from('/'), root.staged])),
+    staged: encode(root.staged),
+    anchor: encode(root.anchor),
+    rest: encode(root.rest),
+    inner: root.inner.map(encode),
+  }));
+  const identities = await sortStaged(session, stage, states, signal);
+  const { name, token, identity } = stage;
+  const { files, bytes } = await countStaged(session, stage, signal);
+  const state: StageState = {
+    ...{ base: encode(stage.base), name, identity, token, files, bytes },
+    roots: states.map((root, at) => ({ ...root, fresh: identities[at] ?? '' })),
+  };
+  for (const [at, { root, mode }] of roots.entries()) {
+    if (mode !== 'swap' && mode !== 'in-place') continue;
+    // They may be named by the path that was backed up, or by where that leads.
+    const place = joinPath(root.anchor, root.rest);
+    const wanted = [...below(place, keep), ...below(root.target, keep)];
+    if (wanted.length === 0) continue;
+    const list = Buffer.concat(wanted.flatMap((path) => [path, Buffer.from([0])]));
+    await writeInStage(session, stage, `wanted/${at}`, list, signal);
+  }
+  return state;
+}
+
+function onceFor(code: string, warn: (warning: SourceWarning) => void): (warning: SourceWarning) => void {
+  let told = false;
+  return (warning) => {
+    if (warning.code === code && told) return;
+    told ||= warning.code === code;
+    warn(warning);
+  };
+}
