@@ -259,7 +259,8 @@ const plannedRestore = async (backup: Awaited<ReturnType<typeof backupOf>>) =>
       restorePath: '/tmp/there',
       overwrite: false,
     },
-    ...{ verifyIntegrity: true, mayUseLocal: true },
+    ...{ verifyIntegrity: true, mayUseLocal: true, target: null },
+    ...{ rollback: true, keepHours: 24, healthChecks: true },
   });
 
 test('a restore: steps, its end, the count, and the lease', async () => {
