@@ -6,6 +6,8 @@ import type { RunDraft } from '../dispatcher.ts';
 import { overlapsAny, planRun } from './restore-run.ts';
 import { assertPinned, type PlanKeys, poolKey, toServerTarget } from './targets.ts';
 
+const FORGET_LOOK_MS = 3600 * 1000;
+
 export interface RollbackRequest {
   restore: RestoreRecord;
   /** `undo` takes the way back that the restore left, `forget` removes it. */
@@ -72,7 +74,11 @@ export async function planRollback(
       const locked = await tx.restores.lock(restore.id);
       if (!locked) throw new AppError('NOT_FOUND', 'There is no such restore job.');
       await assertWayBack(tx, locked, action);
-      await tx.restores.change(restore.id, { rollbackJobId: plan.jobId });
+      await tx.restores.change(restore.id, {
+        rollbackJobId: plan.jobId,
+        // Until its end says when the next try is, if any; so those that wait for a worker are not looked at again.
+        ...(action === 'forget' ? { forgetAfter: new Date(Date.now() + FORGET_LOOK_MS) } : {}),
+      });
     },
   };
 }
