@@ -31,6 +31,7 @@ import { healthRoutes } from './routes/health/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
+import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
 import { serverRoutes } from './routes/servers/routes.ts';
 import { serviceRoutes } from './routes/services/routes.ts';
@@ -100,6 +101,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   workerRoutes(app, deps);
   backupRoutes(app, { ...deps, access, keys: vault });
   restoreJobRoutes(app, { ...deps, access });
+  rollbackRoute(app, { ...deps, access, keys: vault });
   jobRoutes(app, { ...deps, access });
   return app;
 }

@@ -4,6 +4,7 @@ import { AppError, type Logger } from '@tarfleet/kernel';
 import type { QueueProducer } from '@tarfleet/queue';
 import type { SettleOptions } from './recorder/end.ts';
 import { endJob } from './recorder/end-job.ts';
+import { mayHaveChangedServer } from './recorder/journalled.ts';
 
 /** How a job ends that was cancelled before its turn came. */
 export const NEVER_BEGUN: Failure = {
@@ -21,7 +22,8 @@ export interface CancelOptions extends SettleOptions {
 
 /**
  * Asks a job to end. What a worker has begun is told by a record in the queue, which its owner sees within 2 s,
- * whichever process that is; what no worker has begun ends here and now. JOB_FINISHED when it has ended already.
+ * whichever process that is; what no worker has begun ends here and now. A restore or rollback that a worker may have
+ * begun never does: it is delivered once more, for a worker to undo it. JOB_FINISHED when it has ended already.
  */
 export async function cancelJob(
   options: CancelOptions,
@@ -48,6 +50,7 @@ async function stopInQueue(options: CancelOptions, job: JobRecord, reason: strin
   // First the record, so that whoever picks the job up from now on sees it; then the look at who has it.
   await queue.requestCancel(job.id, reason);
   const found = await queue.state(ref);
+  if (await mayHaveChangedServer(queue, job, found)) return;
   const idle = found.state === 'missing' || found.state === 'waiting' || found.state === 'delayed';
   const flow = found.state === 'waiting-children';
   if ((idle || flow) && (await queue.remove(ref))) {

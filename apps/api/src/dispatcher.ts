@@ -92,10 +92,10 @@ async function takeLeases(tx: Repositories, { root, leases }: RunDraft): Promise
   if (leases.length === 0) return;
   const [taken] = await tx.leases.take(root.id, root.kind, leases);
   if (!taken) return;
-  const restoring = taken.kind === 'restore';
+  const backingUp = taken.kind === 'backup';
   throw new AppError(
-    restoring ? 'RESTORE_IN_PROGRESS' : 'BACKUP_IN_PROGRESS',
-    `A ${restoring ? 'restore' : 'backup'} of the same service is running (job ${taken.jobId}). Wait until it has ended, or cancel it.`,
+    backingUp ? 'BACKUP_IN_PROGRESS' : 'RESTORE_IN_PROGRESS',
+    `A ${taken.kind} of the same service, or of one that depends on it, is running (job ${taken.jobId}). Wait until it has ended, or cancel it.`,
     { details: { job_id: taken.jobId, service_id: taken.serviceId } },
   );
 }

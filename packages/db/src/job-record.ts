@@ -43,7 +43,10 @@ export interface JobRecord {
 }
 
 /** A job without what only the reconciler and the progress need. */
-export type LockedJob = Omit<Job, 'progressAttempt' | 'progressN' | 'removedFromQueueAt' | 'lastCheckedAt'>;
+export type LockedJob = Omit<
+  Job,
+  'progressAttempt' | 'progressN' | 'removedFromQueueAt' | 'lastCheckedAt' | 'sendAfter'
+>;
 
 export function toJobRecord(row: LockedJob): JobRecord {
   return {

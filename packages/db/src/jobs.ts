@@ -25,14 +25,14 @@ export interface Jobs {
   change(id: string, change: JobChange): Promise<void>;
   /** True when this report is newer than what is stored and the job has not ended. */
   saveProgress(id: string, progress: Progress): Promise<boolean>;
-  /** Null when the job has ended. */
+  /** Null when the job has ended. One that waits to be sent again is due at once: it is for a worker to undo it. */
   requestCancel(id: string, reason: string): Promise<JobRecord | null>;
   markDispatched(ids: string[]): Promise<void>;
-  /** Sends it again under the next generation. */
-  markLost(ids: string[]): Promise<void>;
+  /** Sends it again under the next generation, after a pause in milliseconds where one is given. */
+  markLost(ids: string[], pauseMs?: number): Promise<void>;
   markChecked(ids: string[]): Promise<void>;
   markRemovedFromQueue(ids: string[]): Promise<void>;
-  /** Accepted but not yet in the queue; whole flows by their parent. Oldest first. */
+  /** Accepted but not yet in the queue, and due; whole flows by their parent. Oldest first. */
   undispatched(before: Date, limit: number): Promise<JobRecord[]>;
   /** In the queue and not ended, without a look at the queue since then; whole flows by their parent. */
   unchecked(before: Date, limit: number): Promise<JobRecord[]>;
@@ -105,7 +105,7 @@ export function createJobs(db: Db): Jobs {
     async requestCancel(id, reason) {
       const { count } = await db.job.updateMany({
         where: { id, ...UNENDED },
-        data: { cancelRequestedAt: new Date(), cancelReason: reason },
+        data: { cancelRequestedAt: new Date(), cancelReason: reason, sendAfter: null },
       });
       if (count === 0) return null;
       const row = await db.job.findUnique({ where: { id } });
@@ -114,10 +114,11 @@ export function createJobs(db: Db): Jobs {
     async markDispatched(ids) {
       await db.job.updateMany({ where: { id: { in: ids } }, data: { dispatchedAt: new Date() } });
     },
-    async markLost(ids) {
+    async markLost(ids, pauseMs = 0) {
+      const sendAfter = pauseMs === 0 ? null : new Date(Date.now() + pauseMs);
       await db.job.updateMany({
         where: { id: { in: ids }, ...UNENDED },
-        data: { generation: { increment: 1 }, dispatchedAt: null, lastCheckedAt: null },
+        data: { generation: { increment: 1 }, dispatchedAt: null, lastCheckedAt: null, sendAfter },
       });
     },
     async markChecked(ids) {
@@ -128,7 +129,10 @@ export function createJobs(db: Db): Jobs {
     },
     async undispatched(before, take) {
       const rows = await db.job.findMany({
-        where: { ...UNENDED, dispatchedAt: null, parentId: null, createdAt: { lt: before } },
+        where: {
+          ...{ ...UNENDED, dispatchedAt: null, parentId: null, createdAt: { lt: before } },
+          OR: [{ sendAfter: null }, { sendAfter: { lte: new Date() } }],
+        },
         orderBy: { createdAt: 'asc' },
         take,
       });

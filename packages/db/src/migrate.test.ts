@@ -9,7 +9,12 @@ import { runSchemaEngine } from './testing/run-schema-engine.ts';
 
 const INIT = '20260101000000_init';
 /** Every migration that there is. */
-const ALL = [INIT, '20260201000000_encryption_and_indexes', '20260301000000_deduplicated'];
+const ALL = [
+  INIT,
+  '20260201000000_encryption_and_indexes',
+  '20260301000000_deduplicated',
+  '20260401000000_ways_back',
+];
 let database: TestDatabase;
 let root: string;
 let dir: string;

@@ -1,47 +1,21 @@
-import type { Prisma, RestoreAuditLog, RestoreJob } from './generated/client.ts';
+import { v7 } from 'uuid';
+import { toJson } from './json.ts';
 import type { Db } from './prisma-client.ts';
+import {
+  type AuditStep,
+  type RestoreMetadata,
+  type RestoreRecord,
+  toAuditStep,
+  toRestoreRecord,
+  withNames,
+} from './restore-record.ts';
 
-export const RESTORE_STATUSES = [
-  'pending',
-  'preparing',
-  'stopping_services',
-  'verifying',
-  'restoring',
-  'restarting_services',
-  'completed',
-  'failed',
-  'rolled_back',
-] as const;
-export type RestoreStatus = (typeof RESTORE_STATUSES)[number];
-
-export interface RestoreRecord {
-  /** Its job's id too. */
-  id: string;
-  backupId: string;
-  serverId: string | null;
-  userId: string | null;
-  restoreType: 'full' | 'selective';
-  status: RestoreStatus;
-  progressPercentage: number;
-  currentStep: string;
-  servicesToRestore: string[];
-  servicesRestored: string[];
-  servicesFailed: string[];
-  rollbackPath: string | null;
-  errorMessage: string | null;
-  startedAt: Date | null;
-  completedAt: Date | null;
-  createdAt: Date;
-  serverName: string | null;
-  serverHost: string | null;
-  backupType: string;
-  projectId: number;
-}
+export type { AuditStep, RestoreMetadata, RestoreRecord, RestoreStatus } from './restore-record.ts';
 
 export type RestoreDraft = Pick<
   RestoreRecord,
   'id' | 'backupId' | 'serverId' | 'userId' | 'restoreType' | 'servicesToRestore'
-> & { id: string; metadata: Record<string, string | number | boolean | null> };
+> & { metadata: RestoreMetadata };
 
 export type RestoreChange = Partial<
   Pick<
@@ -51,48 +25,59 @@ export type RestoreChange = Partial<
     | 'currentStep'
     | 'servicesRestored'
     | 'servicesFailed'
+    | 'rollbackPath'
+    | 'rollbackExpiresAt'
+    | 'rollbackJobId'
+    | 'forgetTries'
     | 'errorMessage'
     | 'startedAt'
     | 'completedAt'
   >
->;
+> & {
+  /** When the way back is to be removed, or the next try at it; null: by nobody. */
+  forgetAfter?: Date | null;
+};
 
-export interface AuditStep {
-  stepNumber: number;
-  stepName: string;
+export interface StepReport {
+  number: number;
+  name: string;
+  /** `started`, or how it ended. */
   status: string;
   message: string;
-  startedAt: Date | null;
-  completedAt: Date | null;
-  durationMs: number | null;
+  details?: Record<string, unknown> | undefined;
+  at: Date;
 }
 
 export interface Restores {
   create(draft: RestoreDraft): Promise<void>;
   get(id: string): Promise<RestoreRecord | null>;
+  /** As `get`, locked until the transaction ends: so its way back is taken once. */
+  lock(id: string): Promise<RestoreRecord | null>;
   /** Newest first; of one user, or null for everybody's. */
   list(filter: { userId: string | null; limit: number }): Promise<RestoreRecord[]>;
+  /** Those that left something on the server after this time: completed ones, and failed ones that have a way back. */
+  leftSince(serverId: string, since: Date): Promise<RestoreRecord[]>;
+  /** Those whose way back is to be removed; not of servers that are no longer configured. */
+  dueForForget(now: Date, limit: number): Promise<RestoreRecord[]>;
   change(id: string, change: RestoreChange): Promise<void>;
   /** A step's start, or its end when one with this number and without an end is there. */
-  recordStep(
-    id: string,
-    step: { logId: string; number: number; name: string; status: string; message: string; at: Date },
-  ): Promise<void>;
+  recordStep(id: string, step: StepReport): Promise<void>;
+  /** Ends, as `interrupted`, the steps of an attempt that can end them no more. */
+  interruptSteps(id: string, at: Date): Promise<void>;
   steps(id: string): Promise<AuditStep[]>;
 }
 
-const withNames = {
-  server: { select: { name: true, host: true } },
-  backup: { select: { type: true, projectId: true } },
-} satisfies Prisma.RestoreJobInclude;
-type Row = Prisma.RestoreJobGetPayload<{ include: typeof withNames }>;
-
 export function createRestores(db: Db): Restores {
+  const get = async (id: string): Promise<RestoreRecord | null> => {
+    const row = await db.restoreJob.findUnique({ where: { id }, include: withNames });
+    return row && toRestoreRecord(row);
+  };
   return {
-    async create(draft) {
+    async create({ metadata, ...draft }) {
       await db.restoreJob.create({
         data: {
           ...draft,
+          metadata: toJson(metadata),
           status: 'pending',
           progressPercentage: 0,
           currentStep: 'Waiting for a worker',
@@ -102,9 +87,10 @@ export function createRestores(db: Db): Restores {
         select: { id: true },
       });
     },
-    async get(id) {
-      const row = await db.restoreJob.findUnique({ where: { id }, include: withNames });
-      return row && toRecord(row);
+    get,
+    async lock(id) {
+      await db.$queryRaw`SELECT 1 AS locked FROM restore_jobs WHERE id = ${id}::uuid FOR UPDATE`;
+      return get(id);
     },
     async list({ userId, limit }) {
       const rows = await db.restoreJob.findMany({
@@ -113,86 +99,73 @@ export function createRestores(db: Db): Restores {
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         take: limit,
       });
-      return rows.map(toRecord);
+      return rows.map(toRestoreRecord);
+    },
+    async leftSince(serverId, since) {
+      const rows = await db.restoreJob.findMany({
+        where: {
+          ...{ serverId, completedAt: { gt: since } },
+          OR: [{ status: 'completed' }, { status: 'failed', rollbackPath: { not: null } }],
+        },
+        include: withNames,
+        orderBy: [{ completedAt: 'desc' }, { id: 'desc' }],
+      });
+      return rows.map(toRestoreRecord);
+    },
+    async dueForForget(now, take) {
+      const rows = await db.restoreJob.findMany({
+        where: { forgetAfter: { lte: now }, rollbackPath: { not: null }, serverId: { not: null } },
+        include: withNames,
+        orderBy: { forgetAfter: 'asc' },
+        take,
+      });
+      return rows.map(toRestoreRecord);
     },
     async change(id, change) {
       await db.restoreJob.update({ where: { id }, data: change, select: { id: true } });
     },
-    async recordStep(id, step) {
-      const open = await db.restoreAuditLog.findFirst({
-        where: { restoreJobId: id, stepNumber: step.number, stepName: step.name, completedAt: null },
-        orderBy: { id: 'desc' },
-      });
-      if (step.status === 'started' || !open) {
-        await db.restoreAuditLog.create({
-          data: {
-            id: step.logId,
-            restoreJobId: id,
-            stepNumber: step.number,
-            stepName: step.name,
-            status: step.status === 'started' ? 'in_progress' : step.status,
-            message: step.message,
-            startedAt: step.at,
-            ...(step.status === 'started' ? {} : { completedAt: step.at, durationMs: 0 }),
-          },
+    recordStep: (id, step) => recordStep(db, id, step),
+    async interruptSteps(id, at) {
+      const open = await db.restoreAuditLog.findMany({ where: { restoreJobId: id, completedAt: null } });
+      for (const row of open) {
+        await db.restoreAuditLog.update({
+          where: { id: row.id },
+          data: { status: 'interrupted', completedAt: at, durationMs: since(row.startedAt, at) },
         });
-        return;
       }
-      const durationMs = step.at.getTime() - (open.startedAt ?? step.at).getTime();
-      await db.restoreAuditLog.update({
-        where: { id: open.id },
-        data: { status: step.status, message: step.message, completedAt: step.at, durationMs },
-      });
     },
     async steps(id) {
       const rows = await db.restoreAuditLog.findMany({
         where: { restoreJobId: id },
-        orderBy: [{ startedAt: 'asc' }, { stepNumber: 'asc' }],
+        orderBy: [{ startedAt: 'asc' }, { stepNumber: 'asc' }, { id: 'asc' }],
       });
-      return rows.map(toStep);
+      return rows.map(toAuditStep);
     },
   };
 }
 
-function toRecord({ server, backup, ...row }: Row): RestoreRecord {
-  return {
-    ...toOwn(row),
-    serverName: server?.name ?? null,
-    serverHost: server?.host ?? null,
-    backupType: backup?.type ?? 'full',
-    projectId: backup?.projectId ?? 0,
-  };
+async function recordStep(db: Db, restoreJobId: string, step: StepReport): Promise<void> {
+  const { number: stepNumber, name: stepName, status, message, at } = step;
+  const details = step.details === undefined ? {} : { details: toJson(step.details) };
+  const open = await db.restoreAuditLog.findFirst({
+    where: { restoreJobId, stepNumber, stepName, completedAt: null },
+    orderBy: { id: 'desc' },
+  });
+  if (status !== 'started' && open) {
+    await db.restoreAuditLog.update({
+      where: { id: open.id },
+      data: { status, message, ...details, completedAt: at, durationMs: since(open.startedAt, at) },
+    });
+    return;
+  }
+  await db.restoreAuditLog.create({
+    data: {
+      ...{ id: v7(), restoreJobId, stepNumber, stepName, message, startedAt: at, ...details },
+      ...(status === 'started' ? { status: 'in_progress' } : { status, completedAt: at, durationMs: 0 }),
+    },
+  });
 }
 
-function toOwn(row: RestoreJob) {
-  return {
-    id: row.id,
-    backupId: row.backupId ?? '',
-    serverId: row.serverId,
-    userId: row.userId,
-    restoreType: row.restoreType === 'selective' ? ('selective' as const) : ('full' as const),
-    status: row.status as RestoreStatus,
-    progressPercentage: row.progressPercentage ?? 0,
-    currentStep: row.currentStep ?? '',
-    servicesToRestore: row.servicesToRestore,
-    servicesRestored: row.servicesRestored,
-    servicesFailed: row.servicesFailed,
-    rollbackPath: row.rollbackPath,
-    errorMessage: row.errorMessage,
-    startedAt: row.startedAt,
-    completedAt: row.completedAt,
-    createdAt: row.createdAt ?? new Date(0),
-  };
-}
-
-function toStep(row: RestoreAuditLog): AuditStep {
-  return {
-    stepNumber: row.stepNumber ?? 0,
-    stepName: row.stepName ?? '',
-    status: row.status ?? '',
-    message: row.message ?? '',
-    startedAt: row.startedAt,
-    completedAt: row.completedAt,
-    durationMs: row.durationMs,
-  };
+function since(from: Date | null, at: Date): number {
+  return Math.max(0, at.getTime() - (from ?? at).getTime());
 }

@@ -19,6 +19,8 @@ onBothBackends((backend) => {
     expect(deliveries[0]?.signal.reason).toMatchObject({ code: 'WORKER_STOPPING' });
     expect(consumer.running()).toEqual([]);
     expect(await producer.state(job)).toEqual({ state: 'waiting' });
+    // A worker had it in hand, which the state alone does not tell.
+    expect([await producer.hasBegun(job), await producer.hasBegun(later)]).toEqual([true, false]);
     const second = await backend.worker();
     const seen: Delivery[] = [];
     await second.consume({

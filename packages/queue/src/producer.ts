@@ -22,6 +22,11 @@ export async function createQueueProducer(options: QueueOptions): Promise<QueueP
       }),
     enqueueFlow: (parent, children) => limited(() => addFlow(hub, parent, children)),
     state: (ref) => limited(() => readState(hub, ref)),
+    hasBegun: (ref) =>
+      limited(async () => {
+        const job = await (await hub.queue(queueName(ref))).getJob(ref.jobId);
+        return (job?.attemptsStarted ?? 0) > 0;
+      }),
     remove: (ref) => limited(() => removeJob(hub, ref)),
     removeWaitingChildren: (ref) => limited(() => removeWaitingChildren(hub, ref)),
     requestCancel: (jobId, reason) => limited(() => addCancel(hub, jobId, reason)),

@@ -33,6 +33,8 @@ export interface QueueProducer {
   /** Adds a parent that runs once every child has ended, well or not. All or nothing. */
   enqueueFlow(parent: QueueJob, children: QueueJob[]): Promise<void>;
   state(ref: JobRef): Promise<QueueState>;
+  /** Whether a worker has ever taken the job that is in the queue now; false when there is none. */
+  hasBegun(ref: JobRef): Promise<boolean>;
   /**
    * Takes a job, and the children of a flow, out of the queue. False when a worker holds it (or one of its
    * children) now; true when nothing of it is left, also when there was nothing.

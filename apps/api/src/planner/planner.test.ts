@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { ServiceRecord } from '@tarfleet/db';
+import type { RestorePlan } from '@tarfleet/contracts';
+import type { NewService, ServiceRecord } from '@tarfleet/db';
 import type { RunDraft } from '../dispatcher.ts';
 import { createRecorder } from '../recorder/record.ts';
 import {
@@ -86,7 +87,7 @@ async function completedBackup(...services: ServiceRecord[]) {
 const restore = (backup: RestoreRequest['backup'], change: Partial<RestoreRequest> = {}) =>
   planRestore(t, {
     ...{ backup, userId: t.user.id, requestId: 'r', services: null, paths: null, restorePath: null },
-    overwrite: true,
+    ...{ target: null, overwrite: true, rollback: true, keepHours: 24, healthChecks: true },
     ...{ verifyIntegrity: true, mayUseLocal: false },
     ...change,
   });
@@ -117,4 +118,44 @@ test('a local server is restored to by administrators alone', async () => {
   const backup = await completedBackup(service);
   await expect(restore(backup)).rejects.toMatchObject({ code: 'INSUFFICIENT_PERMISSIONS' });
   expect((await restore(backup, { mayUseLocal: true })).leases).toEqual([service.id]);
+});
+
+const planOf = (draft: RunDraft) => JSON.parse(draft.root.plan) as RestorePlan;
+const systemd = (name: string, dataPaths: string[], change: Partial<NewService> = {}) => ({
+  ...{ name, type: 'systemd', configPaths: [], dataPaths, settings: { unit: `${name}.service` } },
+  ...change,
+});
+
+test('the plan says what is stopped, checked and kept; all of it is leased', async () => {
+  const server = await t.addServer();
+  const pg = await t.addService(server.id, systemd('pg', ['/var/lib/pg']));
+  const app = await t.addService(server.id, systemd('app', ['/srv/app'], { dependsOn: ['pg'] }));
+  await t.addService(server.id, systemd('inner', ['/var/lib/pg/spare']));
+  const far = await t.addService(server.id, systemd('far', ['/srv/far']));
+  const backup = await completedBackup(pg, far);
+  const draft = await restore(backup, { services: ['pg'] });
+  const plan = planOf(draft);
+  expect(plan).toMatchObject({
+    ...{ rollback: true, keepHours: 24, healthChecks: true, overwrite: true, keep: ['/var/lib/pg/spare'] },
+    startOrder: [[expect.any(String), expect.any(String)], [app.id]],
+  });
+  expect(plan.services.map(({ name }) => name).sort()).toEqual(['app', 'inner', 'pg']);
+  expect(draft.leases).toHaveLength(3);
+  expect(draft.leases).toEqual(expect.arrayContaining([pg.id, app.id]));
+
+  const elsewhere = await restore(backup, { services: ['pg'], restorePath: '/mnt', rollback: false });
+  expect(planOf(elsewhere)).toMatchObject({ services: [], stopOrder: [], keep: [], keepHours: 0 });
+  expect(elsewhere.leases).toEqual([pg.id]);
+});
+
+test('another server: its own services are concerned, its pool does the work', async () => {
+  const pg = await t.addService((await t.addServer()).id, systemd('pg', ['/var/lib/pg']));
+  const backup = await completedBackup(pg);
+  const target = await t.addServer();
+  const twin = await t.addService(target.id, systemd('pg', ['/var/lib/pg']));
+  const draft = await restore(backup, { target });
+  expect(planOf(draft)).toMatchObject({ server: { id: target.id }, services: [{ id: twin.id }], keep: [] });
+  expect([...draft.leases].sort()).toEqual([pg.id, twin.id].sort());
+  const mars = await t.addServer({ pool: 'mars' });
+  await expect(restore(backup, { target: mars })).rejects.toMatchObject({ code: 'POOL_NOT_FOUND' });
 });

@@ -1,10 +1,12 @@
 import { PLAN_VERSION, type RestorePlan } from '@tarfleet/contracts';
-import type { ArtifactRecord, Database, FullBackup } from '@tarfleet/db';
+import type { ArtifactRecord, Database, FullBackup, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { assertKeysKnown } from './encryption-keys.ts';
 import { assertRestorable, relock } from './on-backup.ts';
+import { chooseArtifacts, onlyServer } from './restore-artifacts.ts';
+import { pathsToKeep, planRun, targetsOf } from './restore-run.ts';
 import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
 /** What a restore request comes to, whichever document it was written by. */
@@ -12,13 +14,21 @@ export interface RestoreRequest {
   backup: FullBackup;
   userId: string;
   requestId: string;
+  /** Another server than the one that was backed up, which the actor may change; null: that one. */
+  target: ServerRecord | null;
   /** Ids or names; null: all that the backup holds. */
   services: string[] | null;
-  /** Null: all that they hold. */
+  /** In their plain form; null: all that they hold. */
   paths: string[] | null;
+  /** In its plain form. */
   restorePath: string | null;
   overwrite: boolean;
   verifyIntegrity: boolean;
+  /** Whether a failure puts everything back as it was. */
+  rollback: boolean;
+  /** How long the way back is kept after the restore, in hours. */
+  keepHours: number;
+  healthChecks: boolean;
   /** Whether the actor is an administrator: nobody else touches the workers' own hosts. */
   mayUseLocal: boolean;
 }
@@ -30,13 +40,7 @@ export async function planRestore(
   const { backup } = request;
   const manifestSha256 = assertRestorable(backup);
   const artifacts = chooseArtifacts(backup, request.services);
-  const server = await db.servers.get(onlyServer(artifacts));
-  if (!server || server.projectId !== backup.projectId) {
-    throw new AppError('NOT_FOUND', `The server ${artifacts[0]?.serverName ?? ''} is no longer configured.`);
-  }
-  if (server.kind === 'local' && !request.mayUseLocal) {
-    throw new AppError('INSUFFICIENT_PERMISSIONS', 'Only an administrator may restore to a local server.');
-  }
+  const server = await findServer(db, request, artifacts);
   const target = await toServerTarget(db, server);
   assertPinned(target);
   poolKey(keys, server.pool);
@@ -45,6 +49,13 @@ export async function planRestore(
   if (!destination) {
     throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');
   }
+  const serviceIds = artifacts.map((artifact) => artifact.serviceId);
+  const all = await db.services.find({ serverId: server.id });
+  const targets = targetsOf(
+    artifacts.flatMap(({ paths }) => paths),
+    request,
+  );
+  const { run, concerned } = planRun(all, targets);
   const plan: RestorePlan = {
     v: PLAN_VERSION,
     kind: 'restore',
@@ -58,18 +69,16 @@ export async function planRestore(
     destination: await toDestinationTarget(keys, destination, server.pool),
     keyPrefix: backup.keyPrefix,
     manifestSha256,
-    serviceIds: artifacts.map((artifact) => artifact.serviceId),
+    serviceIds,
     paths: request.paths,
     restorePath: request.restorePath,
     overwrite: request.overwrite,
     verifyIntegrity: request.verifyIntegrity,
-    rollback: false,
-    keepHours: 0,
-    services: [],
-    stopOrder: [],
-    startOrder: [],
-    healthChecks: false,
-    keep: [],
+    rollback: request.rollback,
+    keepHours: request.rollback ? request.keepHours : 0,
+    ...run,
+    healthChecks: request.healthChecks,
+    keep: pathsToKeep(all, targets, serviceIds),
   };
   return {
     root: {
@@ -84,7 +93,7 @@ export async function planRestore(
       plan: JSON.stringify(plan),
     },
     children: [],
-    leases: plan.serviceIds,
+    leases: [...new Set([...serviceIds, ...concerned])],
     async record(tx) {
       assertRestorable(await relock(tx, backup.id));
       await tx.restores.create({
@@ -98,41 +107,29 @@ export async function planRestore(
           restore_path: request.restorePath,
           overwrite: request.overwrite,
           ...(request.paths ? { paths: request.paths.join('\n') } : {}),
+          target_paths: targets,
+          service_ids: serviceIds,
         },
       });
     },
   };
 }
 
-function chooseArtifacts(backup: FullBackup, wanted: string[] | null): ArtifactRecord[] {
-  const there = backup.artifacts.filter((artifact) => artifact.status === 'completed');
-  if (wanted === null) return there;
-  const unknown = wanted.filter(
-    (name) => !there.some((artifact) => artifact.serviceId === name || artifact.serviceName === name),
-  );
-  if (unknown.length > 0) {
-    const names = there.map((artifact) => artifact.serviceName).join(', ');
+async function findServer(
+  db: Database,
+  { backup, target, mayUseLocal }: RestoreRequest,
+  artifacts: ArtifactRecord[],
+): Promise<ServerRecord> {
+  const from = onlyServer(artifacts);
+  const server = target ?? (await db.servers.get(from));
+  if (!server || (!target && server.projectId !== backup.projectId)) {
     throw new AppError(
       'NOT_FOUND',
-      `The backup holds no service ${unknown.join(', ')}. It holds: ${names}.`,
-      {
-        details: { services: unknown },
-      },
+      `The server ${artifacts[0]?.serverName ?? ''} is no longer configured. Name another one by target_server_id.`,
     );
   }
-  return there.filter(
-    ({ serviceId, serviceName }) => wanted.includes(serviceId) || wanted.includes(serviceName),
-  );
-}
-
-function onlyServer(artifacts: ArtifactRecord[]): string {
-  const ids = new Set(artifacts.map((artifact) => artifact.serverId));
-  const [id] = ids;
-  if (id === undefined) throw new AppError('BACKUP_INCOMPLETE', 'The backup holds nothing to restore.');
-  if (ids.size === 1) return id;
-  const byServer = artifacts.map((artifact) => `${artifact.serviceName} (${artifact.serverName})`).join(', ');
-  throw new AppError(
-    'VALIDATION_FAILED',
-    `This backup holds services of ${ids.size} servers, and a restore is for one. Choose the services of one server by selectedServices: ${byServer}.`,
-  );
+  if (server.kind === 'local' && !mayUseLocal) {
+    throw new AppError('INSUFFICIENT_PERMISSIONS', 'Only an administrator may restore to a local server.');
+  }
+  return server;
 }

@@ -1,15 +1,8 @@
 import type { JobEvent } from '@tarfleet/contracts';
-import type { JobRecord, Repositories, RestoreStatus } from '@tarfleet/db';
-import { v7 as uuidv7 } from 'uuid';
+import type { JobRecord, Repositories } from '@tarfleet/db';
 import type { SettleOptions } from './end.ts';
+import { beginRestore, recordRestoreStep } from './restore-steps.ts';
 import { settle } from './settle.ts';
-
-/** Document 1's states, by the step that brings them about. */
-const RESTORE_STATES: Record<string, RestoreStatus> = {
-  verify_integrity: 'verifying',
-  connect: 'preparing',
-  restore_service: 'restoring',
-};
 
 /** What one event changes, in the caller's transaction; gives the job as it is then. */
 export async function applyEvent(
@@ -21,13 +14,11 @@ export async function applyEvent(
   switch (event.type) {
     case 'started': {
       const at = new Date(event.at);
-      if (job.kind === 'restore') {
-        await tx.restores.change(job.id, { status: 'preparing', startedAt: job.startedAt ?? at });
-      }
+      await beginRestore(tx, job, at);
       return { ...job, state: 'running', worker: event.worker, startedAt: job.startedAt ?? at };
     }
     case 'step':
-      if (job.kind === 'restore') await recordRestoreStep(tx, job, event);
+      await recordRestoreStep(tx, job, event);
       return job;
     case 'warning':
     case 'retrying':
@@ -42,28 +33,5 @@ export async function applyEvent(
       await settle(tx, job, end, options);
       return { ...job, state: end.state, endedAt: end.at, result: end.result, failure: end.failure };
     }
-  }
-}
-
-async function recordRestoreStep(
-  tx: Repositories,
-  job: JobRecord,
-  event: Extract<JobEvent, { type: 'step' }>,
-): Promise<void> {
-  const { number, name, status, message } = event;
-  await tx.restores.recordStep(job.id, {
-    logId: uuidv7(),
-    number,
-    name,
-    status,
-    message,
-    at: new Date(event.at),
-  });
-  const state = RESTORE_STATES[name];
-  if (status === 'started') {
-    await tx.restores.change(job.id, {
-      currentStep: message.slice(0, 255),
-      ...(state === undefined ? {} : { status: state }),
-    });
   }
 }

@@ -3,7 +3,6 @@ import type { Failure, JobEventBody, JobResult, ServerTestResult, VerifyResult }
 import type { JobDraft, JobRecord } from '@tarfleet/db';
 import { planDelete, planSweep } from '../planner/on-backup.ts';
 import { planReseal, planServerTest } from '../planner/on-target.ts';
-import { planRestore } from '../planner/restore.ts';
 import { planVerify } from '../planner/verify.ts';
 import {
   artifactResult,
@@ -247,57 +246,6 @@ test('backups that it builds on are marked when they are damaged, and no others'
   expect(await backupOf(later.backup.id)).toMatchObject({ verified: false });
   expect(await backupOf(other.backup.id)).toMatchObject({ verified: null });
 });
-
-const plannedRestore = async (backup: Awaited<ReturnType<typeof backupOf>>) =>
-  planRestore(t, {
-    ...{
-      backup,
-      userId: t.user.id,
-      requestId: 'r',
-      services: null,
-      paths: null,
-      restorePath: '/tmp/there',
-      overwrite: false,
-    },
-    ...{ verifyIntegrity: true, mayUseLocal: true },
-  });
-
-test('a restore: steps, its end, the count, and the lease', async () => {
-  const { backup, service, job } = await completedBackup();
-  const restore = await store(await plannedRestore(backup));
-  expect(await isLeased(service.id, job)).toBe(true);
-  const batch = attemptOf(restore);
-  const named = (number: number, name: string, status: 'started' | 'completed'): JobEventBody => ({
-    ...{ type: 'step', number, name, status, message: name },
-  });
-  await recorder.record(batch(1, STARTED, named(1, 'verify_integrity', 'started')));
-  expect(await t.db.restores.get(restore.id)).toMatchObject({ status: 'verifying', startedAt: AT });
-  await recorder.record(batch(3, named(1, 'verify_integrity', 'completed')));
-  const result = { kind: 'restore', outcome: 'restored', restored: [service.name], failed: [] } as const;
-  const counts = { filesRestored: 1, filesSkipped: 0, bytesRestored: 1, rollbackPath: null, notRunning: [] };
-  const done = { ...result, restored: [...result.restored], failed: [], ...counts };
-  await recorder.record(batch(4, { type: 'ended', ...completed(done) }));
-  expect(await t.db.restores.get(restore.id)).toMatchObject({
-    ...{ status: 'completed', progressPercentage: 100, servicesRestored: [service.name], completedAt: AT },
-  });
-  expect(await t.db.restores.steps(restore.id)).toMatchObject([{ stepNumber: 1, status: 'completed' }]);
-  expect(await backupOf(backup.id)).toMatchObject({ restoreCount: 1, lastRestoredAt: AT });
-  expect(await isLeased(service.id, job)).toBe(false);
-});
-
-test.each(['failed', 'cancelled'] as const)(
-  'a %s restore is not counted and gives its lease back',
-  async (state) => {
-    const { backup, service, job } = await completedBackup();
-    const restore = await store(await plannedRestore(backup));
-    await end(restore, { state, failure: failure(state === 'failed' ? 'RESTORE_FAILED' : 'CANCELLED') });
-    expect(await t.db.restores.get(restore.id)).toMatchObject({
-      ...{ status: 'failed', servicesFailed: [service.name], errorMessage: 'it broke' },
-    });
-    expect(await backupOf(backup.id)).toMatchObject({ restoreCount: 0 });
-    expect(await isLeased(service.id, job)).toBe(false);
-  },
-);
 
 test('a deletion deletes only when it has completed', async () => {
   const { backup } = await completedBackup();

@@ -2,6 +2,7 @@ import type { ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { settleBackup } from './settle-backup.ts';
+import { settleRestore, settleRollback } from './settle-restore.ts';
 import { settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
@@ -53,8 +54,10 @@ export async function settle(
         await tx.backups.change(job.backupId, { encryptionKeys: [result.keyName] });
       }
       return;
-    case 'destination-test':
     case 'rollback':
+      await settleRollback(tx, job, end);
+      return;
+    case 'destination-test':
       return;
   }
 }
@@ -63,32 +66,6 @@ export async function settle(
 function afterSweep(end: End): { sweptAt: Date } | { sweepAfter: Date } {
   const done = end.state === 'completed' || end.failure?.code === 'CONFLICT';
   return done ? { sweptAt: end.at } : { sweepAfter: new Date(end.at.getTime() + SWEEP_AGAIN_MS) };
-}
-
-async function settleRestore(tx: Repositories, job: JobRecord, end: End): Promise<void> {
-  await tx.leases.release(job.id);
-  const result = end.result?.kind === 'restore' ? end.result : null;
-  if (result && end.state === 'completed') {
-    await tx.restores.change(job.id, {
-      status: 'completed',
-      progressPercentage: 100,
-      currentStep: 'Restore completed successfully',
-      servicesRestored: result.restored,
-      completedAt: end.at,
-    });
-    if (job.backupId !== null) await tx.backups.countRestore(job.backupId, end.at);
-    return;
-  }
-  const { message } = failureOf(end);
-  const restore = await tx.restores.get(job.id);
-  await tx.restores.change(job.id, {
-    status: 'failed',
-    currentStep: end.state === 'cancelled' ? 'Cancelled' : 'Restore failed',
-    errorMessage: message,
-    servicesRestored: result?.restored ?? [],
-    servicesFailed: result?.failed.map((one) => one.service) ?? restore?.servicesToRestore ?? [],
-    completedAt: end.at,
-  });
 }
 
 async function settleServerTest(

@@ -118,7 +118,14 @@ export function queueThatIsDown(): QueueProducer {
     throw new AppError('UNAVAILABLE', 'The queue is down.', { retryable: true });
   };
   return {
-    ...{ enqueue: down, enqueueFlow: down, state: down, remove: down, removeWaitingChildren: down },
+    ...{
+      enqueue: down,
+      enqueueFlow: down,
+      state: down,
+      hasBegun: down,
+      remove: down,
+      removeWaitingChildren: down,
+    },
     ...{ requestCancel: down, clearCancel: down, depth: down, ping: down, close: async () => undefined },
   };
 }

@@ -1,5 +1,6 @@
 import type { Database } from '@tarfleet/db';
 import type { Dispatcher } from '../../dispatcher.ts';
+import type { ApiConfig } from '../../env.ts';
 import type { LiveHub } from '../../live/hub.ts';
 import type { PlanKeys } from '../../planner/targets.ts';
 import type { Access } from '../../plugins/access.ts';
@@ -8,6 +9,7 @@ export { assertNotFailed, waitAsPreferred } from '../../live/wait-as-preferred.t
 
 /** What the routes of backups and restores stand on. */
 export interface RunDeps {
+  config: Pick<ApiConfig, 'RESTORE_KEEP_HOURS'>;
   db: Database;
   access: Access;
   dispatcher: Dispatcher;

@@ -4,7 +4,7 @@ import { normaliseCreate, normaliseDates, normaliseRestore } from './normalise.t
 import type { RestoreBody } from './restore-schemas.ts';
 
 const create = (body: object) => normaliseCreate({ type: 'full', ...body } as CreateBody);
-const restore = (body: object) => normaliseRestore({ restoreType: 'full', ...body } as RestoreBody, 3);
+const restore = (body: object) => normaliseRestore({ restoreType: 'full', ...body } as RestoreBody);
 const codeOf = (action: () => unknown): string | undefined => {
   try {
     action();
@@ -54,27 +54,26 @@ test('what this version cannot do is refused, never left out in silence', () => 
     expect([body, codeOf(() => create(body))]).toEqual([body, 'NOT_SUPPORTED']);
   }
   expect(codeOf(() => create({ type: 'half' }))).toBe('INVALID_BACKUP_TYPE');
-  const refused = [
-    { createRollbackPoint: true },
-    { skipHealthChecks: false },
-    { validateOnly: true },
-    { target_server_id: 'x' },
-    { target_project_id: 4 },
-  ];
-  for (const body of refused) expect([body, codeOf(() => restore(body))]).toEqual([body, 'NOT_SUPPORTED']);
+  expect(codeOf(() => restore({ validateOnly: true }))).toBe('NOT_SUPPORTED');
 });
 
-test('a restore keeps what is there unless told otherwise, and says so', () => {
-  const careful = restore({ target_project_id: 3 });
-  expect(careful).toMatchObject({
-    services: null,
-    restorePath: null,
-    overwrite: false,
-    verifyIntegrity: true,
+test('a restore to the original paths replaces what is there, with a way back and health checks', () => {
+  expect(restore({})).toEqual({
+    ...{ services: null, paths: null, restorePath: null, overwrite: true, verifyIntegrity: true },
+    ...{ rollback: true, healthChecks: true, warnings: [] },
   });
-  expect(careful.warnings).toHaveLength(2);
-  const bold = restore({ overwrite: true, createRollbackPoint: false, verifyIntegrity: false });
-  expect(bold).toMatchObject({ overwrite: true, verifyIntegrity: false, warnings: [] });
+  const quick = { verifyIntegrity: false, createRollbackPoint: false, skipHealthChecks: true };
+  expect(restore(quick)).toMatchObject({ verifyIntegrity: false, rollback: false, healthChecks: false });
+});
+
+test('elsewhere, or when told so, what exists stays, and the answer says so', () => {
+  for (const body of [{ restorePath: '/elsewhere/' }, { overwrite: false }]) {
+    expect(restore(body)).toMatchObject({ overwrite: false, warnings: [expect.any(String)] });
+  }
+  expect(restore({ restorePath: '/a//b/' }).restorePath).toBe('/a/b');
+  expect(restore({ restorePath: '/a', overwrite: true })).toMatchObject({ overwrite: true, warnings: [] });
+  expect(restore({ restorePath: '/' })).toMatchObject({ restorePath: null, overwrite: true });
+  expect(codeOf(() => restore({ restorePath: '/a/../b' }))).toBe('VALIDATION_FAILED');
 });
 
 test('paths are in their plain form, and the root of all is everything', () => {

@@ -15,6 +15,12 @@ const DEFAULT_LEVEL = 6;
 
 type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
 
+/** What of a restore its body alone decides. */
+export type RestoreWish = Pick<
+  RestoreRequest,
+  'services' | 'paths' | 'restorePath' | 'overwrite' | 'verifyIntegrity' | 'rollback' | 'healthChecks'
+> & { warnings: string[] };
+
 /** Document 2's `POST /api/backups/create`. */
 export function normaliseCreate(body: CreateBody): FromBody {
   const type = assertType(body.type);
@@ -40,25 +46,9 @@ export function normaliseCreate(body: CreateBody): FromBody {
   };
 }
 
-/** Documents 1 and 3's `POST /api/backups/:id/restore`. */
-export function normaliseRestore(
-  body: RestoreBody,
-  projectId: number,
-): Omit<RestoreRequest, 'backup' | 'userId' | 'requestId' | 'mayUseLocal'> & { warnings: string[] } {
-  if (body.createRollbackPoint === true) {
-    throw later(
-      'createRollbackPoint: true',
-      'Send false, or leave it out, and keep a copy of what is there.',
-    );
-  }
-  if (body.skipHealthChecks === false) {
-    throw later('skipHealthChecks: false', 'Send true, or leave it out: no health checks are run.');
-  }
+/** Documents 1 and 3's `POST /api/backups/:id/restore`; which server it is for is for those who may look. */
+export function normaliseRestore(body: RestoreBody): RestoreWish {
   if (body.validateOnly === true) throw later('validateOnly: true', 'Leave it out.');
-  if (body.target_server_id !== undefined) throw later('target_server_id', 'Leave it out.');
-  if (body.target_project_id !== undefined && body.target_project_id !== projectId) {
-    throw later('target_project_id of another project', `Send ${projectId}, or leave it out.`);
-  }
   const selective = body.restoreType === 'selective';
   if (selective && body.selectedServices === undefined) {
     throw invalid([{ path: 'body/selectedServices', message: 'is required when restoreType is selective' }]);
@@ -66,33 +56,40 @@ export function normaliseRestore(
   if (!selective && body.selectedServices !== undefined) {
     throw invalid([{ path: 'body/selectedServices', message: 'needs restoreType: selective' }]);
   }
+  const restorePath = normalRestorePath(body.restorePath);
+  const overwrite = body.overwrite ?? restorePath === null;
   const warnings: string[] = [];
-  if (body.createRollbackPoint === undefined) {
-    warnings.push('No rollback point is made: this version cannot make one yet.');
-  }
-  const overwrite = body.overwrite ?? false;
-  if (!overwrite)
+  if (!overwrite) {
     warnings.push('Files that exist are left as they are; send overwrite: true to replace them.');
+  }
   return {
     services: body.selectedServices ?? null,
     paths: normalPaths(body.paths),
-    restorePath: body.restorePath ?? null,
+    restorePath,
     overwrite,
     verifyIntegrity: body.verifyIntegrity ?? true,
+    rollback: body.createRollbackPoint ?? true,
+    healthChecks: !(body.skipHealthChecks ?? false),
     warnings,
   };
 }
 
+/** What is put below `/` is put where it was. */
+function normalRestorePath(path: string | undefined): string | null {
+  const plain = path === undefined ? '/' : normalPath('restorePath', path);
+  return plain === '/' ? null : plain;
+}
+
 /** Null for everything; and that is what `/` means. */
 function normalPaths(paths: string[] | undefined): string[] | null {
-  const plain = paths?.map(normalPath);
+  const plain = paths?.map((path) => normalPath('paths', path));
   return plain === undefined || plain.includes('/') ? null : plain;
 }
 
 /** As the index has it: no slash at its end but that of `/`, no `.`, no doubled slashes. */
-function normalPath(path: string): string {
+function normalPath(field: string, path: string): string {
   if (path.split('/').includes('..')) {
-    throw invalid([{ path: 'body/paths', message: 'must not hold ".."' }]);
+    throw invalid([{ path: `body/${field}`, message: 'must not hold ".."' }]);
   }
   return posix.normalize(path).replace(/(?<=.)\/+$/, '');
 }

@@ -22,17 +22,30 @@ const Fields = strict({
   ),
   createRollbackPoint: Type.Optional(
     Type.Boolean({
-      description: 'true is not supported yet; left out, none is made, and `warnings` says so',
+      default: true,
+      description:
+        'Keep what was there, put it back when anything fails, and keep it for a time after the restore. false: what a failure leaves is told, not undone',
     }),
   ),
   skipHealthChecks: Type.Optional(
-    Type.Boolean({ description: 'false is not supported yet: services have no health checks to run' }),
+    Type.Boolean({
+      default: false,
+      description: 'true: services that were started again are not checked',
+    }),
   ),
   validateOnly: Type.Optional(Type.Boolean({ default: false, description: 'true is not supported yet' })),
   target_project_id: Type.Optional(
-    Type.Integer({ ...ProjectId, description: 'The backup’s own project; another one is not supported yet' }),
+    Type.Integer({
+      ...ProjectId,
+      description: 'The project of target_server_id; left out, the one that server is in',
+    }),
   ),
-  target_server_id: Type.Optional(Type.String({ ...Uuid, description: 'Not supported yet: leave it out' })),
+  target_server_id: Type.Optional(
+    Type.String({
+      ...Uuid,
+      description: 'Another server to restore to; left out, the one that was backed up',
+    }),
+  ),
   paths: Type.Optional(
     Type.Array(Type.String({ pattern: '^/[^\\u0000]*$', maxLength: 4000 }), {
       minItems: 1,
@@ -50,7 +63,10 @@ const Fields = strict({
     }),
   ),
   overwrite: Type.Optional(
-    Type.Boolean({ default: false, description: 'false leaves as it is what exists' }),
+    Type.Boolean({
+      description:
+        'true: what is restored takes the place of what is there; false leaves as it is what exists. Left out, true for the original paths, false with restorePath',
+    }),
   ),
 });
 export type RestoreBody = Static<typeof Fields>;

@@ -9,6 +9,7 @@ import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { normaliseRestore } from './normalise.ts';
 import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
+import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
 
 /** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
@@ -46,11 +47,14 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
     async (request, reply) => {
       const body = request.body ?? {};
       const backup = await findBackup(deps, request, request.params.id, 'operator');
-      const { warnings, ...wanted } = normaliseRestore(body, backup.projectId);
+      const { warnings, ...wanted } = normaliseRestore(body);
+      const target = await findRestoreTarget(deps, request, backup, body);
       const { userId, role } = actorOf(request);
       const draft = await planRestore(deps, {
         ...wanted,
         backup,
+        target,
+        keepHours: deps.config.RESTORE_KEEP_HOURS,
         userId,
         requestId: request.id,
         mayUseLocal: role === 'admin',
@@ -62,12 +66,16 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, restoreJobId, wait);
       const ended = job?.endedAt ? job : null;
+      const result = ended?.result?.kind === 'restore' ? ended.result : null;
       if (ended?.failure) {
         throw new AppError('RESTORE_FAILED', `Restore failed: ${ended.failure.message}`, {
-          details: { restoreJobId, code: ended.failure.code },
+          details: {
+            restoreJobId,
+            code: ended.failure.code,
+            rolledBack: result?.outcome === 'rolled_back',
+          },
         });
       }
-      const result = ended?.result?.kind === 'restore' ? ended.result : null;
       reply.code(ended ? 200 : 202).header('location', `/api/jobs/${restoreJobId}`);
       return {
         success: true as const,
@@ -83,11 +91,11 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
           rolledBack: false,
           warnings: [
             ...missingFrom(backup, wanted.services),
-            ...(await leftRunning(deps, backup, wanted.services)),
+            ...notRunning(result?.notRunning ?? []),
             ...warnings,
           ],
         },
-        target_project_id: backup.projectId,
+        target_project_id: target?.projectId ?? backup.projectId,
       };
     },
   );
@@ -101,23 +109,9 @@ function missingFrom(backup: FullBackup, services: string[] | null): string[] {
   return [`The backup is partial: it does not hold ${names}, so that is not restored.`];
 }
 
-/** This version puts files back below services that run. */
-async function leftRunning(
-  { db }: RunDeps,
-  backup: FullBackup,
-  services: string[] | null,
-): Promise<string[]> {
-  const ids = backup.artifacts.map(({ serviceId }) => serviceId);
-  const concerned = await db.services.ofProject(backup.projectId, ids);
-  const names = concerned
-    .map(({ service }) => service)
-    .filter(
-      ({ id, name, type }) =>
-        type !== 'files' && (services?.some((one) => one === id || one === name) ?? true),
-    )
-    .map(({ name }) => name);
-  if (names.length === 0) return [];
-  return [`Nothing is stopped or started by this version yet: stop ${names.join(', ')} before a restore.`];
+/** Services that ran before and do not now, as a warning. */
+export function notRunning(names: string[]): string[] {
+  return names.length === 0 ? [] : [`These ran before and do not run now: ${names.join(', ')}.`];
 }
 
 function messageOf(ended: boolean, projectForm: boolean): string {
@@ -125,7 +119,7 @@ function messageOf(ended: boolean, projectForm: boolean): string {
   return projectForm ? 'Backup restore completed successfully' : 'Backup restored successfully';
 }
 
-function durationOf(job: JobRecord | null): number | null {
+export function durationOf(job: JobRecord | null): number | null {
   if (!job?.endedAt || !job.startedAt) return null;
   return job.endedAt.getTime() - job.startedAt.getTime();
 }

@@ -56,6 +56,7 @@ export function restoreJobRoutes(app: Api, { db, access }: { db: Database; acces
         data: {
           ...viewRestore(restore, await percentOf(db, restore)),
           rollback_path: restore.rollbackPath,
+          rollback_expires_at: iso(restore.rollbackExpiresAt),
           backup_type: restore.backupType,
           audit_logs: steps.map(viewStep),
         },
@@ -97,6 +98,7 @@ function viewStep(step: AuditStep) {
     step_name: step.stepName,
     status: step.status,
     message: step.message,
+    details: step.details,
     started_at: iso(step.startedAt),
     completed_at: iso(step.completedAt),
     duration_ms: step.durationMs,

@@ -32,7 +32,8 @@ export const GetAnswer = strict({
   message: Type.String(),
   data: strict({
     ...fields,
-    rollback_path: nullable(Type.String()),
+    rollback_path: nullable(Type.String({ description: 'The folder on the server that holds the way back' })),
+    rollback_expires_at: nullable(Timestamp),
     backup_type: Type.String(),
     audit_logs: Type.Array(
       strict({
@@ -40,10 +41,24 @@ export const GetAnswer = strict({
         step_name: Type.String(),
         status: Type.String(),
         message: Type.String(),
+        details: nullable(Type.Object({}, { additionalProperties: true, description: 'By step' })),
         started_at: nullable(Timestamp),
         completed_at: nullable(Timestamp),
         duration_ms: nullable(Type.Integer()),
       }),
     ),
+  }),
+});
+
+export const RollbackAnswer = strict({
+  success: Type.Literal(true),
+  message: Type.String(),
+  data: strict({
+    rollbackJobId: Uuid,
+    restoreJobId: Uuid,
+    status: Type.String(),
+    servicesRestored: Type.Array(Type.String({ description: 'Services whose old files are back' })),
+    duration: nullable(Type.Integer({ description: 'milliseconds' })),
+    warnings: Type.Array(Type.String()),
   }),
 });
