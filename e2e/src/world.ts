@@ -53,7 +53,7 @@ export async function createWorld(
     adminEmail: 'admin@localhost',
     adminPassword: PASSWORD,
     databaseUrl: database.url,
-    queueUrl: queueDatabase?.url ?? testRedisUrl(),
+    queueUrl: options.queueUrl ?? queueDatabase?.url ?? testRedisUrl(),
     localRoots: [dir],
     workers: 1,
     logLevel: 'debug',

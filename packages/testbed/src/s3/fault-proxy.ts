@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 
 /**
  * What happens to one request: it passes; the connection is cut at once, after so many bytes of its body or of its answer;
- * it is carried out but the answer is lost with the connection, or kept back for ever; it is answered with an
- * error; or it is never carried out and nothing comes.
+ * it is carried out but the answer is lost with the connection, or kept back for ever, or one of its bytes is wrong; it
+ * is answered with an error; or it is never carried out and nothing comes.
  */
 export type Fault =
   | 'pass'
@@ -18,6 +18,7 @@ export type Fault =
   | { cutRequestAfter: number }
   | { cutAnswerAfter: number }
   | { pauseAnswerAfter: number }
+  | { corruptAnswerAt: number }
   | 'lose-answer'
   | 'keep-answer'
   | 'hang'
@@ -25,8 +26,8 @@ export type Fault =
 
 export interface FaultProxy {
   url: string;
-  /** Decides over every request from now on. */
-  decide: (request: { method: string; url: string; headers: IncomingHttpHeaders }) => Fault;
+  /** Decides over every request from now on; a request waits for as long as that takes. */
+  decide: (request: { method: string; url: string; headers: IncomingHttpHeaders }) => Fault | Promise<Fault>;
   /** Ends every connection and listens no more. */
   stop(): Promise<void>;
 }
@@ -35,10 +36,11 @@ export interface FaultProxy {
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const { hostname, port } = new URL(target);
   const proxy: FaultProxy = { url: '', decide: () => 'pass', stop: async () => {} };
-  const server = createServer((incoming, response) => {
+  const server = createServer(async (incoming, response) => {
     incoming.on('error', () => response.destroy());
     const { method = '', url = '', headers } = incoming;
-    const fault = proxy.decide({ method, url, headers });
+    const fault = await proxy.decide({ method, url, headers });
+    if (incoming.destroyed) return;
     if (fault === 'cut') return void incoming.socket.destroy();
     if (fault === 'hang') return void incoming.resume();
     if (typeof fault === 'object' && 'status' in fault) {
@@ -92,8 +94,11 @@ function forwardAnswer(answer: IncomingMessage, response: ServerResponse, fault:
   response.writeHead(answer.statusCode ?? 500, answer.headers);
   const cut = typeof fault === 'object' && 'cutAnswerAfter' in fault ? fault.cutAnswerAfter : null;
   const pause = typeof fault === 'object' && 'pauseAnswerAfter' in fault ? fault.pauseAnswerAfter : null;
+  const wrong = typeof fault === 'object' && 'corruptAnswerAt' in fault ? fault.corruptAnswerAt : -1;
   let passed = 0;
   answer.on('data', (chunk: Buffer) => {
+    if (wrong >= passed && wrong < passed + chunk.length)
+      chunk[wrong - passed] = ~(chunk[wrong - passed] ?? 0);
     const room = (cut ?? pause ?? Number.POSITIVE_INFINITY) - passed;
     passed += chunk.length;
     if (room >= chunk.length) {

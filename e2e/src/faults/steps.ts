@@ -1,0 +1,95 @@
+import type { Call } from './gates.ts';
+
+/** In the order of a restore; `rollback` is what follows a service that is unhealthy with the new data. */
+export const STEPS = [
+  'connect',
+  'verify_integrity',
+  'preflight',
+  'prepare_data',
+  'create_rollback',
+  'stop_services',
+  'restore_data',
+  'restart_services',
+  'health_checks',
+  'complete',
+  'rollback',
+] as const;
+export type Step = (typeof STEPS)[number];
+
+/** A moment at which a restore can be held: in the network, in the storage, or in a program on the server. */
+export type Point =
+  | { at: 'ssh' }
+  /** The n-th request for an archive: those of the verification come first. */
+  | { at: 's3'; nth: number }
+  | ({ at: 'call' } & Call);
+
+const call = (when: Call['when'], program: string, nth = 1, text = ''): Point => ({
+  ...{ at: 'call', when, program, nth, text },
+});
+/** The journal is renamed into its place at each of its changes: preparing, three parts, stopping, applying, starting, ended. */
+const JOURNAL = '/journal.json';
+const SERVICES = 3;
+const STOPPING = 2 + SERVICES;
+
+export const POINTS: Record<Step, readonly Point[]> = {
+  connect: [{ at: 'ssh' }, call('before', 'mv', 1, '/fence'), call('after', 'mv', 1, '/fence')],
+  verify_integrity: [
+    { at: 's3', nth: 1 },
+    { at: 's3', nth: 2 },
+    { at: 's3', nth: 3 },
+  ],
+  preflight: [call('before', 'web-status'), call('after', 'cache-status')],
+  prepare_data: [
+    { at: 's3', nth: 4 },
+    { at: 's3', nth: 6 },
+    call('before', 'tar', 1, 'extract'),
+    call('after', 'tar', 2, 'extract'),
+    call('before', 'mv', 2, JOURNAL),
+  ],
+  create_rollback: [
+    call('before', 'web-status', 2),
+    call('before', 'mv', STOPPING, JOURNAL),
+    call('after', 'mv', STOPPING, JOURNAL),
+  ],
+  stop_services: [
+    call('before', 'web-stop'),
+    call('after', 'web-stop'),
+    call('before', 'cache-stop'),
+    call('after', 'cache-stop'),
+  ],
+  restore_data: [
+    call('after', 'mv', STOPPING + 1, JOURNAL),
+    ...[1, 2, 3].flatMap((nth) => [call('before', 'mv', nth, '/old/'), call('after', 'mv', nth, '/old/')]),
+    call('after', 'mv', 1, '/new/'),
+    call('after', 'mv', 3, '/new/'),
+    call('before', 'mv', STOPPING + 2, JOURNAL),
+  ],
+  restart_services: [
+    call('before', 'cache-start'),
+    call('after', 'cache-start'),
+    call('before', 'web-start'),
+    call('after', 'web-start'),
+  ],
+  health_checks: [call('before', 'web-health'), call('after', 'cache-health')],
+  complete: [
+    call('before', 'mv', STOPPING + 3, JOURNAL),
+    call('after', 'mv', STOPPING + 3, JOURNAL),
+    call('before', 'rm', 1, './found'),
+    call('after', 'rm', 2, './found'),
+  ],
+  rollback: [
+    // Held after the health check has failed: the next change of the journal says that it goes back.
+    call('after', 'mv', STOPPING + 3, JOURNAL),
+    call('before', 'web-stop', 2),
+    call('before', 'mv', 4, '/old/'),
+    call('after', 'mv', 5, '/old/'),
+    call('before', 'cache-start', 2),
+    call('before', 'web-health', 3),
+  ],
+};
+
+export function nameOf(point: Point): string {
+  if (point.at === 'ssh') return 'the connection';
+  if (point.at === 's3') return `archive request ${point.nth}`;
+  return `${point.when} ${point.program}${point.text && ` ${point.text}`} ${point.nth}`;
+}
