@@ -23,7 +23,8 @@ const RESERVE = 262_144;
 
 /**
  * Arguments: job, attempt, token, `keep` or `close`, then a command, which runs under the guard; its exit code is
- * passed on. With `close` the command does not get the lock: what it starts may run for years.
+ * passed on. With `close` the command does not get the lock: what it starts may run for years. A shell of its own closes
+ * it, since `command 9>&-` would have the waiting one keep it under another number (dash), where nobody looks for it.
  */
 export const GUARD_SCRIPT = `mask=$(umask)
 ${FOLDER}mine="$2 $3" how=$4
@@ -32,7 +33,7 @@ exec 9>>"$folder/lock" && flock -s -w 60 9 || exit ${LOCKED}
 read -r fence <"$folder/fence" || fence=
 [ "$fence" = "$mine" ] || exit ${SUPERSEDED}
 umask "$mask"
-if [ "$how" = close ]; then "$@" 9>&-; else "$@"; fi
+if [ "$how" = close ]; then (exec 9>&- && exec "$@"); else "$@"; fi
 exit $?`;
 
 /**
