@@ -46,10 +46,23 @@ async function keepOnlyOld(
   );
 }
 
-/** Arguments after the stage's: the shared functions, then for each swapped root number, anchor, rest and identity. */
+/**
+ * Arguments after the stage's: the shared functions, the numbers of roots restored in place, `/`, then for each swapped root
+ * number, anchor, rest and identity.
+ */
 const UNDOABLE_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 home=$PWD
 eval "$1"
+shift
+! [ -f "$stage/state/undone" ] || fault "it was taken back already." || exit 1
+while [ "$1" != / ]; do
+  if [ -f "$stage/state/$1" ]; then
+    read -r state kind <"$stage/state/$1"
+    [ "$state" != undone ] || fault "it was put back already." || exit 1
+    [ "$kind" = absent ] || [ -f "$stage/old/$1.tar" ] || fault "the archive $home/old/$1.tar is gone." || exit 1
+  fi
+  shift
+done
 shift
 while [ $# -ge 4 ]; do
   path=\${2%/}/$3
@@ -71,7 +84,8 @@ export async function undoable(prepared: PreparedRestore, context: RestoreContex
   const { session, signal } = context;
   for (const state of readState(prepared).stages) {
     const roots = rootsOfMode(state, 'swap').filter(({ root }) => root.fresh !== '');
-    const words = [...stageWords(stageOf(state)), FUNCTIONS, ...rootWords(roots)];
+    const inPlace = rootsOfMode(state, 'in-place').map(({ at }) => String(at));
+    const words = [...stageWords(stageOf(state)), FUNCTIONS, ...inPlace, '/', ...rootWords(roots)];
     const found = await session.run(['sh', '-c', UNDOABLE_SCRIPT, 'sh', ...words], { signal });
     if (found.code !== 0) return `The restore cannot be undone: ${found.stderr.toString().trim()}`;
   }
