@@ -53,6 +53,11 @@ export interface Capture {
   tar: Readable;
   /** Once the tar stream has ended: everything that was there, sorted by path, whichever archive holds it. */
   index(): AsyncGenerator<EncodedEntry>;
+  /**
+   * Once the tar stream has ended: paths that are there and could not be read, wholly or at all; each is told in a
+   * warning, too. Null when there were more than 10,000.
+   */
+  unreadable(): Buffer[] | null;
   /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
   close(): Promise<void>;
 }
