@@ -99,7 +99,7 @@ export interface RestoreContext {
 
 export interface PrepareOptions extends RestoreContext {
   service: ServiceTarget;
-  /** Names the working folders, so that another attempt finds them. */
+  /** Names the working folders, so that another attempt finds them; no two services of a job have the same. */
   jobId: string;
   /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
   openTar(): Promise<Readable>;
@@ -111,7 +111,10 @@ export interface PrepareOptions extends RestoreContext {
   restorePath: string | null;
   /** True: what is restored takes the place of what is there. False: what exists stays, and is counted as skipped. */
   overwrite: boolean;
-  /** Absolute paths that stay as they are where they lie inside what is restored, beside what the backup left out. */
+  /**
+   * Absolute paths that stay as they are where they lie inside what is restored, beside what the backup left out; what
+   * is to be restored itself and stands here is left alone, with a warning (PATH_KEPT).
+   */
   keep: readonly Buffer[];
   /** What the files to come need, as the index tells it; for the check of free space. */
   needs: { bytes: number; files: number };

@@ -4,18 +4,21 @@ import { ENTER_STAGE, removeStage, stageWords } from '../stage.ts';
 import { readState, rootsOfMode, rootWords, type StageState, stageOf } from './prepared-state.ts';
 import { FUNCTIONS } from './swap-functions.ts';
 
-/** Removes what no undo needs, after a look for mounts. */
+/** Removes what no undo needs, after a look for mounts. What is to be kept where a root is restored in place still counts. */
 const KEEP_OLD_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 home=$PWD
 eval "$1"
 ! mounted "$home" || fault "Something is mounted in $home: it was left as it is." || exit 1
-rm -rf --one-file-system -- ./tree ./new ./found ./aside ./wanted`;
+rm -rf --one-file-system -- ./tree ./new ./found && find ./aside -xdev -mindepth 1 -delete`;
 
-/** What is removed must hold no mount: `$1` to `$4` name the stage, `$5` are the shared functions. */
-const MOUNTS_SCRIPT = `cd -P -- "$1" 2>/dev/null && cd -P -- "./$2" 2>/dev/null || exit 0
+/**
+ * Prints whether the stage is there, which must hold no mount: `$1` to `$4` name it, `$5` are the shared functions.
+ */
+const MOUNTS_SCRIPT = `cd -P -- "$1" 2>/dev/null && [ "$PWD" = "$1" ] && cd -P -- "./$2" 2>/dev/null || exit 0
 [ "$(stat -c %d:%i .)" = "$3" ] && [ -d "./$4" ] || exit 0
 eval "$5"
-! mounted "$PWD" || fault "Something is mounted in $PWD: it was left as it is."`;
+! mounted "$PWD" || fault "Something is mounted in $PWD: it was left as it is." || exit 1
+echo there`;
 
 /** Removes the working folders; see `RestoreSteps`. */
 export async function forget(
@@ -28,6 +31,7 @@ export async function forget(
     const words = stageWords(stage);
     const there = await session.run(['sh', '-c', MOUNTS_SCRIPT, 'sh', ...words, FUNCTIONS], { signal });
     if (there.code !== 0) throw new AppError('RESTORE_FAILED', there.stderr.toString().trim());
+    if (there.stdout.length === 0) continue;
     if (!keepOld) await removeStage(session, stage, signal);
     else await keepOnlyOld(state, { session, signal });
   }

@@ -6,6 +6,7 @@ functions=$1 carry=$2 home=$PWD
 eval "$functions"
 at=$3 anchor=$4 rest=$5
 shift 5
+mkdir -p -- "$stage/found" || exit 1
 `;
 
 /** Prints how far a root came: its note, or nothing. */
@@ -27,7 +28,7 @@ if [ -d "./$name" ] && [ ! -L "./$name" ]; then
   enter "\${PWD%/}/$name" || exit 1
   what=.
 fi
-words=$(tar $carry --create --file="$stage/old/$at.part" --sparse --no-wildcards --anchored \
+words=$(tar $carry --create --format=posix --file="$stage/old/$at.part" --sparse --no-wildcards --anchored \
   --exclude-from="$stage/skip/$at" -- "$what" 2>&1 >/dev/null) ||
   { [ $? = 1 ] && ! printf '%s\\n' "$words" | grep -v -e ': socket ignored$' -e '^$' | grep -q .; } ||
   fault "The old content could not be archived: $words" || exit 1
@@ -59,3 +60,14 @@ tar $carry --extract --preserve-permissions --same-owner --delay-directory-resto
 [ "$1" = directory ] && exit 0
 mv -f -T -- "$stage/back/$at/\${rest##*/}" "$stage/back/$at.one" && rm -rf -- "$stage/back/$at" &&
   mv -f -T -- "$stage/back/$at.one" "$stage/back/$at"`;
+
+/** Keeps the times of the folders in the staged folder `$1`, which change as things are taken out of them. */
+export const KEEP_TIMES_SCRIPT = `${BEGIN}cd -P -- "$home" || exit 1
+find "./$1" -type d -printf '%T@\\0%p\\0' >"$stage/times-$at.new" && mv -f -T -- "$stage/times-$at.new" "$stage/times-$at"`;
+
+/** Gives them back to those that are still there, when it goes on after having broken off. */
+export const GIVE_TIMES_SCRIPT = `${BEGIN}cd -P -- "$home" || exit 1
+[ ! -f "$stage/times-$at" ] || xargs -0 -r -n 20 sh -c 'while [ $# -ge 2 ]; do
+  [ ! -d "$2" ] || touch -m -d "@$1" -- "$2" || exit 1
+  shift 2
+done' sh <"$stage/times-$at"`;

@@ -117,9 +117,10 @@ export function inPlace(context: RestoreContext, state: PreparedState, stageStat
     if (phase === 'clearing') {
       if (kind === 'directory') await clear(root, at, await keptIn(root, at));
       await run(scripts.HIDE_SCRIPT, root, at, [tree, 'hide']);
+      await run(scripts.KEEP_TIMES_SCRIPT, root, at, [tree]);
       await note(`filling ${kind}`);
       phase = 'filling';
-    }
+    } else if (phase === 'filling') await run(scripts.GIVE_TIMES_SCRIPT, root, at);
     if (phase === 'filling') {
       await fill(root, tree);
       await note(`filled ${kind}`);
@@ -141,8 +142,9 @@ export function inPlace(context: RestoreContext, state: PreparedState, stageStat
     if (phase === 'emptying') {
       if (kind === 'directory') await clear(root, at, await keptIn(root, at));
       else await run(scripts.REMOVE_SCRIPT, root, at);
+      if (kind !== 'absent') await run(scripts.KEEP_TIMES_SCRIPT, root, at, [`back/${at}`]);
       await note(`refilling ${kind}`);
-    }
+    } else if (kind !== 'absent') await run(scripts.GIVE_TIMES_SCRIPT, root, at);
     if (kind !== 'absent') await fill(root, Buffer.from(`back/${at}`));
     await note('undone');
   }

@@ -72,6 +72,7 @@ describe('in place', () => {
           '"inner/sub/b.log" is new (file)',
         ]);
       }
+      if (round === 'with survivors') await steps.forget(prepared, true);
       expect(await steps.undoable(prepared)).toBe(null);
       await steps.undo(prepared);
       await steps.undo(prepared);
