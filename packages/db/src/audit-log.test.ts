@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import type { AuditEntry } from './audit-entry.ts';
@@ -50,6 +51,23 @@ test('rows come back as they were added, and can be neither changed nor removed'
     await client.end();
   }
   expect(await list({ requestId: 'raw' })).toEqual([whole]);
+});
+
+test('the owner of the table removes old rows as docs/operations.md says, and the trigger is back after', async () => {
+  await db.auditLog.add(entry({ at: new Date('2024-05-05T00:00:00Z'), requestId: 'old' }));
+  const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const sql = /BEGIN;\nALTER TABLE audit_log[\s\S]+?COMMIT;/.exec(text)?.[0];
+  const client = new pg.Client({ connectionString: db.url });
+  await client.connect();
+  try {
+    await client.query(sql!);
+    expect(await list({ requestId: 'old' })).toEqual([]);
+    expect(await list({ requestId: 'raw' })).toHaveLength(1);
+    await client.query('SET session_replication_role = replica');
+    await expect(client.query('DELETE FROM audit_log')).rejects.toThrow('append-only: DELETE refused');
+  } finally {
+    await client.end();
+  }
 });
 
 test('what has begun becomes one row, however often it ends', async () => {

@@ -40,6 +40,9 @@ CREATE INDEX "audit_log_user_id_id_idx" ON "audit_log"("user_id", "id");
 CREATE INDEX "audit_log_project_id_id_idx" ON "audit_log"("project_id", "id");
 
 -- CreateIndex
+CREATE INDEX "audit_log_target_type_id_idx" ON "audit_log"("target_type", "id");
+
+-- CreateIndex
 CREATE INDEX "audit_log_target_id_id_idx" ON "audit_log"("target_id", "id");
 
 -- CreateIndex
