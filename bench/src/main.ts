@@ -7,9 +7,10 @@ import { archiveBench } from './archive/archive-bench.ts';
 import type { Bench, BenchContext, Figure } from './bench.ts';
 import { memoryBench } from './memory/memory-bench.ts';
 import { queueBench } from './queue/queue-bench.ts';
+import { restoreBench } from './restore/restore-bench.ts';
 import { table } from './table.ts';
 
-const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench];
+const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench, restoreBench];
 
 const [wanted, ...parts] = process.argv.slice(2).filter((argument) => argument !== '--');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -52,7 +52,7 @@ describe.each(BACKENDS)('the main path on %s', (backend) => {
 
     await rm(join(tree, 'with space'));
     await writeFile(join(tree, 'hard-1'), 'damaged');
-    const kept = await client.request('POST', `/api/backups/${id}/restore`, { restoreType: 'full' }, WAIT);
+    const kept = await client.request('POST', `/api/backups/${id}/restore`, { overwrite: false }, WAIT);
     expect(kept.status).toBe(200);
     expect(compareTrees(before, await snapshotTree(tree)).join()).toContain('hard-1');
     const full = { restoreType: 'full', overwrite: true };

@@ -11,6 +11,7 @@ import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
 import './fastify-types.ts';
 import { createAccess } from './plugins/access.ts';
+import { addAudit } from './plugins/audit.ts';
 import { addAuth } from './plugins/auth.ts';
 import { createAuthenticator } from './plugins/authenticator.ts';
 import { addErrors, onClientError, onRouterError } from './plugins/errors.ts';
@@ -24,6 +25,7 @@ import { addHeaders, requestIdOf } from './plugins/request-id.ts';
 import { addRequestLog } from './plugins/request-log.ts';
 import { createSessionTokens } from './plugins/session-tokens.ts';
 import { addValidation } from './plugins/validation.ts';
+import { auditRoutes } from './routes/audit/routes.ts';
 import { authRoutes } from './routes/auth/routes.ts';
 import { backupRoutes } from './routes/backups/routes.ts';
 import { destinationRoutes } from './routes/destinations/routes.ts';
@@ -84,6 +86,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   addJsonBody(app);
   addValidation(app, { checkResponses: deps.checkResponses ?? false });
   await app.register(cookie);
+  addAudit(app, { db, access });
   addAuth(app, { config, authenticate });
   addIdempotency(app, { db, secret: vault.jwtSecret });
   addRateLimits(app, countUse);
@@ -103,6 +106,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });
   jobRoutes(app, { ...deps, access });
+  auditRoutes(app, deps);
   return app;
 }
 

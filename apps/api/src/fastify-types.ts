@@ -1,5 +1,7 @@
 import type { ErrorCode } from '@tarfleet/contracts';
 import type { Actor, Role } from './plugins/actor.ts';
+import type { AuditNote } from './plugins/audit-note.ts';
+import type { AuditRule } from './plugins/audit-rule.ts';
 import type { Bucket } from './plugins/rate-limits.ts';
 
 declare module 'fastify' {
@@ -8,6 +10,8 @@ declare module 'fastify' {
     actor: Actor | null;
     /** The job that this request has started: it runs whatever becomes of the answer. */
     acceptedJob: string | null;
+    /** What the audit log will tell of this request. */
+    audit: AuditNote | null;
     /** The Idempotency-Key that this request works under. */
     keyClaim: { userId: string; key: string } | null;
   }
@@ -24,6 +28,8 @@ declare module 'fastify' {
      * made twice.
      */
     idempotent?: true | 'secret';
+    /** How its requests stand in the audit log: every route that changes something has this. */
+    audit?: AuditRule;
     /** For the description: the role that the handler asks for in the project of what the route is about. */
     needs?: string;
     /** For the description: codes beside those that follow from the route's form. */

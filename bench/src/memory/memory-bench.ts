@@ -7,8 +7,8 @@ import { type Bench, figure } from '../bench.ts';
 import { signIn } from '../client.ts';
 import { startBenchPostgres } from '../postgres.ts';
 import { peakResident } from '../processes.ts';
+import { untilEnded } from '../until-ended.ts';
 import { assertFree, hashOfOnlyFile, writeMixedFile } from './mixed-file.ts';
-import { untilEnded } from './until-ended.ts';
 
 const FILE_BYTES = 5_000_000_000;
 /** The source, its archive, and what is restored. */

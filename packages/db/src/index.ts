@@ -1,6 +1,9 @@
 /** The system's records, a repository for each noun. The only room that knows Prisma. */
 export type { ApiTokenRecord, ApiTokens, NewApiToken } from './api-tokens.ts';
 export type * from './artifacts.ts';
+export type { AuditEntry, AuditOutcome } from './audit-entry.ts';
+export { AUDIT_OUTCOMES } from './audit-entry.ts';
+export { type AuditFilter, type AuditLog, createAuditId } from './audit-log.ts';
 export type * from './backups.ts';
 export { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 export type { DestinationChanges, DestinationRecord, Destinations, NewDestination } from './destinations.ts';

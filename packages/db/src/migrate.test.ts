@@ -14,6 +14,7 @@ const ALL = [
   '20260201000000_encryption_and_indexes',
   '20260301000000_deduplicated',
   '20260401000000_ways_back',
+  '20260501000000_audit_log',
 ];
 let database: TestDatabase;
 let root: string;
@@ -74,15 +75,15 @@ test('a column that only the tables have is found', async () => {
 
 test('what Prisma applied is not applied again, and the other way round', async () => {
   expect(await runSchemaEngine('deploy', database.url, dir)).toEqual(ALL);
-  await addMigration('20260301000000_more', 'CREATE TABLE more (id integer);');
-  expect(await migrateDatabase(database.url, dir)).toEqual(['20260301000000_more']);
+  await addMigration('20980101000000_more', 'CREATE TABLE more (id integer);');
+  expect(await migrateDatabase(database.url, dir)).toEqual(['20980101000000_more']);
   expect(await runSchemaEngine('deploy', database.url, dir)).toEqual([]);
 });
 
 test('a migration that was changed after it was applied is refused', async () => {
   await migrateDatabase(database.url, dir);
   await addMigration(INIT, 'SELECT 1;');
-  await addMigration('20260301000000_more', 'CREATE TABLE more (id integer);');
+  await addMigration('20980101000000_more', 'CREATE TABLE more (id integer);');
   await expect(migrateDatabase(database.url, dir)).rejects.toMatchObject({
     code: 'CONFLICT',
     message: expect.stringContaining(INIT),
@@ -100,16 +101,16 @@ test('a database of a newer version is refused', async () => {
 });
 
 test('a migration that fails leaves nothing behind, and runs once it is repaired', async () => {
-  await addMigration('20260301000000_half', 'CREATE TABLE half (id integer); SELECT 1 / 0;');
+  await addMigration('20980101000000_half', 'CREATE TABLE half (id integer); SELECT 1 / 0;');
   await expect(migrateDatabase(database.url, dir)).rejects.toThrow(
-    '20260301000000_half failed: division by zero',
+    '20980101000000_half failed: division by zero',
   );
   expect(await query("SELECT to_regclass('half') AS found")).toEqual([{ found: null }]);
   expect(await query('SELECT migration_name FROM _prisma_migrations ORDER BY 1')).toEqual(
     ALL.map((name) => ({ migration_name: name })),
   );
-  await addMigration('20260301000000_half', 'CREATE TABLE half (id integer);');
-  expect(await migrateDatabase(database.url, dir)).toEqual(['20260301000000_half']);
+  await addMigration('20980101000000_half', 'CREATE TABLE half (id integer);');
+  expect(await migrateDatabase(database.url, dir)).toEqual(['20980101000000_half']);
 });
 
 test('one that Prisma left half-way is refused until it is resolved', async () => {

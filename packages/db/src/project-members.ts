@@ -16,6 +16,8 @@ export interface ProjectMembers {
   get(projectId: number, userId: string): Promise<MemberRecord | null>;
   /** The role within the project; null when the user is no member. */
   roleOf(projectId: number, userId: string): Promise<Role | null>;
+  /** The projects in which the user has one of these roles. */
+  projectsOf(userId: string, roles: readonly Role[]): Promise<number[]>;
   /** CONFLICT when the user is a member already, or user or project does not exist. */
   add(member: { projectId: number; userId: string; role: Role }): Promise<MemberRecord>;
   /** Null when the user is no member. */
@@ -44,6 +46,13 @@ export function createProjectMembers(db: Db): ProjectMembers {
       const where = { projectId_userId: { projectId, userId } };
       const row = await db.projectMember.findUnique({ where, select: { role: true } });
       return row && (row.role as Role);
+    },
+    async projectsOf(userId, roles) {
+      const rows = await db.projectMember.findMany({
+        where: { userId, role: { in: [...roles] } },
+        select: { projectId: true },
+      });
+      return rows.map(({ projectId }) => projectId);
     },
     add: async (member) => toMember(await db.projectMember.create({ data: member, include })),
     async update(projectId, userId, changes) {

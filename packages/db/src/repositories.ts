@@ -1,5 +1,6 @@
 import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { type Artifacts, createArtifacts } from './artifacts.ts';
+import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type Backups, createBackups } from './backups.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
@@ -23,6 +24,7 @@ import { createWorkers, type Workers } from './workers.ts';
 export interface Repositories {
   apiTokens: ApiTokens;
   artifacts: Artifacts;
+  auditLog: AuditLog;
   backups: Backups;
   destinations: Destinations;
   idempotency: Idempotency;
@@ -47,6 +49,7 @@ export function createRepositories(db: Db): Repositories {
   return {
     apiTokens: createApiTokens(db),
     artifacts: createArtifacts(db),
+    auditLog: createAuditLog(db),
     backups: createBackups(db),
     destinations: createDestinations(db),
     idempotency: createIdempotency(db),

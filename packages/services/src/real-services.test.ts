@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { HealthCheck } from '@tarfleet/contracts';
-import { prepareRealServices, type RealService, type RealServices } from './testing/real-services.ts';
+import { prepareRealServices, type RealService, type RealServices } from '@tarfleet/testbed';
 import { calm, quick, startServer, type TestServer } from './testing/world.ts';
 import type { ServiceHandle } from './types.ts';
 

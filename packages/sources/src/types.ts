@@ -53,6 +53,11 @@ export interface Capture {
   tar: Readable;
   /** Once the tar stream has ended: everything that was there, sorted by path, whichever archive holds it. */
   index(): AsyncGenerator<EncodedEntry>;
+  /**
+   * Once the tar stream has ended: paths that are there and could not be read, wholly or at all; each is told in a
+   * warning, too. Null when there were more than 10,000.
+   */
+  unreadable(): Buffer[] | null;
   /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
   close(): Promise<void>;
 }
@@ -94,7 +99,7 @@ export interface RestoreContext {
 
 export interface PrepareOptions extends RestoreContext {
   service: ServiceTarget;
-  /** Names the working folders, so that another attempt finds them. */
+  /** Names the working folders, so that another attempt finds them; no two services of a job have the same. */
   jobId: string;
   /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
   openTar(): Promise<Readable>;
@@ -106,7 +111,10 @@ export interface PrepareOptions extends RestoreContext {
   restorePath: string | null;
   /** True: what is restored takes the place of what is there. False: what exists stays, and is counted as skipped. */
   overwrite: boolean;
-  /** Absolute paths that stay as they are where they lie inside what is restored, beside what the backup left out. */
+  /**
+   * Absolute paths that stay as they are where they lie inside what is restored, beside what the backup left out; what
+   * is to be restored itself and stands here is left alone, with a warning (PATH_KEPT).
+   */
   keep: readonly Buffer[];
   /** What the files to come need, as the index tells it; for the check of free space. */
   needs: { bytes: number; files: number };

@@ -2,11 +2,13 @@ import type { FastifyRequest } from 'fastify';
 import type { Dispatcher, RunDraft } from '../dispatcher.ts';
 import type { Caller } from '../jobs-port.ts';
 import { actorOf } from './actor.ts';
+import { auditAccepted } from './audit.ts';
 import { keepForJob } from './idempotency.ts';
 
 /**
  * Submits what a request asked for, once: in the transaction that stores the job the request's Idempotency-Key
- * becomes the job's, so that no repeat starts a second one, however the first answer gets lost. From then on every
+ * becomes the job's, so that no repeat starts a second one, however the first answer gets lost, and the audit log gets
+ * its row. From then on every
  * answer, an error too, names the job.
  */
 export async function submitFor(
@@ -20,6 +22,7 @@ export async function submitFor(
     async record(tx) {
       await draft.record(tx);
       await keepForJob(tx, request, jobId);
+      await auditAccepted(tx, request, { id: jobId, projectId: draft.root.projectId });
     },
   });
   request.acceptedJob = jobId;
@@ -30,6 +33,9 @@ export function jobCaller(request: FastifyRequest): Caller {
   return {
     actor: actorOf(request),
     requestId: request.id,
-    accepting: (tx, jobId) => keepForJob(tx, request, jobId),
+    accepting: async (tx, jobId) => {
+      await keepForJob(tx, request, jobId);
+      await auditAccepted(tx, request, { id: jobId });
+    },
   };
 }

@@ -16,6 +16,7 @@ export interface Actor {
   /** Of the session that carries this request. */
   sessionId?: string;
   tokenId?: string;
+  tokenName?: string;
 }
 
 /** Routes are closed unless they say `public`, so this holds in every other handler. */

@@ -25,7 +25,12 @@ export function createAuthenticator(options: AuthenticatorOptions): (given: Cred
   const byApiToken = async (token: string): Promise<Actor | null> => {
     const found = await db.apiTokens.authenticate(hashApiToken(token));
     if (!found) return null;
-    return { ...actor(found.user, found.token.role), via: 'token', tokenId: found.token.id };
+    return {
+      ...actor(found.user, found.token.role),
+      via: 'token',
+      tokenId: found.token.id,
+      tokenName: found.token.name,
+    };
   };
 
   const bySession = async (token: string, via: 'session' | 'cookie'): Promise<Actor | null> => {

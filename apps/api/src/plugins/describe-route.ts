@@ -23,8 +23,11 @@ export function whoMay(config: RouteOptions['config']): string {
   return config?.public ? 'open' : (config?.needs ?? config?.role ?? 'all');
 }
 
+/** Beside the schema: who may send it, and its name in the audit log. */
+type Described = FastifySchema & { 'x-access': string; 'x-audit'?: string };
+
 /** What a route's config says of it, in OpenAPI's terms. The schema that validates stays as it is. */
-export function describeRoute(route: Route, limits: Limits): FastifySchema & { 'x-access': string } {
+export function describeRoute(route: Route, limits: Limits): Described {
   const { schema, config } = route;
   const description = [schema.description, accessText(whoMay(config)), limitText(config?.rateLimit, limits)];
   if (waits(schema)) description.push(WAITED);
@@ -38,6 +41,7 @@ export function describeRoute(route: Route, limits: Limits): FastifySchema & { '
     ...(Object.keys(headers).length > 0 ? { headers: Type.Object(headers) } : {}),
     response: { ...successes(route), ...failures(route) },
     'x-access': whoMay(config),
+    ...(config?.audit ? { 'x-audit': config.audit.action } : {}),
   };
 }
 

@@ -14,7 +14,7 @@ beforeAll(async () => {
   t.app.post(
     '/test/jobs',
     {
-      config: { idempotent: true },
+      config: { idempotent: true, audit: { action: 'test.start', target: 'job' } },
       schema: {
         body: Type.Object({ a: Type.Optional(Type.Integer()), b: Type.Optional(Type.Integer()) }),
         response: { 202: Type.Object({ n: Type.Integer() }) },

@@ -11,6 +11,7 @@ interface Operation {
   summary?: string;
   description?: string;
   'x-access': string;
+  'x-audit'?: string;
   tags?: string[];
   security?: unknown[];
   responses: Record<string, Answer>;
@@ -113,6 +114,13 @@ test('answers name their headers, and errors their codes', () => {
   expect(responses['422']?.description).toContain('`ENCRYPTION_KEY_NOT_FOUND`');
   expect(responses['500']?.description).toContain('`RESTORE_FAILED`');
   expect(description).toContain('Needs the role: operator. At most 10 requests an hour for each user.');
+});
+
+test('every route that changes something has its name in the audit log', () => {
+  const named = operations().filter(({ operation }) => operation['x-audit'] !== undefined);
+  const changing = operations().filter(({ method }) => method !== 'get');
+  expect(named).toEqual(changing);
+  for (const { operation } of named) expect(operation['x-audit']).toMatch(/^[a-z]+\.[a-z_]+$/);
 });
 
 test('tags are spelled in one way', () => {

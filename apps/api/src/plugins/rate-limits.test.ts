@@ -43,7 +43,7 @@ function addRoute(app: Api): void {
   app.post(
     '/test/restores',
     {
-      config: { rateLimit: 'restores' },
+      config: { rateLimit: 'restores', audit: { action: 'test.start', target: 'job' } },
       schema: {
         body: Type.Object({}, { additionalProperties: false }),
         response: { 200: Type.Object({ ok: Type.Boolean() }) },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { JobRecord } from '@tarfleet/db';
+import { createAuditId, type JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import {
   createQueueProducer,
@@ -170,6 +170,34 @@ test('leases of ended jobs come back', async () => {
   reconcile();
   const other = (await stored()).job;
   await until(async () => (await t.db.leases.take(other.id, 'backup', [service.id])).length === 0);
+});
+
+test('an action whose process died before it answered becomes a row of unknown outcome', async () => {
+  const at = new Date(Date.now() - 11 * 60_000);
+  const entry = {
+    ...{
+      id: createAuditId(at),
+      at,
+      userId: t.user.id,
+      userEmail: t.user.email,
+      via: 'session',
+      tokenId: null,
+    },
+    ...{ tokenName: null, action: 'server.delete', method: 'DELETE', route: '/api/servers/:id' },
+    ...{
+      targetType: 'server',
+      targetId: t.server.id,
+      projectId: t.project.id,
+      status: null,
+      errorCode: null,
+    },
+    ...{ outcome: 'unknown' as const, requestId: 'died', ip: '::1', details: {} },
+  };
+  await t.db.auditLog.begin(entry);
+  reconcile();
+  const rows = () => t.db.auditLog.list({ seenBy: null, requestId: 'died', limit: 10 });
+  while ((await rows()).length === 0) await sleep(20);
+  expect(await rows()).toEqual([entry]);
 });
 
 test('two reconcilers plan one sweep', async () => {

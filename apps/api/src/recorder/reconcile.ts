@@ -14,6 +14,8 @@ export interface Reconciler {
 
 /** How long a worker that is gone is remembered. */
 const WORKERS_KEPT_MS = 7 * 24 * 3600 * 1000;
+/** No answer takes longer, one that waits for a job included: the process that owed it is gone. */
+const ANSWER_MS = 10 * 60_000;
 
 /**
  * Brings every accepted job to an end, whatever was lost on the way: sends what the queue never got, sends again
@@ -95,4 +97,5 @@ async function tidy({ db }: ReconcilerOptions): Promise<void> {
   await db.rateLimits.purge();
   await db.sessions.purge();
   await db.workers.purge(new Date(Date.now() - WORKERS_KEPT_MS));
+  await db.auditLog.settle(new Date(Date.now() - ANSWER_MS));
 }

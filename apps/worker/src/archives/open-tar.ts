@@ -5,6 +5,7 @@ import {
   createMemberReader,
   decodeRootList,
   type IndexEntry,
+  type IndexHeader,
   thenClosed,
 } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
@@ -25,6 +26,8 @@ export interface TarOpener {
   extras: Buffer[];
   /** What is to be put back, without the extras. */
   needs: { bytes: number; files: number };
+  /** Paths that the backup could not read; null: more than it could name. Backups of older versions name none. */
+  unreadable: Buffer[] | null;
   open(): Promise<Readable>;
 }
 
@@ -52,6 +55,7 @@ export async function createTarOpener(
       roots: null,
       extras: [],
       needs: { bytes: artifact.contentBytes, files: artifact.files },
+      unreadable: [],
       open: () => openStored(storage, archive, signal, createMemberReader(signal)),
     };
   }
@@ -60,6 +64,7 @@ export async function createTarOpener(
     roots: selection.roots,
     extras: [...selection.extras.values()],
     needs: selection.needs,
+    unreadable: selection.unreadable,
     open: () => openByIndex(place, { dataKey, wants: selection.wants }, signal),
   };
 }
@@ -68,6 +73,7 @@ interface Selection {
   roots: ArchiveRoot[];
   extras: Map<string, Buffer>;
   needs: TarOpener['needs'];
+  unreadable: Buffer[] | null;
   wants(entry: IndexEntry): boolean;
 }
 
@@ -80,18 +86,19 @@ async function select(
   const index = await openArtifactIndex(place, dataKey, signal);
   try {
     const { archives } = index.header;
+    const unreadable = unreadableOf(index.header);
     const needed = archives.filter((archive, number) => number === 0 || isNeeded(place, archive));
     await keysOfArchives(place, needed, signal);
     if (paths === null) {
       const { contentBytes: bytes = 0, files = 0 } = place.artifact.index ?? {};
-      const needs = { bytes, files };
-      return { roots: rootsOf(index.header.roots), extras: new Map(), needs, wants: () => true };
+      const roots = rootsOf(index.header.roots);
+      return { roots, extras: new Map(), needs: { bytes, files }, unreadable, wants: () => true };
     }
     const wantedPaths = paths.map((path) => Buffer.from(path));
     const found = await lookUp(index.entries, wantedPaths, rootsOf(index.header.roots));
     const wanted = (path: Buffer): boolean =>
       found.roots.some((root) => isAtOrBelow(path, root.path)) || found.extras.has(path.toString('latin1'));
-    return { ...found, wants: (entry) => wanted(entry.path) };
+    return { ...found, unreadable, wants: (entry) => wanted(entry.path) };
   } finally {
     await index.entries.return(undefined);
   }
@@ -156,6 +163,10 @@ function isNeeded({ artifact }: ArtifactPlace, archive: { backupId: string; arti
   return artifact.ancestors.some(
     ({ backupId, artifactId }) => backupId === archive.backupId && artifactId === archive.artifactId,
   );
+}
+
+function unreadableOf({ unreadable = [] }: IndexHeader): Buffer[] | null {
+  return unreadable?.map((path) => Buffer.from(path, 'base64')) ?? null;
 }
 
 function rootsOf(list: string): ArchiveRoot[] {

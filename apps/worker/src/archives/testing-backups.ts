@@ -137,6 +137,7 @@ export async function takeBackup(
     {
       ...{ ids, members, parent: opened, dataKey, key: `${keyPrefix}/${indexName}` },
       roots: encodeRootList([{ path: Buffer.from(root), type: 'directory' }]),
+      unreadable: [],
       own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
       entries: Readable.from(all.map(encodeEntry)),
     },

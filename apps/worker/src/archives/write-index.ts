@@ -18,6 +18,8 @@ export interface IndexToWrite {
   ids: { backupId: string; artifactId: string };
   /** As the archive's own first header has them. */
   roots: string;
+  /** Paths that could not be read; null: too many to name. */
+  unreadable: readonly Buffer[] | null;
   own: IndexArchive;
   members: readonly number[];
   parent: OpenParent | null;
@@ -33,11 +35,17 @@ export interface WrittenIndex {
 /** Stores an artifact's index: gzipped, then encrypted like its archive. */
 export async function writeIndex(
   storage: Storage,
-  { key, ids, roots, own, members, parent, entries, dataKey }: IndexToWrite,
+  { key, ids, roots, unreadable, own, members, parent, entries, dataKey }: IndexToWrite,
   { signal, beforeCommit }: { signal: AbortSignal; beforeCommit: () => Promise<void> },
 ): Promise<WrittenIndex> {
   const archives = [own, ...(parent?.archives ?? [])];
-  const header: IndexHeader = { format: 'tarfleet-index', version: INDEX_VERSION, ...ids, roots, archives };
+  const header: IndexHeader = {
+    ...{ format: 'tarfleet-index', version: INDEX_VERSION, ...ids, roots },
+    ...(unreadable?.length === 0
+      ? {}
+      : { unreadable: unreadable?.map((path) => path.toString('base64')) ?? null }),
+    archives,
+  };
   const counts = { entries: 0, files: 0, contentBytes: 0 };
   const used = new Set<number>();
   async function* counted(): AsyncGenerator<EncodedEntry> {

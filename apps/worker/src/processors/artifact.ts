@@ -178,6 +178,7 @@ async function store(
         storage,
         {
           ...{ ids, members, parent, dataKey, roots: encodeRootList(capture.roots) },
+          unreadable: capture.unreadable(),
           key: `${plan.keyPrefix}/${indexObjectName(name)}`,
           own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
           entries: capture.index(),

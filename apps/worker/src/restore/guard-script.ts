@@ -64,7 +64,10 @@ until flock -n -x 8; do
   sleep 0.1
 done
 theirs "$2" "$3" || exit ${SUPERSEDED}
-printf '%s %s\\n' "$2" "$3" >"$folder/.fence" && sync -- "$folder/.fence" && mv -f -T -- "$folder/.fence" "$folder/fence" || exit 1
+put() {
+  printf '%s %s\\n' "$1" "$2" >"$folder/.fence" && sync -- "$folder/.fence" && mv -f -T -- "$folder/.fence" "$folder/fence"
+}
+put "$2" "$3" 2>/dev/null || { rm -f -- "$folder/reserve"; put "$2" "$3"; } || exit ${FULL}
 [ ! -e "$folder/journal.json" ] || { cat -- "$folder/journal.json"; exit 0; }
 head -c ${RESERVE} /dev/zero >"$folder/reserve" || exit ${FULL}`;
 

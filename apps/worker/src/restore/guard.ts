@@ -43,7 +43,7 @@ export async function takeGuard(session: Session, own: Attempt, signal: AbortSig
   if (taken.code === FULL) {
     throw new AppError(
       'INSUFFICIENT_STORAGE',
-      "The server has no space for the restore's journal (in /var/lib/tarfleet, or in .tarfleet in the user's home).",
+      `The server cannot keep the restore's journal (in /var/lib/tarfleet, or in .tarfleet in the user's home): ${lastLine(taken.stderr)}`,
     );
   }
   if (taken.code !== 0) {

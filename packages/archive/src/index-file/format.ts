@@ -39,6 +39,11 @@ export const IndexHeader = Type.Object(
     artifactId: Uuid,
     /** The paths that were backed up, as the archive's own first header has them. */
     roots: Type.String({ pattern: '^tarfleet-roots' }),
+    /**
+     * Paths (bytes, in base64) that were there and could not be read; the backup does not hold them, or not wholly. Null
+     * when there were too many to name, left out when there were none, and by programs that did not write it.
+     */
+    unreadable: Type.Optional(Type.Union([Type.Array(Base64, { minItems: 1 }), Type.Null()])),
     /** Archives that hold the contents; the first is the artifact's own. */
     archives: Type.Array(IndexArchive, { minItems: 1 }),
   },

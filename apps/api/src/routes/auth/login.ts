@@ -25,7 +25,7 @@ export interface Session {
  */
 export async function login(
   deps: LoginDeps,
-  attempt: { email: string; password: string; address: string },
+  attempt: { email: string; password: string; address: string; tried(user: UserRecord): void },
   reply: FastifyReply,
 ): Promise<Session> {
   const email = attempt.email.trim().toLowerCase();
@@ -35,6 +35,7 @@ export async function login(
   await deps.countUse(reply, 'login', subject);
 
   const found = await deps.db.users.findWithPassword(email);
+  if (found) attempt.tried(found.user);
   const right = await deps.passwords.check(found?.passwordHash ?? null, attempt.password);
   if (!found || !right || found.user.disabledAt) {
     throw new AppError('INVALID_CREDENTIALS', 'E-mail address or password is wrong.');

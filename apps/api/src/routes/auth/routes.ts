@@ -1,9 +1,11 @@
+import type { UserRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { createPasswords } from '@tarfleet/vault';
 import { Type } from 'typebox';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
 import { actorOf } from '../../plugins/actor.ts';
+import { noteLogin } from '../../plugins/audit-note.ts';
 import { assertSameOrigin } from '../../plugins/origin.ts';
 import type { CountUse } from '../../plugins/rate-limits.ts';
 import { clearSessionCookie, setSessionCookie } from '../../plugins/session-cookie.ts';
@@ -28,6 +30,7 @@ export function authRoutes(
     {
       config: {
         public: true,
+        audit: { action: 'auth.login', otherwise: 'auth.login_failed', target: 'user' },
         rateLimit: 'login',
         errors: ['INVALID_CREDENTIALS', 'ORIGIN_REFUSED', 'UNAVAILABLE'],
       },
@@ -35,8 +38,13 @@ export function authRoutes(
     },
     async (request, reply) => {
       assertSameOrigin(request, config.PUBLIC_URL);
-      const attempt = { ...request.body, address: request.ip };
+      const attempt = {
+        ...request.body,
+        address: request.ip,
+        tried: (user: UserRecord) => noteLogin(request, user, false),
+      };
       const { token, expiresAt, user } = await login({ ...deps, passwords }, attempt, reply);
+      noteLogin(request, user, true);
       setSessionCookie(request, reply, config, { token, expiresAt });
       return ok({
         token,
@@ -50,7 +58,7 @@ export function authRoutes(
   app.post(
     '/api/auth/logout',
     {
-      config: { errors: ['NOT_SUPPORTED'] },
+      config: { audit: { action: 'auth.logout', target: 'session' }, errors: ['NOT_SUPPORTED'] },
       schema: {
         tags,
         summary: 'Close this session',

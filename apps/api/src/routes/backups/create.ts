@@ -14,6 +14,11 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
     '/api/backups/create',
     {
       config: {
+        audit: {
+          action: 'backup.create',
+          target: 'backup',
+          shows: ['type', 'project_id', 'server_id', 'services'],
+        },
         role: 'admin',
         idempotent: true,
         errors: [

@@ -17,6 +17,7 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
     '/api/backups/:id',
     {
       config: {
+        audit: { action: 'backup.delete', target: 'backup', param: 'id', shows: ['force', 'reason'] },
         needs: 'operator',
         errors: [
           'BACKUP_NOT_FOUND',

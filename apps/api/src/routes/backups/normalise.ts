@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
+import { readDates } from '../read-dates.ts';
 import type { CreateBody } from './create-schemas.ts';
 import type { RestoreBody } from './restore-schemas.ts';
 import type { ListQuery } from './schemas.ts';
@@ -94,41 +95,9 @@ function normalPath(field: string, path: string): string {
   return posix.normalize(path).replace(/(?<=.)\/+$/, '');
 }
 
-const DAY_MS = 86_400_000;
-
 /** The dates of a list's filter, or the faults in them. A day without a time is the whole day in UTC, at either end. */
 export function normaliseDates(query: ListQuery): { from?: Date; to?: Date } {
-  const faults: { path: string; message: string }[] = [];
-  const read = (field: 'start_date' | 'end_date'): Date | undefined => {
-    const text = query[field];
-    if (text === undefined) return undefined;
-    const date = parseTime(text);
-    if (date) {
-      const wholeDay = field === 'end_date' && text.length === 10;
-      return wholeDay ? new Date(date.getTime() + DAY_MS - 1) : date;
-    }
-    faults.push({
-      path: `query/${field}`,
-      message: 'must be an ISO 8601 date, such as 2026-01-31T00:00:00Z',
-    });
-    return undefined;
-  };
-  const from = read('start_date');
-  const to = read('end_date');
-  if (faults.length > 0) throw invalid(faults);
-  return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
-}
-
-const TIME = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
-
-/** ISO 8601, in UTC where no zone is named; undefined when there is no such time. */
-function parseTime(text: string): Date | undefined {
-  const [, day, zone] = TIME.exec(text) ?? [];
-  // The language's own parser takes February 30 for March 2.
-  const midnight = new Date(day ?? '');
-  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== day) return undefined;
-  const date = new Date(text.length === 10 || zone ? text : `${text}Z`);
-  return Number.isNaN(date.getTime()) ? undefined : date;
+  return readDates(query, ['start_date', 'end_date']);
 }
 
 export function assertType(type: string): Type {

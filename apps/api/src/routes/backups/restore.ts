@@ -18,6 +18,20 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
     '/api/backups/:id/restore',
     {
       config: {
+        audit: {
+          action: 'restore.start',
+          target: 'backup',
+          param: 'id',
+          shows: [
+            'restoreType',
+            'selectedServices',
+            'paths',
+            'restorePath',
+            'overwrite',
+            'target_server_id',
+            'target_project_id',
+          ],
+        },
         rateLimit: 'restores',
         idempotent: true,
         needs: 'operator',

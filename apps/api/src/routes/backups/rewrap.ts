@@ -50,6 +50,7 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
     '/api/backups/:id/rewrap',
     {
       config: {
+        audit: { action: 'backup.rewrap', target: 'backup', param: 'id', shows: ['key_name'] },
         role: 'admin',
         idempotent: true,
         errors: [
@@ -100,7 +101,12 @@ export function rewrapRoutes(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/rewrap',
     {
-      config: { role: 'admin', idempotent: true, errors: ['NOT_FOUND', 'ENCRYPTION_KEY_NOT_FOUND'] },
+      config: {
+        audit: { action: 'backup.rewrap_all', target: 'backup', shows: ['key_name', 'project_id'] },
+        role: 'admin',
+        idempotent: true,
+        errors: ['NOT_FOUND', 'ENCRYPTION_KEY_NOT_FOUND'],
+      },
       schema: {
         tags: ['Backups'],
         summary: 'Wrap the keys of all encrypted backups with another key of the keyring, as jobs',

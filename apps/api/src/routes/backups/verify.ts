@@ -29,7 +29,18 @@ export function verifyBackupRoutes(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/:id/verify',
     {
-      config: { rateLimit: 'verify', idempotent: true, needs: 'operator', errors: [...ERRORS] },
+      config: {
+        audit: {
+          action: 'backup.verify',
+          target: 'backup',
+          param: 'id',
+          shows: ['deep_verification', 'test_restore'],
+        },
+        rateLimit: 'verify',
+        idempotent: true,
+        needs: 'operator',
+        errors: [...ERRORS],
+      },
       schema: {
         tags: ['Backups'],
         summary: 'Check a backup, as closely as the body asks',
@@ -64,7 +75,18 @@ export function verifyBackupRoutes(app: Api, deps: RunDeps): void {
   app.post(
     '/api/backups/verify/:backup_id',
     {
-      config: { role: 'admin', rateLimit: 'verify', idempotent: true, errors: [...ERRORS] },
+      config: {
+        audit: {
+          action: 'backup.verify',
+          target: 'backup',
+          param: 'backup_id',
+          shows: ['deep_verification', 'test_restore'],
+        },
+        role: 'admin',
+        rateLimit: 'verify',
+        idempotent: true,
+        errors: [...ERRORS],
+      },
       schema: {
         tags: ['Backups'],
         summary: 'Check a backup, as closely as the body asks, and tell what was checked',

@@ -49,7 +49,12 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/destinations',
     {
-      config: { ...config, idempotent: true, errors: ['CONFLICT', 'LOCAL_NOT_ALLOWED'] },
+      config: {
+        ...config,
+        audit: { action: 'destination.create', target: 'destination', shows: ['name', 'type', 'is_default'] },
+        idempotent: true,
+        errors: ['CONFLICT', 'LOCAL_NOT_ALLOWED'],
+      },
       schema: {
         tags,
         summary: 'Add a destination',
@@ -78,7 +83,16 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.patch(
     '/api/destinations/:id',
     {
-      config: { ...config, errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'LOCAL_NOT_ALLOWED'] },
+      config: {
+        ...config,
+        audit: {
+          action: 'destination.update',
+          target: 'destination',
+          param: 'id',
+          shows: ['name', 'is_default'],
+        },
+        errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'LOCAL_NOT_ALLOWED'],
+      },
       schema: {
         tags,
         summary: 'Change a destination; a new endpoint or bucket needs its credentials again',
@@ -97,7 +111,11 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.delete(
     '/api/destinations/:id',
     {
-      config: { ...config, errors: ['CONFLICT'] },
+      config: {
+        ...config,
+        audit: { action: 'destination.delete', target: 'destination', param: 'id' },
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Delete a destination that holds no backups',
@@ -114,7 +132,12 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
   app.post(
     '/api/destinations/:id/test',
     {
-      config: { ...config, idempotent: true, errors: ['POOL_NOT_FOUND'] },
+      config: {
+        ...config,
+        audit: { action: 'destination.test', target: 'destination', param: 'id' },
+        idempotent: true,
+        errors: ['POOL_NOT_FOUND'],
+      },
       schema: {
         tags,
         summary: 'Write, read back and delete a small object, as a job',

@@ -82,7 +82,11 @@ export function jobRoutes(app: Api, { db, access, hub, cancel }: JobRoutesOption
   app.post(
     '/api/jobs/:id/cancel',
     {
-      config: { needs: 'operator', errors: ['JOB_FINISHED'] },
+      config: {
+        audit: { action: 'job.cancel', target: 'job', param: 'id', shows: ['reason'] },
+        needs: 'operator',
+        errors: ['JOB_FINISHED'],
+      },
       schema: {
         tags: ['Jobs'],
         summary: 'Cancel a job',

@@ -9,6 +9,7 @@ import { memberView } from './view.ts';
 
 const tags = ['Projects'];
 const config = { role: 'admin' } as const;
+const WITHIN = { target: 'project', param: 'id' } as const;
 
 /** Who belongs to a project: for admins. */
 export function memberRoutes(app: Api, { db }: AppDeps): void {
@@ -40,7 +41,12 @@ export function memberRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/projects/:id/members',
     {
-      config: { ...config, idempotent: true, errors: ['CONFLICT'] },
+      config: {
+        ...config,
+        audit: { action: 'member.add', target: 'member', within: WITHIN, shows: ['user_id', 'role'] },
+        idempotent: true,
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Add a member',
@@ -81,7 +87,16 @@ export function memberRoutes(app: Api, { db }: AppDeps): void {
   app.patch(
     '/api/projects/:id/members/:userId',
     {
-      config,
+      config: {
+        ...config,
+        audit: {
+          action: 'member.update',
+          target: 'member',
+          param: 'userId',
+          within: WITHIN,
+          shows: ['role'],
+        },
+      },
       schema: {
         tags,
         summary: 'Change a member’s role',
@@ -104,7 +119,10 @@ export function memberRoutes(app: Api, { db }: AppDeps): void {
   app.delete(
     '/api/projects/:id/members/:userId',
     {
-      config,
+      config: {
+        ...config,
+        audit: { action: 'member.remove', target: 'member', param: 'userId', within: WITHIN },
+      },
       schema: { tags, summary: 'Remove a member', params: MemberParams, response: { 200: Deleted } },
     },
     async (request) => {

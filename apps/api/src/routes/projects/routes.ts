@@ -33,7 +33,12 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/projects',
     {
-      config: { role: 'admin', idempotent: true, errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'project.create', target: 'project', shows: ['name'] },
+        role: 'admin',
+        idempotent: true,
+        errors: ['CONFLICT'],
+      },
       schema: { tags, summary: 'Make a project', body: NewProjectBody, response: { 201: ProjectAnswer } },
     },
     async (request, reply) => {
@@ -63,7 +68,11 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.patch(
     '/api/projects/:id',
     {
-      config: { role: 'admin', errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'project.update', target: 'project', param: 'id', shows: ['name'] },
+        role: 'admin',
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Rename a project',
@@ -83,7 +92,11 @@ export function projectRoutes(app: Api, { db }: AppDeps): void {
   app.delete(
     '/api/projects/:id',
     {
-      config: { role: 'admin', errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'project.delete', target: 'project', param: 'id' },
+        role: 'admin',
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Delete a project that has no servers and no backups',

@@ -20,6 +20,7 @@ export function rollbackRoute(app: Api, deps: Deps): void {
     '/api/backups/restore-jobs/:id/rollback',
     {
       config: {
+        audit: { action: 'restore.rollback', target: 'job', param: 'id' },
         rateLimit: 'restores',
         idempotent: true,
         needs: 'operator',

@@ -57,6 +57,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
     '/api/servers',
     {
       config: {
+        audit: { action: 'server.create', target: 'server', shows: ['name', 'kind', 'pool', 'project_id'] },
         role: 'operator',
         idempotent: true,
         errors: ['NOT_FOUND', 'CONFLICT', 'POOL_NOT_FOUND', 'LOCAL_NOT_ALLOWED'],
@@ -89,7 +90,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.patch(
     '/api/servers/:id',
     {
-      config: { needs: 'operator', errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'] },
+      config: {
+        audit: { action: 'server.update', target: 'server', param: 'id', shows: ['name', 'pool'] },
+        needs: 'operator',
+        errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'],
+      },
       schema: {
         tags,
         summary: 'Change a server; a new host, port or pool needs its credentials again',
@@ -107,7 +112,11 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
   app.delete(
     '/api/servers/:id',
     {
-      config: { needs: 'operator', errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'server.delete', target: 'server', param: 'id' },
+        needs: 'operator',
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Delete a server and its services; its backups stay',
@@ -126,6 +135,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
     '/api/servers/:id/test',
     {
       config: {
+        audit: { action: 'server.test', target: 'server', param: 'id' },
         idempotent: true,
         needs: 'operator',
         errors: ['POOL_NOT_FOUND', 'CREDENTIALS_REQUIRED', 'HOST_KEY_NOT_PINNED'],
@@ -148,6 +158,7 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
     '/api/servers/:id/reseal',
     {
       config: {
+        audit: { action: 'server.reseal', target: 'server', param: 'id' },
         role: 'admin',
         idempotent: true,
         errors: ['NOT_SUPPORTED', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'],

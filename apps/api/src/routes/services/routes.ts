@@ -18,6 +18,7 @@ import { changeService, createService, deleteService } from './store-service.ts'
 import { serviceView } from './view.ts';
 
 const tags = ['Services'];
+const WITHIN = { target: 'server', param: 'id' } as const;
 
 export function serviceRoutes(app: Api, { db }: AppDeps): void {
   const access = createAccess(db);
@@ -55,7 +56,12 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/servers/:id/services',
     {
-      config: { idempotent: true, needs: 'operator', errors: ['NOT_SUPPORTED', 'CONFLICT'] },
+      config: {
+        audit: { action: 'service.create', target: 'service', within: WITHIN, shows: ['name', 'type'] },
+        idempotent: true,
+        needs: 'operator',
+        errors: ['NOT_SUPPORTED', 'CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Add a service',
@@ -86,7 +92,17 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.patch(
     '/api/servers/:id/services/:serviceId',
     {
-      config: { needs: 'operator', errors: ['NOT_SUPPORTED', 'CONFLICT'] },
+      config: {
+        audit: {
+          action: 'service.update',
+          target: 'service',
+          param: 'serviceId',
+          within: WITHIN,
+          shows: ['name'],
+        },
+        needs: 'operator',
+        errors: ['NOT_SUPPORTED', 'CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Change a service',
@@ -104,7 +120,11 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
   app.delete(
     '/api/servers/:id/services/:serviceId',
     {
-      config: { needs: 'operator', errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'service.delete', target: 'service', param: 'serviceId', within: WITHIN },
+        needs: 'operator',
+        errors: ['CONFLICT'],
+      },
       schema: {
         tags,
         summary: 'Delete a service; its backups stay',

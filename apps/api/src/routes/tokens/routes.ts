@@ -32,7 +32,11 @@ export function tokenRoutes(app: Api, { db }: AppDeps): void {
   app.post(
     '/api/auth/tokens',
     {
-      config: { idempotent: 'secret', errors: ['INSUFFICIENT_PERMISSIONS', 'CONFLICT'] },
+      config: {
+        audit: { action: 'token.create', target: 'token', shows: ['name', 'role', 'expires_in_days'] },
+        idempotent: 'secret',
+        errors: ['INSUFFICIENT_PERMISSIONS', 'CONFLICT'],
+      },
       schema: { tags, summary: 'Make a token', body: NewTokenBody, response: { 201: NewTokenAnswer } },
     },
     async (request, reply) => {
@@ -71,7 +75,10 @@ export function tokenRoutes(app: Api, { db }: AppDeps): void {
 
   app.delete(
     '/api/auth/tokens/:id',
-    { schema: { tags, summary: 'Delete a token', params: IdParams, response: { 200: Deleted } } },
+    {
+      config: { audit: { action: 'token.delete', target: 'token', param: 'id' } },
+      schema: { tags, summary: 'Delete a token', params: IdParams, response: { 200: Deleted } },
+    },
     async (request) => {
       const gone = await db.apiTokens.revoke(actorOf(request).userId, request.params.id);
       if (!gone) throw missing();

@@ -30,7 +30,12 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
   app.post(
     '/api/users',
     {
-      config: { role: 'admin', idempotent: true, errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'user.create', target: 'user', shows: ['email', 'role'] },
+        role: 'admin',
+        idempotent: true,
+        errors: ['CONFLICT'],
+      },
       schema: { tags, summary: 'Make a user', body: NewUserBody, response: { 201: UserAnswer } },
     },
     async (request, reply) => {
@@ -60,6 +65,7 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
     '/api/users/:id',
     {
       config: {
+        audit: { action: 'user.update', target: 'user', param: 'id', shows: ['email', 'role', 'disabled'] },
         needs: 'admin; oneself for the password',
         errors: ['INVALID_CREDENTIALS', 'CONFLICT', 'RATE_LIMITED'],
       },
@@ -82,7 +88,11 @@ export function userRoutes(app: Api, { db, countUse }: AppDeps & { countUse: Cou
   app.delete(
     '/api/users/:id',
     {
-      config: { role: 'admin', errors: ['CONFLICT'] },
+      config: {
+        audit: { action: 'user.delete', target: 'user', param: 'id' },
+        role: 'admin',
+        errors: ['CONFLICT'],
+      },
       schema: { tags, summary: 'Delete a user', params: IdParams, response: { 200: Deleted } },
     },
     async (request) => {

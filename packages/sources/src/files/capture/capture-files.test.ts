@@ -241,6 +241,10 @@ test('what a user may not read is named, the rest is there', async () => {
       'FILE_UNREADABLE /src/secret',
       'FILE_UNREADABLE /src/x"y\n\xe9/locked',
     ]);
+    const unreadable = captured
+      .unreadable()
+      ?.map((path) => `FILE_UNREADABLE ${path.toString().replace(dir, '')}`);
+    expect(unreadable?.sort()).toEqual(told);
     expect(names(captured)).toContain('/src/open');
     await assertReadable(captured.bytes);
   } finally {

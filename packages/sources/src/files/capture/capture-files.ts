@@ -8,6 +8,7 @@ import { createLists } from './lists.ts';
 import type { EndedEntry } from './pass-tar.ts';
 import type { TarHelp } from './tar-options.ts';
 import { createTotals } from './totals.ts';
+import { createUnreadable } from './unreadable.ts';
 import { chooseWay } from './ways.ts';
 
 export interface CaptureDeps {
@@ -26,7 +27,11 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
   const link = linkSignal(options.signal);
   const { signal } = link;
   const limiter = createWarningLimiter(options.warn);
-  const warn = oncePerPath(limiter.warn);
+  const unreadable = createUnreadable();
+  const warn = oncePerPath((warning) => {
+    unreadable.see(warning);
+    limiter.warn(warning);
+  });
   const way = await chooseWay(
     { tmpDir: deps.tmpDir, tarHelp: deps.tarHelp ?? new WeakMap() },
     session,
@@ -65,6 +70,7 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
       totals: counts.totals,
       tar,
       index: () => buildIndex(lists.decided, lists.read, clock),
+      unreadable: unreadable.paths,
       async close() {
         tar.destroy();
         await way.close();

@@ -1,8 +1,9 @@
-import { ASIDE, ENTER_STAGE, TREE } from './stage.ts';
+import { ASIDE, ENTER_STAGE } from './stage.ts';
 
 /**
- * Puts staged roots in their places. Arguments after the stage's three: 1 or 0 for overwrite, then for each root
- * its path in the stage, its anchor and the rest. Every line on stderr is a fault.
+ * Puts staged roots in their places. Arguments after the stage's: 1 or 0 for overwrite, then for each root its
+ * path in the stage, its anchor and the rest, and the file in the stage for notes of what is added (empty: none).
+ * Every line on stderr is a fault.
  *
  * How it keeps to the tree: it stands in the folder that it changes, and only after `cd -P` has led to exactly
  * the path that is meant; names are then single ones (`./x`), so a symlink that somebody puts in the way is at
@@ -10,9 +11,9 @@ import { ASIDE, ENTER_STAGE, TREE } from './stage.ts';
  * Everything is renamed; one `mv` takes many names.
  */
 export const MERGE_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
-stage=/proc/self/fd/9 over=$1 count=0
+stage=/proc/self/fd/9 over=$1 count=0 device=$(stat -c %d .)
 shift
-[ -d "$stage/${TREE}" ] || { printf 'There is no /proc on the server.\\n' >&2; exit 1; }
+[ -d "$stage/${ASIDE}" ] || { printf 'There is no /proc on the server.\\n' >&2; exit 1; }
 [ "$over" = 1 ] && how=-f || how=-n
 
 enter() {
@@ -60,9 +61,33 @@ swap() {
   fi
 }
 
+# Pairs for whoever takes it back: when the folder $1 was changed before, and which inodes are moved. They are on the
+# disk before the first move is.
+take_note() {
+  [ -n "$notes" ] || return 0
+  folder=$1
+  shift
+  {
+    printf 't%s\\0%s\\0' "$(stat -c %y .)" "$folder"
+    stat --printf '%d:%i\\0%n\\0' -- "$@"
+  } >>"$notes" && sync "$notes"
+}
+
+# What went to another filesystem was copied, and is another inode there.
+note_copies() {
+  [ -n "$notes" ] && [ "$(stat -c %d .)" != "$device" ] || return 0
+  for moved do note_copy "$moved" "\${moved##*/}"; done
+}
+note_copy() {
+  there "$1" || printf '%s\\0%s\\0' "$(stat -c %d:%i "./$2")" "$1" >>"$notes"
+}
+
+there() { [ -e "$1" ] || [ -L "$1" ]; }
+
 put() {
+  staged=$1
   shift 3
-  mv $how -t . -- "$@"
+  take_note "$staged" "$@" && mv $how -t . -- "$@" && note_copies "$@"
 }
 
 # The staged folder $1 into the folder $2. $3 is its time, which changes when something is taken out of it.
@@ -103,22 +128,26 @@ merge() {
   touch -m -d "$3" .
 }
 
-while [ $# -ge 3 ]; do
-  root=$stage/${TREE}/$1 anchor=$2 rest=$3
-  [ "$1" != . ] || root=$stage/${TREE}
-  shift 3
+while [ $# -ge 4 ]; do
+  root=$stage/$1 anchor=$2 rest=$3 notes=\${4:+$stage/$4}
+  shift 4
   [ -e "$root" ] || [ -L "$root" ] || continue
   enter "$anchor" || continue
   umask 022
   while [ "$rest" != "\${rest#*/}" ]; do
-    [ -d "./\${rest%%/*}" ] || mkdir -- "./\${rest%%/*}"
+    if [ ! -d "./\${rest%%/*}" ]; then
+      if [ -n "$notes" ]; then
+        printf 't%s\\0%s\\0m\\0%s\\0' "$(stat -c %y .)" "$anchor" "\${anchor%/}/\${rest%%/*}" >>"$notes" && sync "$notes"
+      fi
+      mkdir -- "./\${rest%%/*}"
+    fi
     anchor=\${anchor%/}/\${rest%%/*} rest=\${rest#*/}
     enter "$anchor" || continue 2
   done
   umask 077
   judge "$root" "./$rest"
   case $verdict in
-    move) mv $how -T -- "$root" "./$rest" ;;
+    move) take_note "$anchor" "$root" && mv $how -T -- "$root" "./$rest" && { [ -z "$notes" ] || note_copy "$root" "$rest"; } ;;
     swap) swap "$root" "./$rest" ;;
     both) merge "$root" "\${anchor%/}/$rest" ;;
   esac

@@ -4,24 +4,33 @@ import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { nulRecords } from '../nul-records.ts';
 import { createTail, readLines } from '../read-lines.ts';
-import type { Group } from './locate.ts';
 import { MERGE_SCRIPT } from './merge-script.ts';
 import { serverFault } from './server-words.ts';
-import { type Stage, stageWords } from './stage.ts';
+import { type Stage, stageWords, TREE } from './stage.ts';
 
 const ATTRIBUTES = /^(cp|touch): (preserving|setting|failed to preserve|failed to set|cannot set) .*$/;
+
+/** A staged root and its place: the nearest folder above it that was there, and the rest. */
+export interface MergedRoot {
+  /** From the stage. */
+  path: Buffer;
+  anchor: Buffer;
+  rest: Buffer;
+  /** A file in the stage for notes of what is added; null: none are taken. */
+  notes: string | null;
+}
 
 /** Moves what is staged to where it belongs. What cannot be moved does not keep the rest from it, but is an error. */
 export async function merge(options: {
   session: Session;
   stage: Stage;
-  group: Group;
+  roots: readonly MergedRoot[];
   overwrite: boolean;
   signal: AbortSignal;
   warn(warning: SourceWarning): void;
 }): Promise<void> {
-  const { session, stage, group, overwrite, signal, warn } = options;
-  const roots = group.roots.flatMap((root) => [root.staged, root.anchor, root.rest]);
+  const { session, stage, overwrite, signal, warn } = options;
+  const roots = options.roots.flatMap(({ path, anchor, rest, notes }) => [path, anchor, rest, notes ?? '']);
   const command = await session.exec(
     ['sh', '-c', MERGE_SCRIPT, 'sh', ...stageWords(stage), overwrite ? '1' : '0', ...roots],
     { signal },
@@ -61,4 +70,11 @@ async function readReplaced(stdout: Readable, warn: (warning: SourceWarning) => 
       });
     }
   }
+}
+
+/** Where tar puts a root in the stage. */
+export function inTree(staged: Buffer): Buffer {
+  return staged.equals(Buffer.from('.'))
+    ? Buffer.from(TREE)
+    : Buffer.concat([Buffer.from(`${TREE}/`), staged]);
 }

@@ -5,7 +5,7 @@ import { countStaged } from './count-staged.ts';
 import { extract } from './extract.ts';
 import { createJournal } from './journal.ts';
 import { type Group, locate } from './locate.ts';
-import { merge } from './merge.ts';
+import { inTree, merge } from './merge.ts';
 import { makeStage, plannedStage, removeStage, type Stage } from './stage.ts';
 import { findTools } from './tools.ts';
 import { wantedRoots } from './wanted-roots.ts';
@@ -71,7 +71,8 @@ async function putInPlace(
   for (const { stage } of stages) counts.set(stage, await countStaged(session, stage, signal));
   await assertOwned();
   for (const { group, stage } of stages) {
-    await merge({ session, stage, group, overwrite, signal, warn });
+    const roots = group.roots.map((root) => ({ ...root, path: inTree(root.staged), notes: null }));
+    await merge({ session, stage, roots, overwrite, signal, warn });
     const found = counts.get(stage) ?? { files: 0, bytes: 0 };
     const left = await countStaged(session, stage, signal, true);
     if (overwrite && left.files > 0) {

@@ -9,12 +9,16 @@ export function tellsFullDisk(words: string): boolean {
 }
 
 /** The fault behind what a command on the server printed. */
-export function serverFault(what: string, words: string): AppError {
+export function serverFault(
+  what: string,
+  words: string,
+  code: 'COMMAND_FAILED' | 'RESTORE_FAILED' = 'COMMAND_FAILED',
+): AppError {
   if (FULL.test(words)) {
     return new AppError(
       'INSUFFICIENT_STORAGE',
       `The server's disk is full: a restore needs room for a second copy of what it puts back. Make room there, then restore again. ${words}`,
     );
   }
-  return new AppError('COMMAND_FAILED', `${what}: ${words}`);
+  return new AppError(code, `${what}: ${words}`);
 }

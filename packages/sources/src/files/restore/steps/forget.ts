@@ -4,18 +4,21 @@ import { ENTER_STAGE, removeStage, stageWords } from '../stage.ts';
 import { readState, rootsOfMode, rootWords, type StageState, stageOf } from './prepared-state.ts';
 import { FUNCTIONS } from './swap-functions.ts';
 
-/** Removes what no undo needs, after a look for mounts. */
+/** Removes what no undo needs, after a look for mounts. What is to be kept where a root is restored in place still counts. */
 const KEEP_OLD_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 home=$PWD
 eval "$1"
 ! mounted "$home" || fault "Something is mounted in $home: it was left as it is." || exit 1
-rm -rf --one-file-system -- ./tree ./new ./found ./aside ./wanted`;
+rm -rf --one-file-system -- ./tree ./new ./found && find ./aside -xdev -mindepth 1 -delete`;
 
-/** What is removed must hold no mount: `$1` to `$4` name the stage, `$5` are the shared functions. */
-const MOUNTS_SCRIPT = `cd -P -- "$1" 2>/dev/null && cd -P -- "./$2" 2>/dev/null || exit 0
+/**
+ * Prints whether the stage is there, which must hold no mount: `$1` to `$4` name it, `$5` are the shared functions.
+ */
+const MOUNTS_SCRIPT = `cd -P -- "$1" 2>/dev/null && [ "$PWD" = "$1" ] && cd -P -- "./$2" 2>/dev/null || exit 0
 [ "$(stat -c %d:%i .)" = "$3" ] && [ -d "./$4" ] || exit 0
 eval "$5"
-! mounted "$PWD" || fault "Something is mounted in $PWD: it was left as it is."`;
+! mounted "$PWD" || fault "Something is mounted in $PWD: it was left as it is." || exit 1
+echo there`;
 
 /** Removes the working folders; see `RestoreSteps`. */
 export async function forget(
@@ -28,6 +31,7 @@ export async function forget(
     const words = stageWords(stage);
     const there = await session.run(['sh', '-c', MOUNTS_SCRIPT, 'sh', ...words, FUNCTIONS], { signal });
     if (there.code !== 0) throw new AppError('RESTORE_FAILED', there.stderr.toString().trim());
+    if (there.stdout.length === 0) continue;
     if (!keepOld) await removeStage(session, stage, signal);
     else await keepOnlyOld(state, { session, signal });
   }
@@ -46,10 +50,23 @@ async function keepOnlyOld(
   );
 }
 
-/** Arguments after the stage's: the shared functions, then for each swapped root number, anchor, rest and identity. */
+/**
+ * Arguments after the stage's: the shared functions, the numbers of roots restored in place, `/`, then for each swapped root
+ * number, anchor, rest and identity.
+ */
 const UNDOABLE_SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 home=$PWD
 eval "$1"
+shift
+! [ -f "$stage/state/undone" ] || fault "it was taken back already." || exit 1
+while [ "$1" != / ]; do
+  if [ -f "$stage/state/$1" ]; then
+    read -r state kind <"$stage/state/$1"
+    [ "$state" != undone ] || fault "it was put back already." || exit 1
+    [ "$kind" = absent ] || [ -f "$stage/old/$1.tar" ] || fault "the archive $home/old/$1.tar is gone." || exit 1
+  fi
+  shift
+done
 shift
 while [ $# -ge 4 ]; do
   path=\${2%/}/$3
@@ -71,7 +88,8 @@ export async function undoable(prepared: PreparedRestore, context: RestoreContex
   const { session, signal } = context;
   for (const state of readState(prepared).stages) {
     const roots = rootsOfMode(state, 'swap').filter(({ root }) => root.fresh !== '');
-    const words = [...stageWords(stageOf(state)), FUNCTIONS, ...rootWords(roots)];
+    const inPlace = rootsOfMode(state, 'in-place').map(({ at }) => String(at));
+    const words = [...stageWords(stageOf(state)), FUNCTIONS, ...inPlace, '/', ...rootWords(roots)];
     const found = await session.run(['sh', '-c', UNDOABLE_SCRIPT, 'sh', ...words], { signal });
     if (found.code !== 0) return `The restore cannot be undone: ${found.stderr.toString().trim()}`;
   }

@@ -22,7 +22,7 @@ export async function assertNotBegun(session: Session, stage: Stage, signal: Abo
 }
 
 /** The folders of a stage; `swap-script.ts` says what is in them. An archive's top may lack attributes of its own. */
-const FOLDERS_SCRIPT = `${ENTER_STAGE}mkdir -- new old wanted keep moved state found && chmod 0755 ./${TREE}`;
+const FOLDERS_SCRIPT = `${ENTER_STAGE}mkdir -- new old wanted keep moved state found skip notes && chmod 0755 ./${TREE}`;
 
 /** Arguments: for each root its number, staged path and what becomes of it. Prints each one's identity. */
 const SORT_SCRIPT = `${ENTER_STAGE}

@@ -1,8 +1,9 @@
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
+import { PSEUDO } from '../../capture/find-expression.ts';
 import { splitRecords } from '../../nul-records.ts';
 import { isAtOrBelow } from '../../paths.ts';
-import type { Group } from '../locate.ts';
+import type { Group, PlacedRoot } from '../locate.ts';
 import { joinPath } from './prepared-state.ts';
 import { FUNCTIONS } from './swap-functions.ts';
 
@@ -20,6 +21,8 @@ export interface Place {
   filesystem: string;
   /** Points below it, and its own, where something is mounted. */
   mounts: Buffer[];
+  /** Those of them where the kernel shows what it makes up; no backup holds that. */
+  pseudo: Buffer[];
 }
 
 export interface Surroundings {
@@ -61,7 +64,11 @@ done
 exit 0`;
 
 /** Looks at the places of a group's roots and at the filesystem. COMMAND_FAILED when they are not what they were. */
-export async function look(session: Session, group: Group, signal: AbortSignal): Promise<Surroundings> {
+export async function look(
+  session: Session,
+  group: Pick<Group, 'base'> & { roots: readonly Pick<PlacedRoot, 'anchor' | 'rest'>[] },
+  signal: AbortSignal,
+): Promise<Surroundings> {
   const words = group.roots.flatMap(({ anchor, rest }) => [anchor, rest]);
   const found = await session.run(['sh', '-c', LOOK_SCRIPT, 'sh', FUNCTIONS, group.base, ...words], {
     signal,
@@ -82,7 +89,10 @@ export async function look(session: Session, group: Group, signal: AbortSignal):
     return {
       ...{ path, identity, filesystem, sameMount: same === '1', writable: may === '1' },
       kind: kind === 'd' ? 'directory' : kind === 'o' ? 'other' : 'absent',
-      mounts: points.filter((point) => isAtOrBelow(point, path)),
+      mounts: points.flatMap((mount) => (isAtOrBelow(mount.point, path) ? [mount.point] : [])),
+      pseudo: points.flatMap((mount) =>
+        isAtOrBelow(mount.point, path) && PSEUDO.includes(mount.type) ? [mount.point] : [],
+      ),
     };
   });
   const [bytes, inodes, freeInodes] = free.toString().trim().split(/\s+/).map(Number);
@@ -93,8 +103,8 @@ export async function look(session: Session, group: Group, signal: AbortSignal):
   };
 }
 
-/** The fifth field of each line of `/proc/self/mountinfo` (proc(5)), its octal escapes resolved. */
-function mountPoints(mountinfo: Buffer): Buffer[] {
+/** The fifth field of each line of `/proc/self/mountinfo` (proc(5)), its octal escapes resolved, and the type. */
+function mountPoints(mountinfo: Buffer): { point: Buffer; type: string }[] {
   return mountinfo
     .toString('latin1')
     .split('\n')
@@ -104,6 +114,7 @@ function mountPoints(mountinfo: Buffer): Buffer[] {
       const plain = point.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
         String.fromCharCode(Number.parseInt(octal, 8)),
       );
-      return [Buffer.from(plain, 'latin1')];
+      const type = line.slice(line.indexOf(' - ') + 3).split(' ')[0] ?? '';
+      return [{ point: Buffer.from(plain, 'latin1'), type }];
     });
 }

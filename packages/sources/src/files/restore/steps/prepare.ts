@@ -3,11 +3,11 @@ import { createWarningLimiter } from '../../warnings.ts';
 import { countStaged } from '../count-staged.ts';
 import { extract } from '../extract.ts';
 import { makeStage, plannedStage, removeStage, type Stage } from '../stage.ts';
+import { checkPlaces } from './apply.ts';
 import { assertNotBegun, furnish, sortStaged, writeInStage } from './furnish.ts';
 import { encode, joinPath, type PreparedState, type StageState } from './prepared-state.ts';
 import { type Surveyed, survey } from './survey.ts';
 import { below } from './survivors.ts';
-import { findSurvivors, runSwap } from './swap.ts';
 
 const JOB_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}$/;
 /** For removing what a failed attempt unpacked. */
@@ -30,10 +30,7 @@ export async function prepare(options: PrepareOptions): Promise<PreparedRestore>
       made.push(stage);
       state.stages.push(await unpack({ ...options, warn }, one, stage, tarOptions));
     }
-    for (const stage of state.stages) {
-      await findSurvivors({ session, signal, warn }, state, stage);
-      await runSwap({ session, signal, warn }, state, stage, 'check');
-    }
+    await checkPlaces({ session, signal, warn }, state);
     const folders = made.map(({ base, name }) => joinPath(base, Buffer.from(name)).toString());
     return { v: 1, folders, state };
   } catch (error) {

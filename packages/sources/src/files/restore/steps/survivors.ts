@@ -14,17 +14,19 @@ import { FUNCTIONS } from './swap-functions.ts';
 const BEGUN = 9;
 /** Beyond so many, the excludes are such that a restore had better not guess. */
 const SURVIVORS_MAX = 200_000;
-/** Names in one group; a group's records are one more, its folder. */
-export const GROUP_NAMES = 32;
+/** Names in one group; before them its folder, and the folder's times in both trees, which the server fills in. */
+const GROUP_NAMES = 30;
 
 /**
- * Arguments after the stage's: the shared functions, the root's number, anchor and rest, then tests for find. It
+ * Arguments after the stage's: the shared functions, whether a root that was begun with is looked at, too (empty: no), its number, anchor and rest, then tests for find. It
  * prints what they find below the root, and what of the list `wanted/N` in the stage is there.
  */
 const SCRIPT = `${ENTER_STAGE}exec 9<. || exit 1
 eval "$1"
+again=$2
+shift
 list=$stage/wanted/$2
-[ ! -e "$stage/state/$2" ] || exit ${BEGUN}
+[ -n "$again" ] || [ ! -e "$stage/state/$2" ] || exit ${BEGUN}
 descend "$3" "$4"
 case $? in 0) ;; 3) exit 0 ;; *) exit 1 ;; esac
 place=\${PWD%/}/$name
@@ -44,17 +46,16 @@ exit 0' sh <"$list"`;
 
 /**
  * What lies in a root's place now and stays when the root is replaced: paths below it, none below another. Null once
- * its replacement has begun.
+ * its replacement has begun, unless `again` says to look all the same.
  */
 export async function listSurvivors(
   session: Session,
   stage: Stage,
-  at: number,
-  root: RootState,
+  { root, at, again = false }: { root: RootState; at: number; again?: boolean },
   exclude: readonly string[],
   signal: AbortSignal,
 ): Promise<Buffer[] | null> {
-  const words = [FUNCTIONS, String(at), decode(root.anchor), decode(root.rest)];
+  const words = [FUNCTIONS, again ? '1' : '', String(at), decode(root.anchor), decode(root.rest)];
   const command = await session.exec(
     ['sh', '-c', SCRIPT, 'sh', ...stageWords(stage), ...words, ...survivorTests(root, exclude)],
     { signal },
@@ -101,7 +102,7 @@ export function groupSurvivors(paths: readonly Buffer[]): Buffer {
   for (const [folder, names] of byFolder) {
     for (let from = 0; from < names.length; from += GROUP_NAMES) {
       const some = names.slice(from, from + GROUP_NAMES);
-      records.push(folder, ...some, ...Array<string>(GROUP_NAMES - some.length).fill(''));
+      records.push(folder, '', '', ...some, ...Array<string>(GROUP_NAMES - some.length).fill(''));
     }
   }
   return Buffer.from(records.map((record) => `${record}\0`).join(''), 'latin1');

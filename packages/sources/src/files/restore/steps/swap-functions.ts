@@ -95,10 +95,10 @@ reach() {
 }
 
 # A group of survivors: $1 says what to do, $2 is where they are, $3 where they are to go (both in the stage), $4 the
-# folder below both, then names.
+# folder below both, $5 and $6 its times in the old tree and in the new one, then names.
 survivors() {
-  what=$1 from=$2 to=$3 parent=$4
-  shift 4
+  what=$1 from=$2 to=$3 parent=$4 old_time=$5 new_time=$6
+  shift 6
   if [ "$what" = check ]; then
     left=$parent below=$home/$to
     [ -d "$below" ] && [ ! -L "$below" ] || fault "It is no folder in the backup, but $parent/$1 in it is to be kept." || return
@@ -111,39 +111,53 @@ survivors() {
     done
     return 0
   fi
+  # In the way of what is kept: only where it would come in the end, which is $to.
+  [ "$what" != hide ] || from=$to
   reach "$from" "$parent"
   case $? in 0) ;; 3) return 0 ;; *) return 1 ;; esac
   for one do
     shift
     [ -z "$one" ] || ! there "./$one" || set -- "$@" "$one"
   done
-  [ $# -gt 0 ] || return 0
-  if [ "$what" = list ]; then
-    printf '%s\\0' "$parent" "$@"
-    count=$#
-    while [ $count -lt 32 ]; do printf '\\0'; count=$((count + 1)); done
+  if [ "$what" = hide ]; then
+    for one do put_aside "./$one" || return; done
     return 0
   fi
-  [ "$what" = out ] && like=$from || like=
+  if [ "$what" = list ]; then
+    [ $# -gt 0 ] || return 0
+    old_time=$(stat -c %y .) new_time=
+    if reach "$to" "$parent"; then new_time=$(stat -c %y .); fi
+    printf '%s\\0' "$parent" "$old_time" "\${new_time:-$old_time}" "$@"
+    count=$#
+    while [ $count -lt 30 ]; do printf '\\0'; count=$((count + 1)); done
+    return 0
+  fi
+  if [ "$what" = out ]; then
+    like=$from
+    set -- "$old_time" "$new_time" "$@"
+  else
+    like=
+    set -- '' "$old_time" "$@"
+  fi
   reach "$to" "$parent" "$like" && exec 8<. || return
-  to_time=$(stat -c %y .)
+  from_time=$1 to_time=$2
+  shift 2
   for one do
     shift
     if there "./$one"; then
       # Back: what is there already came before.
       [ "$what" = out ] || continue
-      aside=$(mktemp -d "$stage/found/XXXXXX") && mv -f -T -- "./$one" "$aside/it" || return
+      put_aside "./$one" || return
     fi
     set -- "$@" "./$one"
   done
-  [ $# -gt 0 ] || return 0
   reach "$from" "$parent" || return
-  from_time=$(stat -c %y .)
-  mv -f -t /proc/self/fd/8 -- "$@" || return
-  touch -m -d "$from_time" . && touch -m -d "$to_time" /proc/self/fd/8/.
+  [ $# = 0 ] || mv -f -t /proc/self/fd/8 -- "$@" || return
+  # Also where nothing is left to do: it may have broken off right here.
+  [ -z "$from_time" ] || touch -m -d "$from_time" . && touch -m -d "$to_time" /proc/self/fd/8/.
 }
 
-# Does it with a list of such groups, each of 33 records.
+# Does it with a list of such groups, each of 33 records: folder, times, names.
 with_list() {
   list=$1
   shift

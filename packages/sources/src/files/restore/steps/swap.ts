@@ -17,7 +17,7 @@ export async function findSurvivors(
   const stage = stageOf(stageState);
   for (const { root, at } of rootsOfMode(stageState, 'swap')) {
     if (root.fresh === '') continue;
-    const paths = await listSurvivors(session, stage, at, root, state.exclude, signal);
+    const paths = await listSurvivors(session, stage, { root, at }, state.exclude, signal);
     if (paths) await writeInStage(session, stage, `keep/${at}`, groupSurvivors(paths), signal);
   }
 }
@@ -58,6 +58,6 @@ const FAILED = {
 };
 
 /** Those of tar's options that say what a folder's attributes are. */
-function carried(options: readonly string[]): string {
+export function carried(options: readonly string[]): string {
   return options.filter((option) => /^--(xattrs|acls|numeric-owner|same-owner)/.test(option)).join(' ');
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '../client.ts';
+import type { Client } from './client.ts';
 
 const LIMIT_MS = 1_800_000;
 

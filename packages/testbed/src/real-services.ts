@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { CommandRunner } from '@tarfleet/contracts';
-import { requireTools } from '@tarfleet/testbed';
+import { requireTools } from './tools.ts';
 import getPort from 'get-port';
 
 const run = promisify(execFile);
