@@ -10,7 +10,7 @@ import {
   startS3,
 } from '@tarfleet/testbed';
 import { createWorld, type World } from '../world.ts';
-import { createSite, type Site } from './site.ts';
+import { createSite, type Site, TREES } from './site.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { type WorkerWatch, watchWorkers } from './worker-watch.ts';
 
@@ -73,7 +73,7 @@ export async function createFaultWorld(folder: string): Promise<FaultWorld> {
     for (const { body } of site.services)
       await client.must('POST', `/api/servers/${server.id}/services`, body);
     await site.lay('backup');
-    const backupId = await world.startBackup({});
+    const backupId = await world.startBackup({ services: [...TREES] });
     const backup = await client.ended(backupId);
     if (backup.state !== 'completed') throw new Error(`No backup: ${JSON.stringify(backup)}`);
     const workers = (): Process[] =>

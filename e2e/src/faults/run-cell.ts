@@ -5,6 +5,7 @@ import { expectedOutcomes } from './expected.ts';
 import type { FaultWorld } from './fault-world.ts';
 import { FAULTS, type Fault, type FaultName, isArchive } from './faults.ts';
 import { createRandom, hashOf, pick } from './random.ts';
+import { TREES } from './site.ts';
 import { nameOf, POINTS, type Point, type Step } from './steps.ts';
 
 export interface Cell {
@@ -60,7 +61,7 @@ export async function runCell(here: FaultWorld, { step, fault }: Cell, seed: num
       result.wrong.push(`it ended ${found.outcome}, and not ${right.join(' or ')}`);
     await checkAfterwards(here, result.wrong);
   } catch (error) {
-    result.wrong.push((error as Error).message);
+    result.wrong.push((error as Error).message.slice(0, 400));
   }
   result.seconds = (performance.now() - started) / 1000;
   return result;
@@ -117,7 +118,9 @@ async function checkAfterwards(here: FaultWorld, wrong: string[]): Promise<void>
   const { client } = here.world;
   await here.fillUp();
   await sleep(200);
-  const backup = await client.request('POST', '/api/backups/create', { type: 'full', encrypt: false });
+  const backup = await client.request('POST', '/api/backups/create', {
+    ...{ type: 'full', encrypt: false, services: [...TREES] },
+  });
   if (backup.status !== 202) {
     wrong.push(`a new backup is refused: ${backup.status} ${JSON.stringify(backup.body)}`);
     return;

@@ -14,7 +14,8 @@ const run = promisify(execFile);
 /** `backup` is what was backed up, `before` what a restore finds in its place. */
 export const GENERATIONS = ['backup', 'before'] as const;
 export type Generation = (typeof GENERATIONS)[number];
-export const TREES = ['web', 'cache', 'batch'] as const;
+/** `batch` has none of its own in the backup: it is concerned because it depends on redis. */
+export const TREES = ['web', 'cache'] as const;
 type Trees = Record<(typeof TREES)[number], TreeEntry[]>;
 
 /** nginx and redis with their data on a small file system, and a third service that does not run. */
@@ -95,7 +96,6 @@ export async function createSite(top: string): Promise<Site> {
   const now = async (): Promise<Trees> => ({
     web: await snapshotTree(join(small, 'web')),
     cache: await snapshotTree(join(small, 'cache')),
-    batch: await snapshotTree(join(small, 'batch')),
   });
   const lay = async (generation: Generation): Promise<void> => {
     await halt();

@@ -26,9 +26,9 @@ export type Point =
 const call = (when: Call['when'], program: string, nth = 1, text = ''): Point => ({
   ...{ at: 'call', when, program, nth, text },
 });
-/** The journal is renamed into its place at each of its changes: preparing, three parts, stopping, applying, starting, ended. */
+/** The journal is renamed into its place at each of its changes: preparing, each of its parts, stopping, applying, starting, ended. */
 const JOURNAL = '/journal.json';
-const SERVICES = 3;
+const SERVICES = 2;
 const STOPPING = 2 + SERVICES;
 
 export const POINTS: Record<Step, readonly Point[]> = {
@@ -36,12 +36,11 @@ export const POINTS: Record<Step, readonly Point[]> = {
   verify_integrity: [
     { at: 's3', nth: 1 },
     { at: 's3', nth: 2 },
-    { at: 's3', nth: 3 },
   ],
   preflight: [call('before', 'web-status'), call('after', 'cache-status')],
   prepare_data: [
+    { at: 's3', nth: 3 },
     { at: 's3', nth: 4 },
-    { at: 's3', nth: 6 },
     call('before', 'tar', 1, 'extract'),
     call('after', 'tar', 2, 'extract'),
     call('before', 'mv', 2, JOURNAL),
@@ -59,9 +58,9 @@ export const POINTS: Record<Step, readonly Point[]> = {
   ],
   restore_data: [
     call('after', 'mv', STOPPING + 1, JOURNAL),
-    ...[1, 2, 3].flatMap((nth) => [call('before', 'mv', nth, '/old/'), call('after', 'mv', nth, '/old/')]),
+    ...[1, 2].flatMap((nth) => [call('before', 'mv', nth, '/old/'), call('after', 'mv', nth, '/old/')]),
     call('after', 'mv', 1, '/new/'),
-    call('after', 'mv', 3, '/new/'),
+    call('after', 'mv', 2, '/new/'),
     call('before', 'mv', STOPPING + 2, JOURNAL),
   ],
   restart_services: [
@@ -81,8 +80,8 @@ export const POINTS: Record<Step, readonly Point[]> = {
     // Held after the health check has failed: the next change of the journal says that it goes back.
     call('after', 'mv', STOPPING + 3, JOURNAL),
     call('before', 'web-stop', 2),
-    call('before', 'mv', 4, '/old/'),
-    call('after', 'mv', 5, '/old/'),
+    call('before', 'mv', 3, '/old/'),
+    call('after', 'mv', 4, '/old/'),
     call('before', 'cache-start', 2),
     call('before', 'web-health', 3),
   ],
