@@ -54,7 +54,8 @@ export async function createFaultWorld(folder: string): Promise<FaultWorld> {
     const world = await createWorld('redis', {
       queueUrl: queue.url(),
       workers: 2,
-      sshdConfig: [`SetEnv PATH=${site.bin}:${path}`],
+      // A shell that is not the first reads no file of the user's own, which would call the stand-ins, too.
+      sshdConfig: [`SetEnv PATH=${site.bin}:${path} SHLVL=2`],
       onLine: watch.read,
       destination: {
         ...{ type: 's3', bucket: BUCKET, region: store.region, endpoint: s3.url },
@@ -76,12 +77,13 @@ export async function createFaultWorld(folder: string): Promise<FaultWorld> {
     const backupId = await world.startBackup({ services: [...TREES] });
     const backup = await client.ended(backupId);
     if (backup.state !== 'completed') throw new Error(`No backup: ${JSON.stringify(backup)}`);
+    const all = [...stack.workers];
     const workers = (): Process[] =>
-      stack.workers.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+      all.filter(({ child }) => child.exitCode === null && child.signalCode === null);
     return {
       ...{ world, site, ssh, s3, queue, watch, backupId, workers, close },
       async fillUp() {
-        while (workers().length < 2) await stack.addWorker();
+        while (workers().length < 2) all.push(await stack.addWorker());
       },
     };
   } catch (error) {

@@ -97,7 +97,7 @@ export const FAULTS = {
         method === 'GET' && isArchive(url)
           ? { corruptAnswerAt: variant === 'begin' ? 100 : 150_000 }
           : 'pass';
-      return { letGo: true, lift: nothing };
+      return { letGo: true, lift: () => mendStorage(here) };
     },
   },
   'storage unreachable': {
@@ -115,7 +115,7 @@ export const FAULTS = {
           await sleep(3_000);
           here.s3.decide = () => 'pass';
         },
-        lift: nothing,
+        lift: () => mendStorage(here),
       };
     },
   },
@@ -155,6 +155,10 @@ export function isArchive(url: string): boolean {
 async function misbehave({ here, variant }: FaultContext): Promise<Injected> {
   await here.site.gates.turn(variant);
   return { letGo: true, lift: () => here.site.gates.turnBack() };
+}
+
+async function mendStorage({ s3 }: FaultWorld): Promise<void> {
+  s3.decide = () => 'pass';
 }
 
 /** Whether the call holds the restore's lock on the server. */

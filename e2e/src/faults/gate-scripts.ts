@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findTool } from '@tarfleet/testbed';
 
 /** Programs of the server's that can be held, and are written down with the time at which they ran. */
-const PROGRAMS = ['mv', 'rm', 'tar', 'mkdir'] as const;
+const PROGRAMS = ['mv', 'rm', 'tar'] as const;
 
 /**
  * What every stand-in begins with. `armed` holds four lines: a program's name, `before` or `after` it has run, which
