@@ -32,7 +32,7 @@ export async function checkCell(here: FaultWorld, jobId: string, broken: string[
   await checkJournal(jobId, wrong);
   const ended = Date.parse(job.ended_at);
   const late = (await here.site.gates.calls()).filter(
-    ({ at, line }) => at > ended + 200 && / (\S+-(stop|start)|mv) /.test(`${line} `),
+    ({ at, line }) => at > ended + 200 && / (\S+-(stop|start)|mv|rename) /.test(`${line} `),
   );
   for (const { line } of late) wrong.push(`after the job's end: ${line}`);
   return { outcome, data, wrong };

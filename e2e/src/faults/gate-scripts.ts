@@ -2,8 +2,11 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findTool } from '@tarfleet/testbed';
 
-/** Programs of the server's that can be held, and are written down with the time at which they ran. */
-const PROGRAMS = ['mv', 'rm', 'tar'] as const;
+/**
+ * Programs of the server's that can be held, and are written down with the time at which they ran. A tree is renamed
+ * by mv where it has `--no-copy`, else by perl: both count as `rename`.
+ */
+const PROGRAMS = ['mv', 'rm', 'tar', 'perl'] as const;
 
 /**
  * What every stand-in begins with. `armed` holds four lines: a program's name, `before` or `after` it has run, which
@@ -70,10 +73,11 @@ export async function writeGateScripts(top: string): Promise<{ bin: string; ctl:
   };
   for (const program of PROGRAMS) {
     const real = await findTool(program);
+    if (real === null) continue;
     const wrote = program === 'tar' ? '' : 'wrote "$@"\n';
     await put(
       join(bin, program),
-      `${head(program)}case "$1" in --help | --version) exec ${real} "$@" ;; esac\n` +
+      `${head(program === 'perl' ? 'rename' : program)}case "$1" in --help | --version) exec ${real} "$@" ;; --no-copy) program=rename ;; esac\n` +
         `hold before "$@"\n${wrote}if [ ! -e "$gate/armed" ]; then exec ${real} "$@"; fi\n${real} "$@"\ncode=$?\nhold after "$@"\nexit $code\n`,
     );
   }

@@ -58,9 +58,12 @@ export const POINTS: Record<Step, readonly Point[]> = {
   ],
   restore_data: [
     call('after', 'mv', STOPPING + 1, JOURNAL),
-    ...[1, 2].flatMap((nth) => [call('before', 'mv', nth, '/old/'), call('after', 'mv', nth, '/old/')]),
-    call('after', 'mv', 1, '/new/'),
-    call('after', 'mv', 2, '/new/'),
+    ...[1, 2].flatMap((nth) => [
+      call('before', 'rename', nth, '/old/'),
+      call('after', 'rename', nth, '/old/'),
+    ]),
+    call('after', 'rename', 1, '/new/'),
+    call('after', 'rename', 2, '/new/'),
     call('before', 'mv', STOPPING + 2, JOURNAL),
   ],
   restart_services: [
@@ -80,8 +83,8 @@ export const POINTS: Record<Step, readonly Point[]> = {
     // Held after the health check has failed: the next change of the journal says that it goes back.
     call('after', 'mv', STOPPING + 3, JOURNAL),
     call('before', 'web-stop', 2),
-    call('before', 'mv', 3, '/old/'),
-    call('after', 'mv', 4, '/old/'),
+    call('before', 'rename', 3, '/old/'),
+    call('after', 'rename', 4, '/old/'),
     call('before', 'cache-start', 2),
     call('before', 'web-health', 3),
   ],
