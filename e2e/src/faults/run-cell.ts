@@ -51,6 +51,7 @@ export async function runCell(here: FaultWorld, { step, fault }: Cell, seed: num
     await injected.during?.();
     await here.world.client.ended(jobId, END_MS);
     await injected.lift();
+    await here.site.gates.turnBack();
     await letGo(here);
     const broken = /^(web|cache)-(start|stop|hang)$/.exec(variant)?.[1];
     const found = await checkCell(here, jobId, broken ? [broken] : []);

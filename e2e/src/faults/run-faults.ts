@@ -36,6 +36,8 @@ export async function runFaults(args: string[]): Promise<number> {
   const close = async (): Promise<void> => {
     for (const one of opened.splice(0).reverse()) await one();
   };
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => void close().finally(() => process.exit(130)));
   const results: CellResult[] = [];
   let code = 1;
   try {
