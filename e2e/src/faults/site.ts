@@ -29,6 +29,8 @@ export interface Site {
   services: { name: string; body: object }[];
   /** Puts one generation's files in their places, with the services stopped, then starts nginx and redis. */
   lay(generation: Generation): Promise<void>;
+  /** Starts nginx and redis where they do not run, as their operator would. */
+  start(): Promise<void>;
   snapshots: Record<Generation, Trees>;
   now(): Promise<Trees>;
   /** What each running service tells of its data; null for one that does not answer. */
@@ -97,11 +99,14 @@ export async function createSite(top: string): Promise<Site> {
     web: await snapshotTree(join(small, 'web')),
     cache: await snapshotTree(join(small, 'cache')),
   });
+  const start = async (): Promise<void> => {
+    for (const name of ['cache', 'web']) if (!(await runs(name))) await order(name, 'start');
+  };
   const lay = async (generation: Generation): Promise<void> => {
     await halt();
     await run('find', [small, '-mindepth', '1', '-delete']);
     await run('cp', ['-a', '--', `${top}/generations/${generation}/.`, small]);
-    for (const name of ['cache', 'web']) await order(name, 'start');
+    await start();
     await until('the services run', async () => {
       const { web, cache } = await ask();
       return web === generation && cache === generation;
@@ -135,7 +140,7 @@ export async function createSite(top: string): Promise<Site> {
     },
   });
   return {
-    ...{ top, small, gates, bin, lay, now, ask },
+    ...{ top, small, gates, bin, lay, start, now, ask },
     services: [
       { name: 'cache', body: body('cache', []) },
       { name: 'web', body: body('web', ['cache']) },
