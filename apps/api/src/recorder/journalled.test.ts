@@ -142,7 +142,10 @@ test('one that failed without an end is taken up again after a pause, or at once
   expect(await stateOf(job)).toBe('missing');
   const due = async () => (await f.t.db.jobs.undispatched(new Date(), 1000)).map(({ id }) => id);
   expect(await due()).not.toContain(job.id);
+  await Promise.all(running.splice(0).map((one) => one.stop()));
   await cancel(job);
+  expect(await due()).toContain(job.id);
+  reconcile();
   await until(async () => (await stateOf(job)) === 'waiting');
   expect((await read(job)).endedAt).toBe(null);
 });
