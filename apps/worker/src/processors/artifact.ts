@@ -181,7 +181,7 @@ async function store(
           unreadable: capture.unreadable(),
           key: `${plan.keyPrefix}/${indexObjectName(name)}`,
           own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
-          entries: capture.index(),
+          runs: capture.index(),
         },
         { signal, beforeCommit },
       ),

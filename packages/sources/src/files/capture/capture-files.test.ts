@@ -24,7 +24,7 @@ import {
   createMemberStream,
   createTarWalker,
   decodeRootList,
-  type IndexEntry,
+  type IndexedEntry,
   type TarEntry,
 } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
@@ -77,7 +77,7 @@ async function start(
   session: Session,
   what: ServiceTarget,
   signal = calm(),
-  parent: AsyncGenerator<IndexEntry> | null = null,
+  parent: AsyncGenerator<IndexedEntry[]> | null = null,
 ): Promise<Captured> {
   const warnings: SourceWarning[] = [];
   const entries: TarEntry[] = [];
