@@ -337,7 +337,10 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     expect(whole.status).toBe(200);
     expect(compareTrees(before, await snapshotTree(big))).toEqual([]);
     // The way back.
-    const { data } = await here.client.must('GET', `/api/backups/restore-jobs/${whole.body.data.restoreJobId}`);
+    const { data } = await here.client.must(
+      'GET',
+      `/api/backups/restore-jobs/${whole.body.data.restoreJobId}`,
+    );
     expect(await stages()).toEqual([data.rollback_path.split('/').at(-1)]);
   }, 240_000);
 });

@@ -196,6 +196,68 @@ test('headers of GNU tar and of ustar, and what tar pads, come out as they went 
   }
 });
 
+test('an index of a version that is not known yet is told from a damaged one, and nothing is written', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'tarfleet-recover-'));
+  try {
+    const target = join(dir, 'target');
+    const refusal = async (version: number, command: string[]) => {
+      const backup = await makeBackup(join(dir, 'backup'), version);
+      const { code, stderr } = await recover([command[0] ?? '', backup, ...command.slice(1)]);
+      expect((await readdir(dir)).sort()).toEqual(['backup']);
+      return { code, stderr: stderr.replaceAll(backup, '') };
+    };
+    for (const command of [['files'], ['extract', target], ['extract', target, '--keep-going']]) {
+      expect(await refusal(3, command)).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^\/\S+\.index\.gz has version 3; this script reads 1 and 2\. Use that of a later Tarfleet\.\n$/,
+        ),
+      });
+    }
+    // It is the version alone that is not right.
+    expect(await refusal(2, ['files'])).toMatchObject({ code: 0 });
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
+
+/** A backup of nothing, with an index of this version. */
+async function makeBackup(folder: string, version: number): Promise<string> {
+  const archive = gzipSync(Buffer.alloc(1024));
+  const id = '0197a000-0000-7000-8000-000000000001';
+  const name = `${id}/1-token.tar.gz`;
+  const own = { backupId: id, artifactId: id, name, bytes: archive.length, blockBytes: 4096, members: 1 };
+  const ids = { backupId: id, artifactId: id };
+  const header = {
+    format: 'tarfleet-index',
+    version,
+    ...ids,
+    roots: 'tarfleet-roots:d/srv',
+    archives: [own],
+  };
+  const lines = [header, { archive: 0, members: [0] }, { entries: 0 }];
+  const index = gzipSync(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const stored = (name: string, body: Buffer) => ({
+    ...{ name, bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') },
+  });
+  const named = { id, name: 'site' };
+  const indexName = name.replace('.tar.', '.index.');
+  const artifact = {
+    ...{ artifactId: id, attempt: 1, service: named, server: named, object: stored(name, archive) },
+    index: stored(indexName, index),
+    ...{ parent: null, ancestors: [], contentBytes: 0, files: 0 },
+  };
+  await mkdir(join(folder, id), { recursive: true });
+  await writeFile(join(folder, name), archive);
+  await writeFile(join(folder, indexName), index);
+  const manifest = {
+    ...{ format: 'tarfleet-backup', version: 2, backupId: id, name: null, type: 'full', encryption: null },
+    ...{ createdAt: '2025-11-21T00:00:00.000Z', failed: [], artifacts: [artifact] },
+  };
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+  return folder;
+}
+
 /** A backup of version 1 with this tar stream; gives its folder. */
 async function makeOldBackup(folder: string, tar: Buffer): Promise<string> {
   const artifactId = '0197a000-0000-7000-8000-000000000001';

@@ -400,7 +400,9 @@ async function openIndex({ folder, backupId }, { artifactId, object: own, index 
   const { value: header } = await lines.next();
   if (header?.format !== 'tarfleet-index') throw bad('it is no index');
   if (header.version !== 1 && header.version !== 2)
-    throw bad(`it has version ${header.version}, and this script reads 1 and 2`);
+    throw new Failure(
+      `${path} has version ${header.version}; this script reads 1 and 2. Use that of a later Tarfleet.`,
+    );
   if (header.backupId !== backupId || header.artifactId !== artifactId)
     throw bad('it belongs to another backup');
   for (const [number, { name, ...other }] of header.archives.entries()) {

@@ -14,6 +14,7 @@ test('what is documented is the default', () => {
     RATE_LIMIT_VERIFY_PER_HOUR: 20,
     TRUSTED_PROXIES: 0,
     LOCAL_ALLOWED: false,
+    RESTORE_KEEP_HOURS: 24,
   });
 });
 
@@ -23,6 +24,12 @@ test('every fault is told at once, without values', () => {
   expect(read).toThrow(EnvError);
   expect(read).toThrow(/DATABASE_URL[\s\S]*PORT[\s\S]*|PORT[\s\S]*DATABASE_URL/);
   expect(read).not.toThrow(/secret/);
+});
+
+test('ways back may be kept for a part of an hour, or not at all', () => {
+  const keep = (hours: string) => readConfig({ ...NEEDED, RESTORE_KEEP_HOURS: hours }).RESTORE_KEEP_HOURS;
+  expect([keep('0.5'), keep('0')]).toEqual([0.5, 0]);
+  expect(() => keep('-1')).toThrow(/RESTORE_KEEP_HOURS/);
 });
 
 test('another issuer needs its name and audience', () => {

@@ -7,19 +7,22 @@ import { peakResident } from '../processes.ts';
 import { table } from '../table.ts';
 import { makeCorpus, makeSmallFiles } from './corpus.ts';
 import { oneFileShare } from './one-file.ts';
-import { createRestic, pigz, requireOthers } from './others.ts';
+import { createBorg, createRestic, pigz, requireOthers } from './others.ts';
 import { type Backup, createOurs } from './ours.ts';
 
 const SMALL_FILES = 100_000;
 const MILLION = 1_000_000;
 const RESIDENT_GOAL_MB = 300;
+/** What borg takes by default, and what comes closest to our level 6. */
+const BORG_DEFAULT = 'lz4';
+const BORG_LEVEL_6 = 'zlib,6';
 
 type Part = (context: BenchContext) => Promise<Figure[]>;
 
 export const archiveBench: Bench = {
   name: 'archive',
   about:
-    'encrypted archives beside tar, pigz and openssl, and beside restic (parts: write incremental one-file million)',
+    'encrypted archives beside tar, pigz and openssl, restic and borg (parts: write incremental one-file million)',
   async run(context) {
     await requireOthers();
     const parts: Record<string, Part> = { write, incremental, 'one-file': oneFile, million };
@@ -63,13 +66,20 @@ async function write(context: BenchContext): Promise<Figure[]> {
   if (!all || !compressible || !media) throw new Error('A class is missing.');
   const restic = await createRestic(dir);
   const resticSeconds = await restic.backUp(corpus.dir);
+  const borg = await createBorg(dir, BORG_LEVEL_6);
+  const borgSeconds = await borg.backUp(corpus.dir);
+  const borgFastSeconds = await (await createBorg(dir, BORG_DEFAULT)).backUp(corpus.dir);
   const fast = await ours.backUp('all', 'full', 1);
   const once = await ours.backUp('all', 'full', 6, true);
   const fastOnce = await ours.backUp('all', 'full', 1, true);
   const restored = await ours.restore(all.ours.id, join(dir, 'restored-by-us'));
   const theirs = await restic.restore(join(dir, 'restored-by-restic'));
+  const theirsOfBorg = await borg.restore(join(dir, 'restored-by-borg'));
   say(
     `restic: ${resticSeconds.toFixed(1)} s; ours at level 1: ${fast.seconds.toFixed(1)} s; restore: ${restored.toFixed(1)} s, restic ${theirs.toFixed(1)} s`,
+  );
+  say(
+    `borg: ${borgSeconds.toFixed(1)} s with ${BORG_LEVEL_6}, ${borgFastSeconds.toFixed(1)} s with ${BORG_DEFAULT}; restore: ${theirsOfBorg.toFixed(1)} s`,
   );
   say(
     `With deduplication: ${once.seconds.toFixed(1)} s, ${(once.bytes / 1e6).toFixed(0)} MB; at level 1: ${fastOnce.seconds.toFixed(1)} s, ${(fastOnce.bytes / 1e6).toFixed(0)} MB`,
@@ -82,6 +92,9 @@ async function write(context: BenchContext): Promise<Figure[]> {
     speed('write-1-dedup-restic', fastOnce.seconds, resticSeconds),
     speed('write-6-restic', all.ours.seconds, resticSeconds),
     speed('write-1-restic', fast.seconds, resticSeconds),
+    speed('write-6-borg', all.ours.seconds, borgSeconds),
+    speed('write-6-dedup-borg', once.seconds, borgSeconds),
+    speed('write-1-dedup-borg', fastOnce.seconds, borgFastSeconds),
     figure(
       'archive',
       'size-6-pigz',
@@ -89,6 +102,7 @@ async function write(context: BenchContext): Promise<Figure[]> {
       (compressible.pigz.bytes + media.pigz.bytes) / 1e6,
     ),
     speed('restore-restic', restored, theirs),
+    speed('restore-borg', restored, theirsOfBorg),
   ];
 }
 
@@ -99,14 +113,17 @@ async function incremental(context: BenchContext): Promise<Figure[]> {
   await makeSmallFiles(tree, SMALL_FILES, signal);
   const ours = await createOurs(context, dir);
   const restic = await createRestic(dir);
+  const borg = await createBorg(dir, BORG_DEFAULT);
   const service = await ours.addService('small', tree);
   // Beyond what counts as just changed.
   await sleep(4_000, undefined, { signal });
   await ours.backUp(service);
   await restic.backUp(tree);
+  await borg.backUp(tree);
   const unchanged = {
     ours: (await ours.backUp(service, 'incremental')).seconds,
     restic: await restic.backUp(tree),
+    borg: await borg.backUp(tree),
   };
   for (let file = 0; file < SMALL_FILES; file += 100) {
     await appendFile(join(tree, String(file / 100), `file-${file}.txt`), 'changed');
@@ -115,14 +132,17 @@ async function incremental(context: BenchContext): Promise<Figure[]> {
   const changed = {
     ours: (await ours.backUp(service, 'incremental')).seconds,
     restic: await restic.backUp(tree),
+    borg: await borg.backUp(tree),
   };
-  say(
-    `${SMALL_FILES} files, unchanged: ${unchanged.ours.toFixed(2)} s, restic ${unchanged.restic.toFixed(2)} s`,
-  );
-  say(`1 % changed: ${changed.ours.toFixed(2)} s, restic ${changed.restic.toFixed(2)} s`);
+  const rows = Object.entries({ unchanged, '1 % changed': changed }).map(([name, seconds]) => [
+    ...[name, seconds.ours, seconds.restic, seconds.borg],
+  ]);
+  say(`\n${table([`${SMALL_FILES} files`, 'ours s', 'restic s', 'borg s'], rows)}\n`);
   return [
     speed('unchanged-restic', unchanged.ours, unchanged.restic),
     speed('changed-1-percent-restic', changed.ours, changed.restic),
+    speed('unchanged-borg', unchanged.ours, unchanged.borg),
+    speed('changed-1-percent-borg', changed.ours, changed.borg),
   ];
 }
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { findTool } from '@tarfleet/testbed';
 
 const run = promisify(execFile);
-const PACKAGES = { pigz: 'pigz', openssl: 'openssl', restic: 'restic' } as const;
+const PACKAGES = { pigz: 'pigz', openssl: 'openssl', restic: 'restic', borg: 'borgbackup' } as const;
 
 /** Installs the programs we are measured against, as root on Debian; elsewhere says what to install. */
 export async function requireOthers(): Promise<void> {
@@ -27,9 +27,11 @@ export async function timed(
   command: string,
   args: string[],
   env: Record<string, string> = {},
+  cwd = '/',
 ): Promise<number> {
   const began = performance.now();
   const child = spawn(command, args, {
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -68,5 +70,24 @@ export async function createRestic(dir: string) {
   return {
     backUp: (path: string) => timed('restic', ['backup', '--quiet', path], env),
     restore: (target: string) => timed('restic', ['restore', 'latest', '--quiet', '--target', target], env),
+  };
+}
+
+/** A repository of borgbackup's, encrypted; what is new is compressed with `compression`, as borg names it. */
+export async function createBorg(dir: string, compression: string) {
+  const base = join(dir, `borg-${compression}`);
+  await mkdir(base, { recursive: true });
+  const env = { BORG_REPO: join(base, 'repo'), BORG_PASSPHRASE: 'bench', BORG_BASE_DIR: base };
+  await timed('borg', ['init', '--encryption=repokey-blake2'], env);
+  let count = 0;
+  return {
+    backUp(path: string): Promise<number> {
+      count += 1;
+      return timed('borg', ['create', '--compression', compression, `::${count}`, path], env);
+    },
+    async restore(target: string): Promise<number> {
+      await mkdir(target, { recursive: true });
+      return timed('borg', ['extract', `::${count}`], env, target);
+    },
   };
 }

@@ -11,6 +11,7 @@ export * from './encryption/encrypt-stream.ts';
 export type { EncryptionOptions } from './encryption/format.ts';
 export * from './encryption/range-decrypter.ts';
 export * from './encryption/sizes.ts';
+export { type EncodedRun, encodeRun, type IndexedEntry, withLine } from './index-file/encoded-run.ts';
 export * from './index-file/entry-lines.ts';
 export { INDEX_VERSION, type IndexArchive, type IndexEntry, type IndexHeader } from './index-file/format.ts';
 export * from './index-file/index-lines.ts';

@@ -1,12 +1,10 @@
 /** What the API asks of a worker: one closed schema per kind of job, parsed on both ends. */
 import { type Static, Type } from 'typebox';
-import { KeyName, PoolName, ProjectId, Timestamp, Uuid } from './ids.ts';
+import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
+import { base, closed, KeyPrefix } from './plan-parts.ts';
+import { RestorePlan, RollbackPlan } from './restore-plans.ts';
 import { SealedBox } from './sealed.ts';
-import { ServiceRun } from './service-run.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
-
-/** A worker refuses any other with PLAN_VERSION_UNKNOWN. */
-export const PLAN_VERSION = 1;
 
 export const JOB_KINDS = [
   'backup',
@@ -23,23 +21,8 @@ export const JOB_KINDS = [
 ] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
-const closed = { additionalProperties: false } as const;
-
-const base = {
-  v: Type.Literal(PLAN_VERSION),
-  jobId: Uuid,
-  pool: PoolName,
-  projectId: ProjectId,
-  /** The request that caused it, for the logs. */
-  requestId: Type.String(),
-  issuedAt: Timestamp,
-};
-
 export const BackupType = Type.Enum(['full', 'incremental', 'differential']);
 export type BackupType = Static<typeof BackupType>;
-
-/** Where a backup's objects lie: `{keyPrefix}/manifest.json` and `{keyPrefix}/{artifact}/...`. */
-const KeyPrefix = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9]$' });
 
 const Compression = Type.Object(
   { enabled: Type.Boolean(), level: Type.Integer({ minimum: 1, maximum: 9 }) },
@@ -128,60 +111,6 @@ export const VerifyPlan = Type.Object(
   closed,
 );
 export type VerifyPlan = Static<typeof VerifyPlan>;
-
-const runFields = {
-  /** What is stopped before the change and started after it: the services concerned and those that depend on them. */
-  services: Type.Array(ServiceRun),
-  /** Their ids in waves, one after the other; those of a wave side by side. */
-  stopOrder: Type.Array(Type.Array(Uuid)),
-  startOrder: Type.Array(Type.Array(Uuid)),
-  healthChecks: Type.Boolean(),
-};
-
-export const RestorePlan = Type.Object(
-  {
-    ...base,
-    kind: Type.Literal('restore'),
-    backupId: Uuid,
-    server: ServerTarget,
-    destination: DestinationTarget,
-    keyPrefix: KeyPrefix,
-    manifestSha256: Type.String(),
-    /** Services of the backup, by id; each must be in the manifest. */
-    serviceIds: Type.Array(Uuid, { minItems: 1 }),
-    /** Where to: null means the paths that were backed up; a folder means below it, with the whole path kept. */
-    restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
-    /** Files and folders of the services, with all that is in them; null for everything. */
-    paths: Type.Union([Type.Array(Type.String({ pattern: '^/' }), { minItems: 1 }), Type.Null()]),
-    /** True: what is restored takes the place of what is there, which is kept as the way back. False: what exists stays. */
-    overwrite: Type.Boolean(),
-    verifyIntegrity: Type.Boolean(),
-    /** Whether a failure puts everything back as it was. */
-    rollback: Type.Boolean(),
-    /** How long the way back is kept after the commit, in hours; 0: it goes with the commit. */
-    keepHours: Type.Number({ minimum: 0 }),
-    ...runFields,
-    /** Paths of the server's other services: left as they are where they lie inside what is restored. */
-    keep: Type.Array(Type.String({ pattern: '^/' })),
-  },
-  closed,
-);
-export type RestorePlan = Static<typeof RestorePlan>;
-
-/** What becomes of the way back that a restore left on its server: `undo` takes it, `forget` removes it. */
-export const RollbackPlan = Type.Object(
-  {
-    ...base,
-    kind: Type.Literal('rollback'),
-    action: Type.Enum(['undo', 'forget']),
-    backupId: Uuid,
-    restoreJobId: Uuid,
-    server: ServerTarget,
-    ...runFields,
-  },
-  closed,
-);
-export type RollbackPlan = Static<typeof RollbackPlan>;
 
 /** Removes every object of a backup, its manifest first, so that a half-deleted backup does not exist. */
 export const DeletePlan = Type.Object(

@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { type Prisma, PrismaClient } from './generated/client.ts';
+import { oneQueryAtATime } from './one-query-at-a-time.ts';
 import { createStatementNames } from './statement-names.ts';
 import { translateError } from './translate-error.ts';
 
@@ -36,7 +37,7 @@ export function createPrisma(options: PrismaOptions): PrismaClient {
     },
   );
   const client = new PrismaClient({
-    adapter,
+    adapter: oneQueryAtATime(adapter),
     transactionOptions: { maxWait: 5_000, timeout: 20_000 },
     // Anything longer quotes the source and the arguments, and costs a stack for every query.
     errorFormat: 'minimal',

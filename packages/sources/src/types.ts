@@ -1,6 +1,6 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
-import type { ArchiveRoot, EncodedEntry, IndexEntry, TarEntry } from '@tarfleet/archive';
+import type { ArchiveRoot, EncodedRun, IndexedEntry, TarEntry } from '@tarfleet/archive';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
@@ -28,11 +28,11 @@ export interface CaptureOptions {
   /** Each entry as its header passes by. */
   onEntry(entry: TarEntry): void;
   /**
-   * What an earlier backup had, sorted by path, its archives numbered as the new index will number them (the new
+   * What an earlier backup had, some at a time, sorted by path, its archives numbered as the new index will number them (the new
    * archive is 0). What has not changed since is left out of the tar stream. Null reads everything. The capture
    * reads it to its end or leaves it with `return`. Files that only moved since are left out, too.
    */
-  parent: AsyncGenerator<IndexEntry> | null;
+  parent: AsyncGenerator<IndexedEntry[]> | null;
   /**
    * Which files become hard links to others that the archive holds, of the same content, owner, mode, time and
    * attributes. With `all` the stream may end in LargeCopyLost, when a large file changed meanwhile: then a capture
@@ -52,7 +52,7 @@ export interface Capture {
    */
   tar: Readable;
   /** Once the tar stream has ended: everything that was there, sorted by path, whichever archive holds it. */
-  index(): AsyncGenerator<EncodedEntry>;
+  index(): AsyncGenerator<EncodedRun>;
   /**
    * Once the tar stream has ended: paths that are there and could not be read, wholly or at all; each is told in a
    * warning, too. Null when there were more than 10,000.

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { CommandRunner } from '@tarfleet/contracts';
-import { requireTools } from './tools.ts';
 import getPort from 'get-port';
+import { requireTools } from './tools.ts';
 
 const run = promisify(execFile);
 

@@ -26,7 +26,7 @@ export interface RestoreRequest {
   verifyIntegrity: boolean;
   /** Whether a failure puts everything back as it was. */
   rollback: boolean;
-  /** How long the way back is kept after the restore, in hours. */
+  /** How long the way back is kept after the restore, in hours; without `rollback` only after a failure. */
   keepHours: number;
   healthChecks: boolean;
   /** Whether the actor is an administrator: nobody else touches the workers' own hosts. */
@@ -75,7 +75,7 @@ export async function planRestore(
     overwrite: request.overwrite,
     verifyIntegrity: request.verifyIntegrity,
     rollback: request.rollback,
-    keepHours: request.rollback ? request.keepHours : 0,
+    keepHours: request.keepHours,
     ...run,
     healthChecks: request.healthChecks,
     keep: pathsToKeep(all, targets, serviceIds),

@@ -50,13 +50,9 @@ async function checkOne(options: ReconcilerOptions, job: JobRecord): Promise<voi
 async function checkMissing(options: ReconcilerOptions, job: JobRecord): Promise<void> {
   const { db, queue, logger } = options;
   const { id, kind, generation } = job;
-  if (job.cancelRequestedAt !== null) {
-    if (!(await mayHaveChangedServer(queue, job, { state: 'missing' }))) {
-      await endJob(options, job, { state: 'cancelled', result: null, failure: NEVER_BEGUN });
-      return;
-    }
-    // Whatever lost the job may have lost the wish as well.
-    await queue.requestCancel(id, job.cancelReason ?? '');
+  if (job.cancelRequestedAt !== null && !(await mayHaveChangedServer(queue, job, { state: 'missing' }))) {
+    await endJob(options, job, { state: 'cancelled', result: null, failure: NEVER_BEGUN });
+    return;
   }
   logger.warn({ jobId: id, kind, generation }, 'the queue lost a job, it is sent again');
   await db.jobs.markLost([id, ...(await db.jobs.children(id)).map((child) => child.id)]);
@@ -82,7 +78,6 @@ async function endFailed(options: ReconcilerOptions, job: JobRecord, failure: Fa
     await db.jobs.markChecked([jobId]);
     return;
   }
-  if (job.cancelRequestedAt !== null) await queue.requestCancel(jobId, job.cancelReason ?? '');
   const pauseMs = pauseAfter(generation);
   logger.warn({ jobId, kind, generation, pauseMs, code: failure.code }, 'taken up again: it came to no end');
   await db.jobs.markLost([jobId], pauseMs);

@@ -68,7 +68,7 @@ async function sendUndispatched(options: ReconcilerOptions): Promise<void> {
         await endJob(options, job, { state: 'cancelled', result: null, failure: NEVER_BEGUN });
         return;
       }
-      // Whoever takes it up must know.
+      // Whoever takes it up must know, also when the queue has lost the wish with the job.
       await queue.requestCancel(jobId, job.cancelReason ?? '');
     }
     await dispatcher.send(job);

@@ -190,6 +190,20 @@ test('a way back is due when its time is over, and again after a pause that grow
   expect(await isDue(1000)).toBe(false);
 });
 
+test('of two that want the same way back at one moment, one gets it', async () => {
+  const restore = await f.start((await f.backedUp()).backup);
+  await f.end(restore, completed());
+  const both = await Promise.allSettled([
+    f.rollback(restore.id, 'undo'),
+    f.rollback(restore.id, 'forget'),
+    f.rollback(restore.id, 'forget'),
+  ]);
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+  for (const one of both) {
+    if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'CONFLICT' });
+  }
+});
+
 test('a later restore of the same files has to be rolled back first', async () => {
   const { backup } = await f.backedUp();
   const first = await f.start(backup);

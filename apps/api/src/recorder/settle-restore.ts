@@ -39,7 +39,7 @@ export async function settleRestore(tx: Repositories, job: JobRecord, end: End):
     servicesRestored: result?.restored ?? [],
     servicesFailed: result ? failedOf(result) : (restore?.servicesToRestore ?? []),
     // What failed half-way may be all that there is of the old files: it stays until somebody has decided.
-    rollbackPath: result?.rollbackPath ?? null,
+    rollbackPath: result?.outcome === 'failed' ? result.rollbackPath : null,
     rollbackExpiresAt: null,
     forgetAfter: null,
     completedAt: end.at,

@@ -46,7 +46,7 @@ const next = (more: Partial<ArtifactPlan> = {}) => planOf(root, 9, more);
 async function all(backup: TestBackup, plan = next(), from = deps): Promise<IndexEntry[]> {
   const parent = await openParent(from, plan, backup.ref, signal);
   const entries: IndexEntry[] = [];
-  for await (const entry of parent.entries) entries.push(entry);
+  for await (const batch of parent.entries) entries.push(...batch.map(({ entry }) => entry));
   return entries;
 }
 const names = (entries: IndexEntry[]) =>

@@ -1,4 +1,4 @@
-import { type IndexArchive, type IndexEntry, thenClosed } from '@tarfleet/archive';
+import type { IndexArchive, IndexedEntry } from '@tarfleet/archive';
 import type { ArtifactPlan, ParentArtifact } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
@@ -14,7 +14,7 @@ export interface OpenParent {
   archives: IndexArchive[];
   members: readonly (readonly number[])[];
   /** Its archives numbered as in the new index, where the new archive is 0. */
-  entries: AsyncGenerator<IndexEntry>;
+  entries: AsyncGenerator<IndexedEntry[]>;
 }
 
 /**
@@ -51,30 +51,11 @@ export async function openParent(
       ref: { backupId, artifactId },
       archives: archives.map((one) => ({ ...one, name: nameFrom(plan.keyPrefix, keyOf(keyPrefix, one)) })),
       members: used.map((number) => index.members[number] ?? []),
-      entries: thenClosed(
-        renumbered(index.entries, new Map(used.map((number, at) => [number, at + 1]))),
-        index.entries,
-      ),
+      entries: index.renumbered(new Map(used.map((number, at) => [number, at + 1]))),
     };
   } catch (error) {
     await index.entries.return(undefined);
     throw error;
-  }
-}
-
-async function* renumbered(
-  entries: AsyncGenerator<IndexEntry>,
-  numbers: ReadonlyMap<number, number>,
-): AsyncGenerator<IndexEntry> {
-  for await (const entry of entries) {
-    const archive = numbers.get(entry.at.archive);
-    if (archive === undefined) {
-      throw new AppError(
-        'BACKUP_CORRUPTED',
-        'An index points into an archive that its manifest does not name.',
-      );
-    }
-    yield { ...entry, at: { ...entry.at, archive } };
   }
 }
 

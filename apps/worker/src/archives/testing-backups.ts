@@ -13,13 +13,14 @@ import {
   comparePaths,
   createMemberStream,
   createTarWalker,
-  encodeEntry,
   encodeRootList,
+  encodeRun,
   type IndexEntry,
   indexObjectName,
   type Manifest,
   manifestSha256,
   serializeManifest,
+  withLine,
 } from '@tarfleet/archive';
 import type { ArtifactPlan } from '@tarfleet/contracts';
 import type { Storage } from '@tarfleet/storage';
@@ -96,8 +97,10 @@ export async function takeBackup(
     changed === undefined || changed.some((one) => path.equals(Buffer.from(join(root, one))));
   const kept: IndexEntry[] = [];
   if (opened) {
-    for await (const entry of opened.entries) {
-      if (paths.some((path) => path.equals(entry.path)) && !isChanged(entry.path)) kept.push(entry);
+    for await (const batch of opened.entries) {
+      for (const { entry } of batch) {
+        if (paths.some((path) => path.equals(entry.path)) && !isChanged(entry.path)) kept.push(entry);
+      }
     }
   }
   const name = artifactObjectName(artifactId, 1, 'abc', encryption !== null);
@@ -139,7 +142,7 @@ export async function takeBackup(
       roots: encodeRootList([{ path: Buffer.from(root), type: 'directory' }]),
       unreadable: [],
       own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
-      entries: Readable.from(all.map(encodeEntry)),
+      runs: Readable.from([encodeRun(all.map(withLine))]),
     },
     { signal, beforeCommit: async () => undefined },
   );

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import {
-  type EncodedEntry,
+  type EncodedRun,
   INDEX_VERSION,
   type IndexArchive,
   type IndexHeader,
@@ -23,7 +23,7 @@ export interface IndexToWrite {
   own: IndexArchive;
   members: readonly number[];
   parent: OpenParent | null;
-  entries: AsyncIterable<EncodedEntry>;
+  runs: AsyncIterable<EncodedRun>;
   dataKey: Buffer | null;
 }
 
@@ -35,7 +35,7 @@ export interface WrittenIndex {
 /** Stores an artifact's index: gzipped, then encrypted like its archive. */
 export async function writeIndex(
   storage: Storage,
-  { key, ids, roots, unreadable, own, members, parent, entries, dataKey }: IndexToWrite,
+  { key, ids, roots, unreadable, own, members, parent, runs, dataKey }: IndexToWrite,
   { signal, beforeCommit }: { signal: AbortSignal; beforeCommit: () => Promise<void> },
 ): Promise<WrittenIndex> {
   const archives = [own, ...(parent?.archives ?? [])];
@@ -48,19 +48,24 @@ export async function writeIndex(
   };
   const counts = { entries: 0, files: 0, contentBytes: 0 };
   const used = new Set<number>();
-  async function* counted(): AsyncGenerator<EncodedEntry> {
-    for await (const entry of entries) {
-      counts.entries += 1;
-      if (entry.isFile) counts.files += 1;
-      counts.contentBytes += entry.contentBytes;
-      if (entry.archive > 0) used.add(entry.archive);
-      yield entry;
+  async function* counted(): AsyncGenerator<EncodedRun> {
+    for await (const run of runs) {
+      counts.entries += run.entries;
+      counts.files += run.files;
+      counts.contentBytes += run.contentBytes;
+      for (const number of run.archives) if (number > 0) used.add(number);
+      yield run;
     }
   }
-  const lines = indexLines({ header, members: [members, ...(parent?.members ?? [])], entries: counted() });
+  const lines = indexLines({ header, members: [members, ...(parent?.members ?? [])], runs: counted() });
   const body = encryptOrPass({ dataKey, ids, role: 'index' }, signal);
   const storing = storage.put(key, body, { signal, beforeCommit });
-  const feeding = pipeline(Readable.from(lines), createGzip(), body, { signal });
+  const feeding = pipeline(
+    Readable.from(lines, { objectMode: false }),
+    createGzip({ chunkSize: 64 * 1024 }),
+    body,
+    { signal },
+  );
   const [fed, stored] = await Promise.allSettled([feeding, storing]);
   if (stored.status === 'rejected') throw fed.status === 'rejected' ? fed.reason : stored.reason;
   if (fed.status === 'rejected') throw fed.reason;

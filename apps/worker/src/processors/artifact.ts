@@ -20,12 +20,15 @@ import type { JobContext, Processor } from '../job-context.ts';
 import { createEntryCounts } from '../jobs/entry-counts.ts';
 import { createMeter } from '../jobs/meter.ts';
 import { createPace } from '../jobs/pace.ts';
+import { warnOnce } from '../jobs/warn-once.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 
 /** One service into one archive: server, tar, gzip members, destination, with nothing staged in between. */
 export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPlan> {
-  return async (context) => {
+  return async (given) => {
+    // A second try finds again what the first has told.
+    const context = { ...given, report: warnOnce(given.report) };
     const startedAt = new Date().toISOString();
     const { plan } = context;
     const { service } = plan;
@@ -181,7 +184,7 @@ async function store(
           unreadable: capture.unreadable(),
           key: `${plan.keyPrefix}/${indexObjectName(name)}`,
           own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
-          entries: capture.index(),
+          runs: capture.index(),
         },
         { signal, beforeCommit },
       ),

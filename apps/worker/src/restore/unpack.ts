@@ -1,5 +1,6 @@
 import type { TarEntry } from '@tarfleet/archive';
 import type { RestorePlan, ServiceTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
 import type { PrepareOptions } from '@tarfleet/sources';
 import type { JobContext } from '../job-context.ts';
 import { createPace } from '../jobs/pace.ts';
@@ -75,8 +76,21 @@ function prepareOptions(
     needs: opener.needs,
     restorePath: plan.restorePath,
     overwrite: plan.overwrite,
-    keep: plan.keep.map((path) => Buffer.from(path)),
+    keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
   };
+}
+
+/** What the backup could not read is on the server alone: it must not make way for what the backup holds. */
+function unreadableOf(
+  { overwrite }: RestorePlan,
+  { service }: OpenArtifact['artifact'],
+  { unreadable }: OpenArtifact['opener'],
+): Buffer[] {
+  if (unreadable !== null || !overwrite) return unreadable ?? [];
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The backup of ${service.name} could not read more paths than it names: to replace everything would lose them. Restore to another folder, or without overwriting.`,
+  );
 }
 
 function createCounter(context: JobContext<RestorePlan>, opened: readonly OpenArtifact[]) {

@@ -14,6 +14,7 @@ const DAMAGED_MAX = 100;
  * Reads every entry of an index from whichever archive holds it and compares it with the index; of a copy also the hard
  * link that stands for it in the archive. Where a batch is
  * not right it is halved until the entries at fault are known by name. What is wrong with the index itself is thrown.
+ * True when the index was read to its end.
  */
 export async function checkContents(
   v: Verification,
@@ -21,7 +22,7 @@ export async function checkContents(
   { entries }: OpenIndex,
   set: ArchiveSet,
   finding: Finding,
-): Promise<void> {
+): Promise<boolean> {
   const { service } = finding;
   const counts = { entries: 0, files: 0, contentBytes: 0 };
   Object.assign(service, { filesVerified: 0, missingFiles: 0, corruptedFiles: 0 });
@@ -41,13 +42,14 @@ export async function checkContents(
   }
   const check = createBatchCheck(v, set, finding);
   try {
-    for await (const batch of inBatches(present())) if (!(await check(batch))) return;
+    for await (const batch of inBatches(present())) if (!(await check(batch))) return false;
   } finally {
     for (const reason of reasons)
       fail(finding, 'contents', `${reason} ${service.missingFiles ?? 0} entries are missing.`);
   }
   pass(finding, 'contents');
   compareCounts(artifact, counts, finding);
+  return true;
 }
 
 function createBatchCheck(v: Verification, set: ArchiveSet, finding: Finding) {

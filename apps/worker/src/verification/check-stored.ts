@@ -1,6 +1,6 @@
 import { archiveOfKeyObject } from '@tarfleet/vault';
 import type { ManifestArtifact } from '../archives/artifact-reader.ts';
-import { checkObject, type ExpectedObject, type ObjectCheck } from '../jobs/check-object.ts';
+import { checkObject, type ExpectedObject, judgeBytes, type ObjectCheck } from '../jobs/check-object.ts';
 import { type Finding, fail, pass } from './finding.ts';
 import type { Verification } from './verification.ts';
 
@@ -15,6 +15,18 @@ export async function checkOwn(
   const key = `${plan.keyPrefix}/${object.name}`;
   const check = await checkObject(storage, { ...object, key }, signal, (read) => tally.read(read, key));
   noteCheck(finding, artifact, { object: { ...object, key }, check });
+}
+
+/** As `checkOwn` of an object that was just read to its end by `openStored`, which ends well for the right bytes alone. */
+export function noteRead(
+  { plan, tally }: Verification,
+  artifact: ManifestArtifact,
+  found: ManifestArtifact['object'],
+  finding: Finding,
+): void {
+  const object = { ...found, key: `${plan.keyPrefix}/${found.name}` };
+  tally.read(object.bytes, object.key);
+  noteCheck(finding, artifact, { object, check: judgeBytes(object, object) });
 }
 
 /** Whether the key of an encrypted archive is there. */

@@ -17,9 +17,10 @@ beforeEach(async () => {
 });
 afterEach(() => w.close());
 
-/** The destination, and how many bytes of each object came out of it. */
-function metered(real: Storage): { storage: Storage; read: Map<string, number> } {
+/** The destination, how many bytes of each object came out of it, and how often it was opened. */
+function metered(real: Storage) {
   const read = new Map<string, number>();
+  const opened = new Map<string, number>();
   const get: Storage['get'] = async (key, options) => {
     const meter = new Transform({
       transform(chunk: Buffer, _encoding, done) {
@@ -27,18 +28,24 @@ function metered(real: Storage): { storage: Storage; read: Map<string, number> }
         done(null, chunk);
       },
     });
+    opened.set(key, (opened.get(key) ?? 0) + 1);
     const body = await real.get(key, options);
     body.on('error', (error) => meter.destroy(error));
     meter.on('close', () => body.destroy());
     return body.pipe(meter);
   };
-  return { storage: { ...real, get, close: async () => undefined }, read };
+  const storage: Storage = { ...real, get, close: async () => undefined };
+  return { storage, read, opened };
 }
 
 async function bytesRead(backup: StoredBackup, level: VerifyLevel, ancestors: StoredBackup[] = []) {
-  const { storage, read } = metered(w.stored.storage);
+  const { storage, read, opened } = metered(w.stored.storage);
   const result = await w.verify(backup, { level, ancestors, storage: () => storage });
-  return { result, of: (one: StoredBackup) => read.get(w.object(one, 'archive')) ?? 0 };
+  return {
+    result,
+    of: (one: StoredBackup) => read.get(w.object(one, 'archive')) ?? 0,
+    indexOpened: (one: StoredBackup) => opened.get(w.object(one, 'index')) ?? 0,
+  };
 }
 
 const sizeOf = (backup: StoredBackup): number => backup.manifest.artifacts[0]?.object.bytes ?? 0;
@@ -67,6 +74,8 @@ test.each([true, false])(
       const one = await bytesRead(full, level);
       expect(one.result).toMatchObject({ valid: true, issues: [] });
       expect(one.of(full)).toBe(sizeOf(full));
+      // Twice for its beginning alone, and once for all of it.
+      expect(one.indexOpened(full)).toBe(level === 'deep' ? 3 : 1);
     }
     const both = await bytesRead(later, 'deep', [full]);
     expect(both.result).toMatchObject({ valid: true, issues: [], damagedAncestors: [] });

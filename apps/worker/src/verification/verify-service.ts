@@ -8,7 +8,7 @@ import {
 import { openArchiveSet } from './archive-set.ts';
 import { type Ancestor, findAncestors, finishAncestors } from './check-ancestors.ts';
 import { checkContents } from './check-contents.ts';
-import { checkKeyObject, checkOwn, noteCheck } from './check-stored.ts';
+import { checkKeyObject, checkOwn, noteCheck, noteRead } from './check-stored.ts';
 import { checkWhole } from './check-whole.ts';
 import { createFinding, type Finding, foundFirst, isDamage, noting } from './finding.ts';
 import { createStoredPasses, type StoredPasses } from './stored-pass.ts';
@@ -30,14 +30,16 @@ export async function verifyService(v: Verification, artifact: ManifestArtifact)
   const own = passes.begin({ ...object, key: `${keyPrefix}/${object.name}` });
   const ancestors: Ancestor[] = [];
   const dataKey = await noting(finding, 'encryption', () => keyOfArtifact(place, v.signal));
+  let indexRead = false;
   if (dataKey !== undefined) {
     if (index === null) await checkWhole(v, artifact, own, finding);
-    else await checkByIndex(v, place, { dataKey, passes, ancestors }, finding);
+    else indexRead = await checkByIndex(v, place, { dataKey, passes, ancestors }, finding);
   }
   // Whatever of the archives was not read until now is read here: then it is known what all of their bytes are.
   await foundFirst(finding, async () => {
     noteCheck(finding, artifact, { object: own.expected, check: await own.finish(v.signal) });
-    if (index !== null) await checkOwn(v, artifact, index, finding);
+    if (index !== null && indexRead) noteRead(v, artifact, index, finding);
+    else if (index !== null) await checkOwn(v, artifact, index, finding);
     await checkKeyObject(v, artifact, finding);
     await finishAncestors(v, place, ancestors, finding);
   });
@@ -48,24 +50,26 @@ export async function verifyService(v: Verification, artifact: ManifestArtifact)
   return finding;
 }
 
+/** True when all of the index was read, and its bytes are those that were stored. */
 async function checkByIndex(
   v: Verification,
   place: ArtifactPlace,
   what: { dataKey: Buffer | null; passes: StoredPasses; ancestors: Ancestor[] },
   finding: Finding,
-): Promise<void> {
+): Promise<boolean> {
   const { dataKey, passes, ancestors } = what;
-  await noting(finding, 'metadata', async () => {
+  const isRead = await noting(finding, 'metadata', async () => {
     const set = await openArchiveSet(place, await readHead(place, dataKey, v.signal), v.signal, passes);
     const archives = set.archives.slice(1).flatMap((archive) => archive ?? []);
     ancestors.push(...(await findAncestors(v, place, { archives, passes }, finding)));
     const index = await openArtifactIndex(place, dataKey, v.signal);
     try {
-      await checkContents(v, place.artifact, index, set, finding);
+      return await checkContents(v, place.artifact, index, set, finding);
     } finally {
       await index.entries.return(undefined);
     }
   });
+  return isRead === true;
 }
 
 /** What an index says before its entries; its stream does not stay open while other things are read. */

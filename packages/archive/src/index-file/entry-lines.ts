@@ -13,18 +13,8 @@ const parseLine = createParser(Line);
 const parseMembers = createParser(Members);
 const parseEnd = createParser(End);
 
-/** One entry's line, without its end, and what whoever writes an index needs to know of it. */
-export interface EncodedEntry {
-  path: Buffer;
-  line: string;
-  /** A file, or a further name of one. */
-  isFile: boolean;
-  /** Of a file's content, counted with the first of its names. */
-  contentBytes: number;
-  archive: number;
-}
-
-export function encodeEntry(entry: IndexEntry): EncodedEntry {
+/** An entry's line, without its end. */
+export function encodeEntry(entry: IndexEntry): string {
   const { at, path, type, size, linkTarget } = entry;
   // One object, filled in this order: a million of these are written.
   const line = {} as Record<keyof Line, unknown>;
@@ -44,13 +34,7 @@ export function encodeEntry(entry: IndexEntry): EncodedEntry {
   if (entry.as !== null) putText(line, 'as', entry.as);
   line.at = [at.archive, at.offset, at.bytes];
   if (entry.copy !== null) line.copy = [entry.copy.offset, entry.copy.bytes];
-  return {
-    path,
-    line: JSON.stringify(line),
-    isFile: type === 'file' || type === 'hardlink',
-    contentBytes: type === 'file' ? size : 0,
-    archive: at.archive,
-  };
+  return JSON.stringify(line);
 }
 
 /** `version` is that of the index. */

@@ -11,14 +11,17 @@ interface Item {
 
 const key = { left: ({ path }: Item) => path, right: ({ path }: Item) => path };
 
-/** A list as a stream that tells when it was closed. */
-function stream(items: readonly Item[]) {
+/** A list as a stream of batches (the last one with the rest) that tells when it was closed. */
+function stream(items: readonly Item[], sizes: readonly number[] = items.map(() => 1)) {
   const state = { given: 0, closed: 0 };
-  async function* all(): AsyncGenerator<Item> {
+  async function* all(): AsyncGenerator<Item[]> {
+    let from = 0;
     try {
-      for (const item of items) {
-        state.given += 1;
-        yield item;
+      for (const size of [...sizes, items.length]) {
+        const batch = items.slice(from, from + size);
+        from += batch.length;
+        state.given = from;
+        yield batch;
       }
     } finally {
       state.closed += 1;
@@ -45,12 +48,14 @@ function naive(left: readonly Item[], right: readonly Item[]): Joined<Item, Item
   }));
 }
 
+const sizes = fc.array(fc.nat(5), { maxLength: 8 });
+
 test('it gives what a look-up of every path gives', async () => {
   await fc.assert(
-    fc.asyncProperty(list, list, async (left, right) => {
-      const [a, b] = [stream(left), stream(right)];
+    fc.asyncProperty(list, list, sizes, sizes, async (left, right, one, two) => {
+      const [a, b] = [stream(left, one), stream(right, two)];
       const found = await collect(mergeJoin(a.items, b.items, key));
-      expect(found).toEqual(naive(left, right));
+      expect(found.flat()).toEqual(naive(left, right));
       expect([a.state.closed, b.state.closed]).toEqual([1, 1]);
     }),
     { numRuns: 500 },
@@ -79,15 +84,15 @@ describe('both sides are closed', () => {
   test.each(['left', 'right'])('when the %s one fails', async (side) => {
     const good = stream(many);
     const state = { closed: 0 };
-    async function* failing(): AsyncGenerator<Item> {
+    async function* failing(): AsyncGenerator<Item[]> {
       try {
-        yield* many.slice(0, 3);
+        yield many.slice(0, 3);
         throw new Error('cut');
       } finally {
         state.closed += 1;
       }
     }
-    const both: [AsyncGenerator<Item>, AsyncGenerator<Item>] =
+    const both: [AsyncGenerator<Item[]>, AsyncGenerator<Item[]>] =
       side === 'left' ? [failing(), good.items] : [good.items, failing()];
     await expect(collect(mergeJoin(...both, key))).rejects.toThrow('cut');
     expect([state.closed, good.state.closed]).toEqual([1, 1]);

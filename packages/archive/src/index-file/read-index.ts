@@ -1,13 +1,12 @@
 import type { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { errnoOf } from '@tarfleet/kernel';
+import { AppError } from '@tarfleet/kernel';
 import { comparePaths } from '../path-order.ts';
-import { decodeLine, type IndexLine } from './entry-lines.ts';
-import { damagedIndex, decodeHeader, type IndexEntry, type IndexHeader } from './format.ts';
+import type { IndexedEntry } from './encoded-run.ts';
+import { decodeLine, encodeEntry } from './entry-lines.ts';
+import { damagedIndex, decodeHeader, INDEX_VERSION, type IndexEntry, type IndexHeader } from './format.ts';
+import { type PlainLine, readPlainLine } from './plain-line.ts';
+import { textLines } from './text-lines.ts';
 import { thenClosed } from './then-closed.ts';
-
-/** No line comes near it; a longer one is refused before it is in memory. */
-const LINE_MAX = 1024 * 1024;
 
 export interface OpenIndex {
   header: IndexHeader;
@@ -15,6 +14,11 @@ export interface OpenIndex {
   members: readonly (readonly number[])[];
   /** In the order of the file, which is checked. To be read to the end, or left with `return`. */
   entries: AsyncGenerator<IndexEntry>;
+  /**
+   * In place of `entries`, some at a time, for an index that builds on this one: with the number that each archive
+   * has in that one, and with their lines. BACKUP_CORRUPTED for an archive that has none.
+   */
+  renumbered(numbers: ReadonlyMap<number, number>): AsyncGenerator<IndexedEntry[]>;
 }
 
 /**
@@ -22,34 +26,51 @@ export interface OpenIndex {
  * not exactly one whole index: cut, not sorted, with a path twice, or with lines behind its end.
  */
 export async function openIndex(stored: Readable): Promise<OpenIndex> {
-  const lines = textLines(stored);
+  const lines = { more: textLines(stored), batch: [], at: 0 };
   try {
-    const first = await lines.next();
-    if (first.done) throw damagedIndex('it is empty');
-    const header = decodeHeader(first.value);
-    const { members, next } = await readMembers(lines, header);
-    return { header, members, entries: thenClosed(readEntries(lines, header, next), lines) };
+    const header = decodeHeader(await nextLine(lines, 'it is empty'));
+    const members = await readMembers(lines, header);
+    const found = thenClosed(readEntries(lines, header), lines.more);
+    return {
+      ...{ header, members, entries: thenClosed(oneByOne(found), found) },
+      renumbered: (numbers) => thenClosed(renumbered(found, numbers), found),
+    };
   } catch (error) {
-    await lines.return(undefined);
+    await lines.more.return(undefined);
     throw error;
   }
 }
 
-/** All the tables, and the first line behind them. */
-async function readMembers(
-  lines: AsyncGenerator<string>,
-  { archives, version }: IndexHeader,
-): Promise<{ members: number[][]; next: IndexLine }> {
+interface Lines {
+  more: AsyncGenerator<string[]>;
+  batch: readonly string[];
+  /** Which one of the batch comes next. */
+  at: number;
+}
+
+async function nextLine(lines: Lines, atEnd = 'it ends too early'): Promise<string> {
+  for (;;) {
+    const line = lines.batch[lines.at];
+    lines.at += 1;
+    if (line !== undefined) return line;
+    const { done, value } = await lines.more.next();
+    if (done) throw damagedIndex(atEnd);
+    lines.batch = value;
+    lines.at = 0;
+  }
+}
+
+/** All the tables; the line behind them comes next. */
+async function readMembers(lines: Lines, { archives, version }: IndexHeader): Promise<number[][]> {
   const members: number[][] = archives.map(() => []);
   for (;;) {
-    const { done, value } = await lines.next();
-    if (done) throw damagedIndex('it ends too early');
-    const line = decodeLine(value, archives.length, version);
+    const line = decodeLine(await nextLine(lines), archives.length, version);
     if (line.kind !== 'members') {
       if (archives.some((archive, number) => members[number]?.length !== archive.members)) {
         throw damagedIndex('an archive without all of its members');
       }
-      return { members, next: line };
+      lines.at -= 1;
+      return members;
     }
     const table = members[line.archive];
     if (!table) throw damagedIndex('members of an archive that the header does not name');
@@ -61,73 +82,71 @@ async function readMembers(
   }
 }
 
-async function* readEntries(
-  lines: AsyncGenerator<string>,
-  { archives, version }: IndexHeader,
-  first: IndexLine,
-): AsyncGenerator<IndexEntry> {
+/** An entry, and its line around the number of the archive where it can be used again. */
+type Found = PlainLine | { entry: IndexEntry; head: null };
+
+async function* readEntries(lines: Lines, { archives, version }: IndexHeader): AsyncGenerator<Found[]> {
   let before: Buffer | null = null;
   let count = 0;
   try {
-    for (let line = first; ; ) {
-      if (line.kind === 'members') throw damagedIndex('members behind an entry');
-      if (line.kind === 'end') {
-        if (line.entries !== count) throw damagedIndex(`${count} entries where it counts ${line.entries}`);
-        if (!(await lines.next()).done) throw damagedIndex('lines behind its end');
-        return;
+    for (;;) {
+      const batch: Found[] = [];
+      // At least one line, and then whatever is here with it.
+      for (let text: string | undefined = await nextLine(lines); text !== undefined; ) {
+        let found: Found | null = version === INDEX_VERSION ? readPlainLine(text, archives.length) : null;
+        if (found === null) {
+          const line = decodeLine(text, archives.length, version);
+          if (line.kind === 'members') throw damagedIndex('members behind an entry');
+          if (line.kind === 'end') {
+            if (line.entries !== count)
+              throw damagedIndex(`${count} entries where it counts ${line.entries}`);
+            if (batch.length > 0) yield batch;
+            await assertEnd(lines);
+            return;
+          }
+          found = { entry: line.entry, head: null };
+        }
+        const { path } = found.entry;
+        if (before !== null && comparePaths(before, path) >= 0) throw damagedIndex('not sorted');
+        before = path;
+        count += 1;
+        batch.push(found);
+        text = lines.batch[lines.at];
+        if (text !== undefined) lines.at += 1;
       }
-      if (before !== null && comparePaths(before, line.entry.path) >= 0) throw damagedIndex('not sorted');
-      before = line.entry.path;
-      count += 1;
-      yield line.entry;
-      const { done, value } = await lines.next();
-      if (done) throw damagedIndex('it ends too early');
-      line = decodeLine(value, archives.length, version);
+      yield batch;
     }
   } finally {
-    await lines.return(undefined);
+    await lines.more.return(undefined);
   }
 }
 
-async function* textLines(stored: Readable): AsyncGenerator<string> {
-  const gunzip = createGunzip();
-  let received = 0;
-  stored.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-  });
-  // Whichever fails first ends the other, and is what the reader gets.
-  stored.on('error', (error) => gunzip.destroy(error));
-  stored.pipe(gunzip);
-  let rest: Buffer = Buffer.alloc(0);
-  try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      let from = 0;
-      const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-      for (let end = bytes.indexOf(0x0a, from); end >= 0; end = bytes.indexOf(0x0a, from)) {
-        yield decode(bytes.subarray(from, end));
-        from = end + 1;
-      }
-      rest = bytes.subarray(from);
-      if (rest.length > LINE_MAX) throw damagedIndex('a line that is too long');
-    }
-    if (rest.length > 0) throw damagedIndex('its last line is cut');
-    // Zlib passes over zeros behind a member in silence; but it counts what it has used.
-    if (!stored.readableEnded || gunzip.bytesWritten !== received) throw damagedIndex('bytes behind its end');
-  } catch (error) {
-    if (errnoOf(error)?.startsWith('Z_')) throw damagedIndex((error as Error).message);
-    throw error;
-  } finally {
-    gunzip.destroy();
-    stored.destroy();
+async function assertEnd(lines: Lines): Promise<void> {
+  if (lines.at < lines.batch.length || !(await lines.more.next()).done) {
+    throw damagedIndex('lines behind its end');
   }
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+async function* oneByOne(batches: AsyncGenerator<Found[]>): AsyncGenerator<IndexEntry> {
+  for await (const batch of batches) for (const { entry } of batch) yield entry;
+}
 
-function decode(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    throw damagedIndex('a line that is not UTF-8');
+async function* renumbered(
+  batches: AsyncGenerator<Found[]>,
+  numbers: ReadonlyMap<number, number>,
+): AsyncGenerator<IndexedEntry[]> {
+  for await (const batch of batches) {
+    yield batch.map((found) => {
+      const { entry } = found;
+      const archive = numbers.get(entry.at.archive);
+      if (archive === undefined) {
+        throw new AppError(
+          'BACKUP_CORRUPTED',
+          'An index points into an archive that its manifest does not name.',
+        );
+      }
+      entry.at.archive = archive;
+      return { entry, line: found.head === null ? encodeEntry(entry) : found.head + archive + found.tail };
+    });
   }
 }

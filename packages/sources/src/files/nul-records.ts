@@ -25,18 +25,19 @@ export async function* nulRecords(stream: Readable): AsyncGenerator<Buffer[]> {
   }
 }
 
-/** The records of a stream two by two, each pair a name and what belongs to it. */
-export async function* nulPairs(stream: Readable): AsyncGenerator<[Buffer, Buffer]> {
+/** The records of a stream two by two, each pair a name and what belongs to it, in batches as they arrive. */
+export async function* nulPairs(stream: Readable): AsyncGenerator<[Buffer, Buffer][]> {
   let name: Buffer | null = null;
   for await (const records of nulRecords(stream)) {
+    const pairs: [Buffer, Buffer][] = [];
     for (const record of records) {
       if (name === null) name = record;
       else {
-        const first = name;
+        pairs.push([name, record]);
         name = null;
-        yield [first, record];
       }
     }
+    if (pairs.length > 0) yield pairs;
   }
   if (name !== null) {
     throw new AppError('COMMAND_FAILED', 'The server stopped in the middle of what it was asked for.');

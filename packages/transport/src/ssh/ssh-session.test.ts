@@ -92,7 +92,9 @@ test('a server that stops answering is noticed', async () => {
     }),
     expect(aborted).rejects.toBe(reason),
   ];
-  await until(async () => (await processesWith('sleep\x0030')).length >= 2);
+  await until(
+    async () => (await sshd.commands()).filter(({ line }) => line.startsWith('sleep\0')).length >= 2,
+  );
   const serving = (await processesWith(`sshd: ${user.name}@notty`)).map((line) => Number.parseInt(line, 10));
   expect(serving.length).toBe(1);
   for (const pid of serving) process.kill(pid, 'SIGSTOP');

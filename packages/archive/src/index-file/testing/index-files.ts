@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { comparePaths } from '../../path-order.ts';
-import { encodeEntry } from '../entry-lines.ts';
+import { encodeRun, withLine } from '../encoded-run.ts';
 import { INDEX_VERSION, type IndexEntry, type IndexHeader } from '../format.ts';
 import { indexLines } from '../index-lines.ts';
 import { openIndex } from '../read-index.ts';
@@ -36,8 +36,8 @@ export interface Content {
 }
 
 export async function textOf({ members, entries }: Content, header = headerOf(members)): Promise<string> {
-  const encoded = Readable.from(entries.map(encodeEntry));
-  return (await collect(indexLines({ header, members, entries: encoded }))).join('');
+  const runs = Readable.from(entries.map((entry) => encodeRun([withLine(entry)])));
+  return Buffer.concat(await collect(indexLines({ header, members, runs }))).toString();
 }
 
 /** All of an index, or what is wrong with it. */

@@ -1,16 +1,18 @@
 import {
   type Elsewhere,
-  type EncodedEntry,
+  type EncodedRun,
   type EntryEnd,
-  encodeEntry,
+  encodeRun,
   type IndexEntry,
+  type IndexedEntry,
   mergeJoin,
   type TarEntry,
+  withLine,
 } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import { nulPairs } from '../nul-records.ts';
 import { show } from '../paths.ts';
-import { readDecision } from './compare.ts';
+import { readDecision } from './decisions.ts';
 import { type Facts, isDoubtful } from './facts.ts';
 import type { EndedEntry } from './pass-tar.ts';
 import type { Spill } from './spill.ts';
@@ -32,23 +34,31 @@ interface Note extends Omit<TarEntry, 'path' | 'linkTarget'>, EntryEnd {
  * The index: what the earlier backup keeps, and of what was to be read whatever tar read. `clock` is the server's
  * time right before the scan, in seconds. COMMAND_FAILED when the archive has what nobody asked for.
  */
-export async function* buildIndex(decided: Spill, read: Spill, clock: number): AsyncGenerator<EncodedEntry> {
+export async function* buildIndex(decided: Spill, read: Spill, clock: number): AsyncGenerator<EncodedRun> {
   const both = mergeJoin(nulPairs(await decided.read()), nulPairs(await read.read()), {
     left: ([path]) => path,
     right: ([path]) => path,
   });
-  for await (const { left, right } of both) {
-    const path = (left ?? right)?.[0] ?? SLASH;
-    const decision = left && readDecision(left[0], left[1]);
-    if (decision && 'kept' in decision && !right) yield decision.kept;
-    else if (decision && 'facts' in decision) {
-      // What tar could not read it has named in a warning; the next incremental tries again.
-      if (right) {
-        yield encodeEntry(toEntry(path, decision.facts, JSON.parse(right[1].toString()) as Note, clock));
+  let own: IndexedEntry[] = [];
+  for await (const pairs of both) {
+    for (const { left, right } of pairs) {
+      const path = (left ?? right)?.[0] ?? SLASH;
+      const decision = left && readDecision(left[0], left[1]);
+      if (decision && 'kept' in decision && !right) {
+        if (own.length > 0) yield encodeRun(own);
+        own = [];
+        yield decision.kept;
+      } else if (decision && 'facts' in decision) {
+        // What tar could not read it has named in a warning; the next incremental tries again.
+        if (!right) continue;
+        const note = JSON.parse(right[1].toString()) as Note;
+        own.push(withLine(toEntry(path, decision.facts, note, clock)));
+      } else {
+        throw new AppError('COMMAND_FAILED', `tar wrote ${show(path)}, which it was not asked for.`);
       }
-    } else {
-      throw new AppError('COMMAND_FAILED', `tar wrote ${show(path)}, which it was not asked for.`);
     }
+    if (own.length > 0) yield encodeRun(own);
+    own = [];
   }
 }
 

@@ -1,33 +1,15 @@
+// How a capture goes, over each kind of session, and how it ends when something breaks.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import {
-  appendFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  rm,
-  symlink,
-  truncate,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { appendFile, mkdir, readdir, rm, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import {
-  createMemberStream,
-  createTarWalker,
-  decodeRootList,
-  type IndexEntry,
-  type TarEntry,
-} from '@tarfleet/archive';
-import type { ServiceTarget } from '@tarfleet/contracts';
+import { createMemberStream } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import {
   compareTrees,
@@ -39,7 +21,6 @@ import {
   startSshd,
 } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
-import type { Capture, SourceWarning } from '../../types.ts';
 import {
   calm,
   createTestUser,
@@ -49,75 +30,22 @@ import {
   sshSession,
   until,
 } from '../testing-sessions.ts';
-import { captureFiles } from './capture-files.ts';
+import { type CaptureWorld, createCaptureWorld } from './testing-capture.ts';
 
 const run = promisify(execFile);
-let dir: string;
-let spills: string;
 let sshd: RunningSshd;
 beforeAll(async () => {
   await requireTools(['setfacl', 'setfattr']);
   sshd = await startSshd();
 });
 afterAll(() => sshd.stop());
+let world: CaptureWorld;
+let dir: string;
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'tarfleet-capture-'));
-  await run('chmod', ['755', dir]);
-  spills = join(dir, 'spills');
-  await mkdir(spills);
+  world = await createCaptureWorld();
+  dir = world.dir;
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
-
-interface Captured extends Capture {
-  warnings: SourceWarning[];
-  entries: TarEntry[];
-}
-
-async function start(
-  session: Session,
-  what: ServiceTarget,
-  signal = calm(),
-  parent: AsyncGenerator<IndexEntry> | null = null,
-): Promise<Captured> {
-  const warnings: SourceWarning[] = [];
-  const entries: TarEntry[] = [];
-  const capture = await captureFiles(
-    { tmpDir: spills },
-    {
-      session,
-      service: what,
-      signal,
-      warn: (warning) => warnings.push(warning),
-      onEntry: (entry) => entries.push(entry),
-      parent,
-      deduplicate: 'none',
-    },
-  );
-  return { ...capture, warnings, entries };
-}
-
-async function whole(what: ServiceTarget, session?: Session): Promise<Captured & { bytes: Buffer }> {
-  const own = session ?? (await localSession());
-  try {
-    const captured = await start(own, what);
-    return { ...captured, bytes: await buffer(captured.tar) };
-  } finally {
-    if (!session) await own.close();
-  }
-}
-
-const names = (captured: Captured): string[] =>
-  captured.entries
-    .map((entry) => `/${entry.path.toString('latin1')}`.replace(/\/$/, '').replace(dir, ''))
-    .sort();
-const codes = (captured: Captured): string[] => captured.warnings.map((warning) => warning.code);
-
-async function files(...paths: string[]): Promise<void> {
-  for (const path of paths) {
-    await mkdir(join(dir, path, '..'), { recursive: true });
-    await writeFile(join(dir, path), path);
-  }
-}
+afterEach(() => world.close());
 
 describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
   let session: Session;
@@ -130,7 +58,7 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     await makeNastyTree(join(dir, 'src/nasty'));
     await makeRealisticTree(join(dir, 'src/real'), 30_000_000, 1);
     const before = await snapshotTree(join(dir, 'src'));
-    const captured = await start(session, service([join(dir, 'src')]));
+    const captured = await world.start(session, service([join(dir, 'src')]));
     const archive = join(dir, 'a.tar.gz');
     const members = createMemberStream({ enabled: true, level: 1, parallel: 2 }, calm());
     await pipeline(captured.tar, members, createWriteStream(archive));
@@ -143,7 +71,7 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     expect(count + directories + other).toBe(before.length);
     const content = captured.entries.reduce((sum, entry) => sum + entry.size, 0);
     expect(captured.totals.bytes).toBe(content);
-    expect(await readdir(spills)).toEqual([]);
+    expect(await readdir(world.spills)).toEqual([]);
   });
 
   test('a file that becomes shorter, one that grows and one that vanishes are warnings', async () => {
@@ -152,8 +80,8 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
       await mkdir(base);
       // More than all buffers on the way hold: tar waits in the middle of it until somebody reads.
       await writeFile(join(base, 'big'), randomBytes(48_000_000));
-      await files(`${change}~more/gone`, `${change}~more/folder/inner`, `${change}~more/stays`);
-      const captured = await start(session, service([base, `${base}~more`]));
+      await world.files(`${change}~more/gone`, `${change}~more/folder/inner`, `${change}~more/stays`);
+      const captured = await world.start(session, service([base, `${base}~more`]));
       await until(async () => captured.entries.some((entry) => entry.path.toString().endsWith('/big')));
       if (change === 'shorter') await truncate(join(base, 'big'), 20_000_000);
       else await appendFile(join(base, 'big'), 'more');
@@ -169,8 +97,8 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
         ['FILE_VANISHED', '~more/folder/inner'],
         ['FILE_VANISHED', '~more/gone'],
       ]);
-      await assertReadable(bytes);
-      expect(names(captured)).toContain(`/${change}~more/stays`);
+      await world.assertReadable(bytes);
+      expect(world.names(captured)).toContain(`/${change}~more/stays`);
     }
   });
 
@@ -179,7 +107,7 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     await mkdir(base);
     await writeFile(join(base, 'big'), randomBytes(48_000_000));
     const controller = new AbortController();
-    const captured = await start(session, service([base]), controller.signal);
+    const captured = await world.start(session, service([base]), controller.signal);
     const reading = buffer(slowly(captured.tar));
     await until(async () => captured.entries.length > 0);
     expect(await processesWith(base)).not.toEqual([]);
@@ -187,14 +115,14 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     controller.abort(reason);
     await expect(reading).rejects.toBe(reason);
     await until(async () => (await processesWith(base)).length === 0);
-    expect(await readdir(spills)).toEqual([]);
+    expect(await readdir(world.spills)).toEqual([]);
   });
 
   test('a reader that leaves ends tar on the server', async () => {
     const base = join(dir, `rare-${randomBytes(6).toString('hex')}`);
     await mkdir(base);
     await writeFile(join(base, 'big'), randomBytes(48_000_000));
-    const captured = await start(session, service([base]));
+    const captured = await world.start(session, service([base]));
     captured.tar.on('error', () => undefined);
     expect(await processesWith(base)).not.toEqual([]);
     captured.tar.destroy();
@@ -205,7 +133,7 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     const base = join(dir, `rare-${randomBytes(6).toString('hex')}`);
     await mkdir(base);
     await writeFile(join(base, 'big'), randomBytes(48_000_000));
-    const captured = await start(session, service([base]));
+    const captured = await world.start(session, service([base]));
     const reading = buffer(slowly(captured.tar));
     for (const id of await processesWith(base)) process.kill(id, 'SIGKILL');
     await expect(reading).rejects.toMatchObject({ name: 'AppError', code: 'COMMAND_FAILED' });
@@ -213,10 +141,10 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
 });
 
 test('a connection that breaks is an error, never an end', async () => {
-  await files('src/small');
+  await world.files('src/small');
   await writeFile(join(dir, 'src/big'), randomBytes(48_000_000));
   const session = await sshSession(sshd);
-  const captured = await start(session, service([join(dir, 'src')]));
+  const captured = await world.start(session, service([join(dir, 'src')]));
   const reading = buffer(slowly(captured.tar));
   await until(async () => captured.entries.length > 0);
   await sshd.cutConnections();
@@ -227,11 +155,11 @@ test('a connection that breaks is an error, never an end', async () => {
 test('what a user may not read is named, the rest is there', async () => {
   const user = await createTestUser();
   try {
-    await files('src/open', 'src/secret', 'src/closed/inside', 'src/x"y\n\xe9/locked');
+    await world.files('src/open', 'src/secret', 'src/closed/inside', 'src/x"y\n\xe9/locked');
     await run('chmod', ['600', join(dir, 'src/secret'), join(dir, 'src/x"y\n\xe9/locked')]);
     await run('chmod', ['700', join(dir, 'src/closed')]);
     const session = await sshSession(sshd, user.name);
-    const captured = await whole(service([join(dir, 'src')]), session);
+    const captured = await world.whole(service([join(dir, 'src')]), session);
     await session.close();
     const told = captured.warnings
       .map(({ code, path }) => `${code} ${path?.toString().replace(dir, '')}`)
@@ -245,149 +173,11 @@ test('what a user may not read is named, the rest is there', async () => {
       .unreadable()
       ?.map((path) => `FILE_UNREADABLE ${path.toString().replace(dir, '')}`);
     expect(unreadable?.sort()).toEqual(told);
-    expect(names(captured)).toContain('/src/open');
-    await assertReadable(captured.bytes);
+    expect(world.names(captured)).toContain('/src/open');
+    await world.assertReadable(captured.bytes);
   } finally {
     await user.remove();
   }
-});
-
-describe('roots', () => {
-  test('a missing one is a warning, all missing an error, none at all an empty archive', async () => {
-    await files('src/a');
-    const captured = await whole(service([join(dir, 'src'), join(dir, 'nowhere')]));
-    expect(codes(captured)).toEqual(['PATH_NOT_FOUND']);
-    expect(captured.warnings[0]?.path?.toString()).toBe(join(dir, 'nowhere'));
-    await expect(whole(service([join(dir, 'nowhere'), join(dir, 'src/a/b')]))).rejects.toMatchObject({
-      code: 'PATH_NOT_FOUND',
-    });
-    const empty = await whole(service([]));
-    expect(empty.totals).toEqual({ files: 0, directories: 0, other: 0, bytes: 0 });
-    await assertReadable(empty.bytes);
-    await mkdir(join(dir, 'empty'));
-    expect(names(await whole(service([join(dir, 'empty')])))).toEqual(['/empty']);
-  });
-
-  test('a link to a folder or file brings both; a dangling one is told', async () => {
-    await files('real/a', 'conf');
-    await symlink('real', join(dir, 'to-dir'));
-    await symlink(join(dir, 'conf'), join(dir, 'to-file'));
-    await symlink('nothing', join(dir, 'dangling'));
-    const captured = await whole(service(['to-dir', 'to-file', 'dangling'].map((name) => join(dir, name))));
-    expect(names(captured)).toEqual(['/conf', '/dangling', '/real', '/real/a', '/to-dir', '/to-file']);
-    expect(codes(captured)).toEqual(['LINK_DANGLING']);
-    await expect(rootsOf(captured.bytes)).resolves.toEqual([
-      ['symlink', '/to-dir'],
-      ['directory', '/real'],
-      ['symlink', '/to-file'],
-      ['other', '/conf'],
-      ['symlink', '/dangling'],
-    ]);
-  });
-
-  test('one inside another is read once, also where the other excludes it', async () => {
-    await files('src/a', 'src/skip/b', 'src/skip/deep/keep/c', 'src/skip/deep/d', 'src/in/e');
-    const paths = ['src', 'src/skip/deep/keep', 'src/in', 'src/', 'src/./in'].map((path) => `${dir}/${path}`);
-    const captured = await whole(service(paths, ['skip']));
-    expect(names(captured)).toEqual([
-      ...['/src', '/src/a', '/src/in', '/src/in/e', '/src/skip', '/src/skip/deep'],
-      ...['/src/skip/deep/keep', '/src/skip/deep/keep/c'],
-    ]);
-    expect(captured.totals).toMatchObject({ files: 3, directories: 5 });
-    const turned = await whole(service([...paths].reverse(), ['skip']));
-    expect(names(turned)).toEqual(names(captured));
-  });
-
-  test('names of globs and newlines stand for themselves', async () => {
-    await files('[a]*\\/x', 'a/x', 'end\n/y', "it's/z");
-    const captured = await whole(service(['[a]*\\', 'end\n', "it's"].map((name) => `${dir}/${name}`)));
-    expect(names(captured)).toHaveLength(6);
-    expect(names(captured)).toContain('/end\n/y');
-  });
-});
-
-describe('excludes', () => {
-  const all = [
-    'a.log',
-    'logs/a.log',
-    'logs/keep',
-    'x/cache/1',
-    'x/y/cache/2',
-    'cache',
-    'x/cache.txt',
-    'x/z[1]',
-  ];
-  test.each<[string, string[], string[]]>([
-    ['a name', ['*.log'], ['logs/keep', 'x/cache/1', 'x/y/cache/2', 'cache', 'x/cache.txt', 'x/z[1]']],
-    [
-      'a name, files and folders alike',
-      ['cache'],
-      ['a.log', 'logs/a.log', 'logs/keep', 'x/cache.txt', 'x/z[1]'],
-    ],
-    ['folders only', ['cache/'], ['a.log', 'logs/a.log', 'logs/keep', 'cache', 'x/cache.txt', 'x/z[1]']],
-    ['a path at any depth', ['y/cache'], all.filter((path) => path !== 'x/y/cache/2')],
-    ['a whole path', ['DIR/src/x'], ['a.log', 'logs/a.log', 'logs/keep', 'cache']],
-    ['a whole path with a star', ['DIR/src/x/*/2'], all.filter((path) => path !== 'x/y/cache/2')],
-    ['an escaped bracket', ['z\\[1]'], all.filter((path) => path !== 'x/z[1]')],
-    ['the root itself never', ['src', 'DIR/src', '/'], all],
-    ['a pattern like an option', ['-delete', '!', '(', ')', '-o'], all],
-  ])('%s', async (_what, exclude, left) => {
-    await files(...all.map((path) => `src/${path}`));
-    const captured = await whole(
-      service(
-        [join(dir, 'src')],
-        exclude.map((one) => one.replace('DIR', dir)),
-      ),
-    );
-    const found = captured.entries.filter((entry) => entry.type === 'file');
-    expect(found.map((entry) => `/${entry.path}`.replace(`${dir}/src/`, '')).sort()).toEqual(
-      [...left].sort(),
-    );
-    expect(await readdir(join(dir, 'src'))).toContain('a.log');
-  });
-
-  test("a restore's working folder is never part of a backup", async () => {
-    await files('src/.tarfleet-restore-1/x', 'src/a');
-    expect(names(await whole(service([join(dir, 'src')])))).toEqual(['/src', '/src/a']);
-  });
-
-  test('what the kernel makes up is listed, not read', async () => {
-    await files('src/a');
-    const captured = await whole(service([join(dir, 'src'), '/proc/self/fdinfo']));
-    expect(names(captured)).toContain('/src/a');
-    expect(names(captured).some((name) => name.startsWith('/proc/self/fdinfo'))).toBe(true);
-  });
-});
-
-test('sockets are told, twenty by name', async () => {
-  const servers: Server[] = [];
-  await files('src/a');
-  for (let index = 0; index < 23; index += 1) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(join(dir, `src/s${index}`), resolve));
-    servers.push(server);
-  }
-  const captured = await whole(service([join(dir, 'src')]));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  expect(names(captured)).toEqual(['/src', '/src/a']);
-  expect(codes(captured)).toEqual(Array(21).fill('SOCKET_SKIPPED'));
-  expect(captured.warnings.at(-1)?.message).toMatch(/^3 more/);
-});
-
-test('holes take no room', async () => {
-  await mkdir(join(dir, 'src'));
-  await writeFile(join(dir, 'src/holes'), 'begin');
-  await truncate(join(dir, 'src/holes'), 500_000_000);
-  const once = await whole(service([join(dir, 'src')]));
-  expect(once.bytes.length).toBeLessThan(200_000);
-  expect(once.entries.find((entry) => entry.size > 0)?.size).toBe(500_000_000);
-});
-
-test('the same tree gives the same bytes', async () => {
-  await makeRealisticTree(join(dir, 'src'), 1_000_000, 5);
-  const once = await whole(service([join(dir, 'src')]));
-  const again = await whole(service([join(dir, 'src')]));
-  expect(again.bytes.equals(once.bytes)).toBe(true);
 });
 
 test('a server without GNU tools is told what to install', async () => {
@@ -396,7 +186,7 @@ test('a server without GNU tools is told what to install', async () => {
     ...session,
     capabilities: async (signal) => ({ ...(await session.capabilities(signal)), tar: null, find: null }),
   };
-  await expect(start(bare, service([dir]))).rejects.toMatchObject({
+  await expect(world.start(bare, service([dir]))).rejects.toMatchObject({
     code: 'TOOL_MISSING',
     message: expect.stringMatching(/findutils.*tar/),
   });
@@ -404,7 +194,7 @@ test('a server without GNU tools is told what to install', async () => {
 });
 
 test('a list that tar did not get whole is an error', async () => {
-  await files('src/a', 'src/b');
+  await world.files('src/a', 'src/b');
   const session = await localSession();
   const forgetful: Session = {
     ...session,
@@ -418,7 +208,7 @@ test('a list that tar did not get whole is an error', async () => {
       return process;
     },
   };
-  const captured = await start(forgetful, service([join(dir, 'src')]));
+  const captured = await world.start(forgetful, service([join(dir, 'src')]));
   await expect(buffer(captured.tar)).rejects.toMatchObject({
     code: 'COMMAND_FAILED',
     message: expect.stringMatching(/left out 2 of 3/),
@@ -435,26 +225,4 @@ async function* slowlyParts(stream: Readable): AsyncGenerator<Buffer> {
 }
 function slowly(stream: Readable): AsyncIterable<Buffer> & NodeJS.ReadableStream {
   return slowlyParts(stream) as never;
-}
-
-async function assertReadable(bytes: Buffer): Promise<void> {
-  const file = join(dir, 'check.tar');
-  await writeFile(file, bytes);
-  await run('tar', ['tf', file], { maxBuffer: 1 << 26 });
-}
-
-async function rootsOf(bytes: Buffer): Promise<string[][]> {
-  let found: string[][] = [];
-  const walker = createTarWalker({
-    onEntry: () => undefined,
-    onComment(comment) {
-      found = (decodeRootList(comment) ?? []).map((root) => [
-        root.type,
-        root.path.toString().replace(dir, ''),
-      ]);
-    },
-  });
-  walker.end(bytes);
-  await buffer(walker);
-  return found;
 }

@@ -1,8 +1,9 @@
-import { type EncodedEntry, encodeEntry, type IndexEntry, mergeJoin } from '@tarfleet/archive';
+import { type IndexedEntry, mergeJoin } from '@tarfleet/archive';
 import type { CopyPlan } from '../copies/copy-plan.ts';
 import type { GoneFiles } from '../copies/gone-files.ts';
 import type { LargeFiles } from '../copies/large-files.ts';
 import { memberName } from '../paths.ts';
+import { copyNote, createKeptNotes, keptNote, linkedNote, readDraft, readNote } from './decisions.ts';
 import { type Facts, isUnchanged, parseFacts } from './facts.ts';
 import type { PathRecord } from './merge-runs.ts';
 import type { Spill } from './spill.ts';
@@ -10,53 +11,54 @@ import type { Spill } from './spill.ts';
 /** More contents than this whose names changed in part are not told apart: then all that have several are read. */
 const DIRTY_MAX = 500_000;
 
-/** A path of the scan is read (its facts follow), or is kept as the earlier backup has it (its entry follows). */
-const READ = 'r';
-const KEPT = 'k';
-/** Not to be read, for another one has the same content (its facts follow). */
-const COPY = 'c';
-/** As kept, but one of several names of a content: inode and facts come before the entry. */
-const LINKED = 'l';
-
 /**
  * The first look, in constant memory: `draft` gets every path of the scan, to be read or kept. `gone` gets the files
  * that are no longer where they were, `onNew` what is to be read. Gives the contents of which some name is new,
  * changed or gone.
  */
 export async function compare(
-  scanned: AsyncIterable<PathRecord>,
-  parent: AsyncGenerator<IndexEntry>,
+  scanned: AsyncIterable<PathRecord[]>,
+  parent: AsyncGenerator<IndexedEntry[]>,
   { draft, gone, onNew }: { draft: Spill; gone: GoneFiles; onNew: (path: Buffer, facts: Facts) => void },
 ): Promise<DirtySet> {
   const dirty = createDirtySet();
-  const both = mergeJoin(scanned, parent, { left: ({ path }) => path, right: ({ path }) => path });
-  for await (const { left, right } of both) {
-    if (left === null) {
+  const kept = createKeptNotes();
+  /** What the draft gets. */
+  const look = (now: PathRecord | null, before: IndexedEntry | null): Buffer[] => {
+    const entry = before?.entry;
+    if (now === null) {
       // Which of the files that are gone had other names nobody remembers.
-      if (right?.inode && (right.type === 'file' || right.type === 'hardlink')) dirty.add(right.inode);
-      if (right) gone.add(right);
-      continue;
+      if (entry?.inode && (entry.type === 'file' || entry.type === 'hardlink')) dirty.add(entry.inode);
+      if (entry) gone.add(entry);
+      return [];
     }
-    const facts = parseFacts(left.facts.toString('latin1'));
+    const facts = parseFacts(now.facts);
     const inode = facts.type === 'f' && facts.links > 1 ? facts.inode : null;
-    if (right === null || !isUnchanged(facts, right)) {
-      if (inode !== null) dirty.add(inode);
-      if (right && right.inode !== facts.inode) gone.add(right);
-      onNew(left.path, facts);
-      await draft.add([left.path, Buffer.concat([Buffer.from(READ), left.facts])]);
-      continue;
+    if (before !== null && isUnchanged(facts, before.entry)) {
+      if (inode === null) return kept.add(before);
+      return [...kept.take(), now.path, linkedNote(inode, now.facts, before)];
     }
-    const kept = keptNote(encodeEntry(right));
-    const note =
-      inode !== null ? `${LINKED}${inode}\n${left.facts.toString('latin1')}\n${kept}` : `${KEPT}${kept}`;
-    await draft.add([left.path, Buffer.from(note)]);
+    if (inode !== null) dirty.add(inode);
+    if (entry && entry.inode !== facts.inode) gone.add(entry);
+    onNew(now.path, facts);
+    return [...kept.take(), now.path, readNote(now.facts)];
+  };
+  const both = mergeJoin(scanned, parent, { left: ({ path }) => path, right: ({ entry }) => entry.path });
+  for await (const pairs of both) {
+    const records: Buffer[] = [];
+    for (const { left, right } of pairs) {
+      const found = look(left, right);
+      if (found.length > 0) records.push(...found);
+    }
+    if (records.length > 0) await draft.add(records);
   }
+  await draft.add(kept.take());
   return dirty;
 }
 
 /** Without an earlier backup all is read. */
-export async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerator<[Buffer, Buffer]> {
-  for await (const { path, facts } of scanned) yield [path, Buffer.concat([Buffer.from(READ), facts])];
+export async function* readAll(scanned: AsyncIterable<PathRecord[]>): AsyncGenerator<[Buffer, Buffer][]> {
+  for await (const batch of scanned) yield batch.map(({ path, facts }) => [path, readNote(facts)]);
 }
 
 /**
@@ -65,62 +67,29 @@ export async function* readAll(scanned: AsyncIterable<PathRecord>): AsyncGenerat
  * there.
  */
 export async function decide(
-  records: AsyncIterable<[Buffer, Buffer]>,
+  records: AsyncIterable<[Buffer, Buffer][]>,
   { dirty, large, copies }: { dirty: DirtySet | null; large: LargeFiles; copies: CopyPlan },
   { decided, names }: { decided: Spill; names: Spill },
   onRead: (facts: Facts) => void,
 ): Promise<void> {
-  for await (const [path, note] of records) {
-    const kind = String.fromCharCode(note[0] ?? 0);
-    const rest = note.subarray(1);
-    if (kind === KEPT) {
-      await decided.add([path, note]);
-      continue;
-    }
-    const linked = kind === LINKED ? splitLinked(rest) : null;
-    if (linked && !dirty?.has(linked.inode)) {
-      await decided.add([path, Buffer.concat([Buffer.from(KEPT), linked.line])]);
-      continue;
-    }
-    const moved = large.moved(path);
-    if (moved) {
-      await decided.add([path, Buffer.from(`${KEPT}${keptNote(moved)}`)]);
-      continue;
-    }
-    const text = linked?.facts ?? rest;
-    if (large.isCopy(path)) {
-      await decided.add([path, Buffer.concat([Buffer.from(COPY), text])]);
-      continue;
-    }
-    const facts = parseFacts(text.toString('latin1'));
-    onRead(facts);
-    copies.see(path, facts);
-    await names.add([memberName(path)]);
-    await decided.add([path, Buffer.concat([Buffer.from(READ), text])]);
+  for await (const batch of records) {
+    const wanted: Buffer[] = [];
+    const noteOf = (path: Buffer, note: Buffer): Buffer => {
+      const draft = readDraft(note);
+      if (draft.kind === 'kept') return note;
+      if (draft.kind === 'linked' && !dirty?.has(draft.inode)) return draft.kept;
+      const moved = large.moved(path);
+      if (moved) return keptNote([moved]);
+      if (large.isCopy(path)) return copyNote(draft.facts);
+      const facts = parseFacts(draft.facts);
+      onRead(facts);
+      copies.see(path, facts);
+      wanted.push(memberName(path));
+      return readNote(draft.facts);
+    };
+    await decided.add(batch.flatMap(([path, note]) => [path, noteOf(path, note)]));
+    if (wanted.length > 0) await names.add(wanted);
   }
-}
-
-function keptNote({ line, isFile, contentBytes, archive }: EncodedEntry): string {
-  return `${isFile ? 1 : 0} ${contentBytes} ${archive} ${line}`;
-}
-
-/** What one decided record says; what is not read and not kept is a copy. */
-export function readDecision(
-  path: Buffer,
-  note: Buffer,
-): { facts: Facts; isRead: boolean } | { kept: EncodedEntry } {
-  if (note[0] !== KEPT.charCodeAt(0)) {
-    return { facts: parseFacts(note.toString('latin1', 1)), isRead: note[0] === READ.charCodeAt(0) };
-  }
-  const text = note.toString('utf8', 1);
-  const brace = text.indexOf('{');
-  const [isFile, contentBytes, archive] = text.slice(0, brace).split(' ');
-  return {
-    kept: {
-      ...{ path, line: text.slice(brace), isFile: isFile === '1' },
-      ...{ contentBytes: Number(contentBytes), archive: Number(archive) },
-    },
-  };
 }
 
 /** Contents, by inode. */
@@ -138,15 +107,5 @@ function createDirtySet(): DirtySet {
       else full = true;
     },
     has: (inode) => full || inodes.has(inode),
-  };
-}
-
-function splitLinked(note: Buffer): { inode: string; facts: Buffer; line: Buffer } {
-  const first = note.indexOf(0x0a);
-  const second = note.indexOf(0x0a, first + 1);
-  return {
-    inode: note.subarray(0, first).toString(),
-    facts: note.subarray(first + 1, second),
-    line: note.subarray(second + 1),
   };
 }

@@ -203,8 +203,11 @@ describe('an incremental one', () => {
         // Many are not possible any more, and some never were: that is as good.
         await act.catch(() => undefined);
       }
-      last = await chain.take(session, what, last, deduplicate);
+      const before = last;
+      last = await chain.take(session, what, before, deduplicate);
       expect(last.warnings).toEqual([]);
+      const { lines, slowly } = await chain.linesOf(last, before);
+      expect(lines).toEqual(slowly);
       await expectSame(last, `out-${generation}`);
     }
   });

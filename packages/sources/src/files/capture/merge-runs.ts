@@ -2,7 +2,8 @@ import { comparePaths } from '@tarfleet/archive';
 
 export interface PathRecord {
   path: Buffer;
-  facts: Buffer;
+  /** One character a byte. */
+  facts: string;
 }
 
 /** A run that is being merged: its record that comes next, and where more come from. */
@@ -14,8 +15,11 @@ interface Cursor {
   more: AsyncGenerator<PathRecord[]>;
 }
 
+/** So many records are given at a time. */
+const BATCH = 512;
+
 /** Sorted runs as one, by a heap of what comes next in each; equal paths once, from the earliest run. */
-export async function* mergeRuns(runs: AsyncGenerator<PathRecord[]>[]): AsyncGenerator<PathRecord> {
+export async function* mergeRuns(runs: AsyncGenerator<PathRecord[]>[]): AsyncGenerator<PathRecord[]> {
   const heap: Cursor[] = [];
   let before: Buffer | null = null;
   try {
@@ -23,27 +27,32 @@ export async function* mergeRuns(runs: AsyncGenerator<PathRecord[]>[]): AsyncGen
       const cursor = await advance({ number, batch: [], at: 0, more });
       if (cursor) push(heap, cursor);
     }
+    let merged: PathRecord[] = [];
     for (let first = heap[0]; first; first = heap[0]) {
       const record = first.next;
-      if (before === null || !before.equals(record.path)) yield record;
+      if (before === null || !before.equals(record.path)) merged.push(record);
       before = record.path;
-      const cursor = await advance(first);
+      const cursor = first.at < first.batch.length ? stepped(first) : await advance(first);
       replaceFirst(heap, cursor);
+      if (merged.length < BATCH) continue;
+      yield merged;
+      merged = [];
     }
+    if (merged.length > 0) yield merged;
   } finally {
     for (const run of runs) await run.return(undefined);
   }
 }
 
 async function advance(cursor: Omit<Cursor, 'next'>): Promise<Cursor | null> {
-  let next = cursor.batch[cursor.at];
-  if (next === undefined) {
-    const { done, value } = await cursor.more.next();
-    if (done) return null;
-    cursor.batch = value;
-    cursor.at = 0;
-    next = value[0];
-  }
+  const { done, value } = await cursor.more.next();
+  if (done) return null;
+  return stepped(Object.assign(cursor, { batch: value, at: 0 }));
+}
+
+/** To the next record of the batch that is here. */
+function stepped(cursor: Omit<Cursor, 'next'>): Cursor | null {
+  const next = cursor.batch[cursor.at];
   cursor.at += 1;
   return next === undefined ? null : Object.assign(cursor, { next });
 }

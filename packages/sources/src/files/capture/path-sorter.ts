@@ -1,5 +1,6 @@
 import { mergeRuns, type PathRecord } from './merge-runs.ts';
 import { createScratch, type Scratch } from './scratch.ts';
+import { sortRun } from './sort-run.ts';
 
 /** What is sorted in memory before it goes to the disk as one run, in bytes. */
 const RUN_BYTES = 16 * 1024 * 1024;
@@ -8,6 +9,8 @@ const READ_BYTES = 64 * 1024;
 /** Before each record: how long its path and its facts are. */
 const HEAD_BYTES = 8;
 const SLASH = 0x2f;
+/** So many records of those in memory are given at a time. */
+const BATCH = 512;
 
 export interface SorterOptions {
   /** Folder for what does not fit in memory. */
@@ -18,10 +21,10 @@ export interface SorterOptions {
 
 /** Sorts records by path, as `comparePaths` has it, in bounded memory: runs on the worker's disk, merged as they are read. */
 export interface PathSorter {
-  /** To be awaited when it gives a promise. */
-  add(path: Buffer, facts: Buffer): Promise<void> | undefined;
+  /** Facts are one character a byte. To be awaited when it gives a promise. */
+  add(path: Buffer, facts: string): Promise<void> | undefined;
   /** No more is added. Of records with the same path, the one that was added first; may be read several times. */
-  sorted(): AsyncGenerator<PathRecord>;
+  sorted(): AsyncGenerator<PathRecord[]>;
   /** Safe to call twice. */
   close(): Promise<void>;
 }
@@ -38,17 +41,17 @@ export function createPathSorter({ dir, runBytes = RUN_BYTES }: SorterOptions): 
   let arena = Buffer.allocUnsafeSlow(Math.min(runBytes, 64 * 1024));
   let filled = 0;
   let offsets: number[] = [];
-  let memory: Buffer | null = null;
+  let memory: Uint32Array | null = null;
 
   const flush = async (): Promise<void> => {
     if (offsets.length === 0) return;
-    const sorted = sortRun(arena, offsets);
+    const sorted = gather(arena, sortRun(arena, offsets, HEAD_BYTES));
     offsets = [];
     filled = 0;
     runs.push({ start: file.bytes(), bytes: sorted.length });
     await file.append(sorted);
   };
-  const put = (path: Buffer, facts: Buffer): void => {
+  const put = (path: Buffer, facts: string): void => {
     const length = HEAD_BYTES + path.length + facts.length;
     if (filled + length > arena.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(filled + length, Math.min(runBytes, arena.length * 2)));
@@ -60,7 +63,7 @@ export function createPathSorter({ dir, runBytes = RUN_BYTES }: SorterOptions): 
     arena.writeUInt32LE(facts.length, filled + 4);
     // With NUL for the slash, which no path holds, plain bytes have the order that is wanted.
     swap(path.copy(arena, filled + HEAD_BYTES), arena, filled + HEAD_BYTES, SLASH, 0);
-    facts.copy(arena, filled + HEAD_BYTES + path.length);
+    arena.write(facts, filled + HEAD_BYTES + path.length, 'latin1');
     filled += length;
   };
   return {
@@ -73,31 +76,45 @@ export function createPathSorter({ dir, runBytes = RUN_BYTES }: SorterOptions): 
     async *sorted() {
       // A list that fits in memory stays there.
       if (runs.length > 0) await flush();
-      else memory ??= sortRun(arena, offsets);
-      if (memory) yield* unique(split(memory).records);
+      else if (memory === null) {
+        memory = sortRun(arena, offsets, HEAD_BYTES);
+        for (const at of offsets) swap(arena.readUInt32LE(at), arena, at + HEAD_BYTES, 0, SLASH);
+      }
+      if (memory) yield* unique(arena, memory);
       else yield* mergeRuns(runs.map((run) => readRun(file, run)));
     },
     close: () => file.close(),
   };
 }
 
-/** The run's records, one behind the other in their order. */
-function sortRun(arena: Buffer, offsets: readonly number[]): Buffer {
-  const start = (at: number): number => at + HEAD_BYTES;
-  const end = (at: number): number => start(at) + arena.readUInt32LE(at);
-  const order = Uint32Array.from(offsets).sort(
-    (a, b) => arena.compare(arena, start(b), end(b), start(a), end(a)) || a - b,
-  );
+/** The records one behind the other in this order. */
+function gather(arena: Buffer, order: Uint32Array): Buffer {
   const parts: Buffer[] = [];
-  for (const at of order) parts.push(arena.subarray(at, end(at) + arena.readUInt32LE(at + 4)));
+  for (const at of order) parts.push(arena.subarray(at, placesOf(arena, at).end));
   return Buffer.concat(parts);
 }
 
-function* unique(records: readonly PathRecord[]): Generator<PathRecord> {
+/** Where the parts of the record at `at` end. */
+function placesOf(bytes: Buffer, at: number): { middle: number; end: number } {
+  const middle = at + HEAD_BYTES + bytes.readUInt32LE(at);
+  return { middle, end: middle + bytes.readUInt32LE(at + 4) };
+}
+
+function recordAt(bytes: Buffer, at: number): PathRecord {
+  const { middle, end } = placesOf(bytes, at);
+  return { path: bytes.subarray(at + HEAD_BYTES, middle), facts: bytes.toString('latin1', middle, end) };
+}
+
+function* unique(arena: Buffer, order: Uint32Array): Generator<PathRecord[]> {
   let before: Buffer | null = null;
-  for (const record of records) {
-    if (before === null || !before.equals(record.path)) yield record;
-    before = record.path;
+  for (let from = 0; from < order.length; from += BATCH) {
+    const batch: PathRecord[] = [];
+    for (const at of order.subarray(from, from + BATCH)) {
+      const record = recordAt(arena, at);
+      if (before === null || !before.equals(record.path)) batch.push(record);
+      before = record.path;
+    }
+    if (batch.length > 0) yield batch;
   }
 }
 
@@ -117,11 +134,10 @@ function split(bytes: Buffer): { records: PathRecord[]; used: number } {
   const records: PathRecord[] = [];
   let at = 0;
   while (at + HEAD_BYTES <= bytes.length) {
-    const middle = at + HEAD_BYTES + bytes.readUInt32LE(at);
-    const end = middle + bytes.readUInt32LE(at + 4);
+    const { middle, end } = placesOf(bytes, at);
     if (end > bytes.length) break;
     swap(middle - at - HEAD_BYTES, bytes, at + HEAD_BYTES, 0, SLASH);
-    records.push({ path: bytes.subarray(at + HEAD_BYTES, middle), facts: bytes.subarray(middle, end) });
+    records.push(recordAt(bytes, at));
     at = end;
   }
   return { records, used: at };

@@ -30,7 +30,7 @@ export async function scan(options: ScanOptions, sorter: PathSorter): Promise<nu
   const owner = createOwner(roots);
   const take = (depth: string, facts: string, path: Buffer): void | Promise<void> => {
     if (!owner.owns(path, depth) || !isKept(facts, path, warn)) return;
-    return sorter.add(path, Buffer.from(facts, 'latin1'));
+    return sorter.add(path, facts);
   };
   // Without a path, find would take the current folder.
   const clock = roots.length === 0 ? 0 : await find(options, findArguments(roots, service.exclude), take);

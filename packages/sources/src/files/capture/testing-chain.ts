@@ -2,17 +2,19 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { createGzip } from 'node:zlib';
+import { createGzip, gunzipSync } from 'node:zlib';
 import {
   type ArchiveReader,
   assembleTar,
   BLOCK_BYTES,
   createMemberStream,
+  decodeLine,
+  encodeEntry,
   encodeRootList,
   type IndexArchive,
   type IndexEntry,
@@ -42,12 +44,8 @@ export function createChain(dir: string) {
   let count = 0;
   const parentOf = async (link: Link) => {
     const parent = await openIndex(createReadStream(link.index));
-    async function* shifted(): AsyncGenerator<IndexEntry> {
-      for await (const entry of parent.entries) {
-        yield { ...entry, at: { ...entry.at, archive: entry.at.archive + 1 } };
-      }
-    }
-    return { members: parent.members, entries: shifted() };
+    const shifted = new Map(parent.members.map((_, number) => [number, number + 1]));
+    return { members: parent.members, entries: parent.renumbered(shifted) };
   };
 
   /** Takes a backup; with a parent an incremental one. `between` runs after the capture has begun. */
@@ -83,7 +81,7 @@ export function createChain(dir: string) {
     const lines = indexLines({
       header: { ...header, roots: encodeRootList(capture.roots), archives },
       members: [members, ...(parent?.members ?? [])],
-      entries: capture.index(),
+      runs: capture.index(),
     });
     await pipeline(Readable.from(lines), createGzip(), createWriteStream(index));
     await capture.close();
@@ -120,13 +118,32 @@ export function createChain(dir: string) {
     return all;
   };
 
+  /**
+   * The lines of its index, and what they are when each is decoded and encoded on its own, without any short way:
+   * what is kept by those of the backup before it.
+   */
+  const linesOf = async (link: Link, before: Link) => {
+    const earlier = new Map((await entriesOf(before)).map((entry) => [entry.path.toString('hex'), entry]));
+    const text = gunzipSync(await readFile(link.index)).toString();
+    const lines = text.split('\n').filter((line) => line.includes('"type":'));
+    const slowly = lines.map((line) => {
+      const decoded = decodeLine(line, link.archives.length, 2);
+      if (decoded.kind !== 'entry') throw new Error('no entry');
+      const kept = earlier.get(decoded.entry.path.toString('hex'));
+      if (decoded.entry.at.archive === 0 || decoded.entry.as !== null || !kept)
+        return encodeEntry(decoded.entry);
+      return encodeEntry({ ...kept, at: { ...kept.at, archive: kept.at.archive + 1 } });
+    });
+    return { lines, slowly };
+  };
+
   const extract = async (link: Link, to: string, wanted?: (path: Buffer) => boolean): Promise<void> => {
     await mkdir(to, { recursive: true });
     const file = join(dir, 'assembled.tar');
     await pipeline(await open(link, wanted), createWriteStream(file));
     await run('tar', ['xpf', file, '--xattrs', '--xattrs-include=*', '--acls', '-C', to]);
   };
-  return { take, open, extract, entriesOf };
+  return { take, open, extract, entriesOf, linesOf };
 }
 
 async function readPart(path: string, start: number, length: number): Promise<Buffer> {

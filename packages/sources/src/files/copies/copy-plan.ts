@@ -28,7 +28,7 @@ export function createCopyPlan({
       if (facts.type !== 'f' || facts.size === 0 || facts.size > SMALL_BYTES) return;
       repeats?.see({ ...facts, mtime: Number(facts.mtime) });
       const from = gone.find(facts);
-      if (from) moved.set(path.toString('latin1'), encodeEntry(from).line);
+      if (from) moved.set(path.toString('latin1'), encodeEntry(from));
     },
     copies() {
       if (repeats === null && moved.size === 0) return null;

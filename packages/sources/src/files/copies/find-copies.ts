@@ -22,7 +22,7 @@ interface Options extends Pick<CaptureOptions, 'parent' | 'deduplicate'> {
 
 interface Found {
   /** Every path of the scan, to be read or kept. */
-  records: AsyncIterable<[Buffer, Buffer]>;
+  records: AsyncIterable<[Buffer, Buffer][]>;
   dirty: DirtySet | null;
   large: LargeFiles;
   copies: CopyPlan;
@@ -37,8 +37,8 @@ export async function findCopies({ parent, deduplicate, lists, clock, look }: Op
   if (parent !== null) {
     dirty = await compare(sorter.sorted(), parent, { draft, gone, onNew: candidates.see });
   } else if (deduplicate === 'all') {
-    for await (const { path, facts } of sorter.sorted()) {
-      candidates.see(path, parseFacts(facts.toString('latin1')));
+    for await (const batch of sorter.sorted()) {
+      for (const { path, facts } of batch) candidates.see(path, parseFacts(facts));
     }
   }
   const asked = candidates.files.length > 0 ? await look() : null;

@@ -19,7 +19,7 @@ export function createGoneFiles(): GoneFiles {
       const { type, inode, size, sha256, xattrs } = entry;
       if (type !== 'file' || size === 0 || sha256 === null || xattrs === null) return;
       if (inode !== null && lines.size < REMEMBERED_MAX) {
-        lines.set(keyOf({ ...entry, inode }), encodeEntry(entry).line);
+        lines.set(keyOf({ ...entry, inode }), encodeEntry(entry));
       }
     },
     find({ type, links, inode, ...facts }) {

@@ -1,10 +1,4 @@
-import {
-  type EncodedEntry,
-  encodeEntry,
-  type IndexEntry,
-  type LargeCopy,
-  SMALL_BYTES,
-} from '@tarfleet/archive';
+import { type IndexEntry, type IndexedEntry, type LargeCopy, SMALL_BYTES, withLine } from '@tarfleet/archive';
 import { type Facts, isRecent } from '../capture/facts.ts';
 import type { GoneFiles } from './gone-files.ts';
 
@@ -30,7 +24,7 @@ export interface LargeFiles {
   copies: LargeCopy[];
   isCopy(path: Buffer): boolean;
   /** Its entry, when it is what an earlier archive holds under another name. */
-  moved(path: Buffer): EncodedEntry | null;
+  moved(path: Buffer): IndexedEntry | null;
 }
 
 export const NO_LARGE_FILES: LargeFiles = { copies: [], isCopy: () => false, moved: () => null };
@@ -76,7 +70,7 @@ export async function findLargeFiles(
     return sha256 ? [{ file, sha256, from: from?.sha256 === sha256 ? from : null }] : [];
   });
   const same = countBy(known, ({ file, sha256 }) => `${factsKey(file)} ${sha256}`);
-  const moved = new Map<string, EncodedEntry>();
+  const moved = new Map<string, IndexedEntry>();
   const originals = new Map<string, Buffer>();
   const copies = new Map<string, LargeCopy>();
   for (const { file, sha256, from } of known) {
@@ -85,7 +79,7 @@ export async function findLargeFiles(
     const xattrs = from || mayRepeat ? await look.xattrs(file) : null;
     if (xattrs === null) continue;
     if (from?.xattrs === xattrs) {
-      moved.set(path.toString('latin1'), encodeEntry(movedEntry(file, from, clock)));
+      moved.set(path.toString('latin1'), withLine(movedEntry(file, from, clock)));
       continue;
     }
     const key = `${factsKey(file)} ${sha256} ${xattrs}`;

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { type ArchiveRoot, paddingOf, TAR_END, tarComment } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import type { SourceWarning } from '../../types.ts';
-import { readDecision } from '../capture/compare.ts';
+import { readDecision } from '../capture/decisions.ts';
 import type { Facts } from '../capture/facts.ts';
 import { passTar } from '../capture/pass-tar.ts';
 import type { ReadTarOptions } from '../capture/read-tar.ts';
@@ -58,9 +58,11 @@ export function buildTar(options: BuildOptions): Readable {
 }
 
 async function* wantedOf(decided: Spill): AsyncGenerator<Wanted> {
-  for await (const [path, note] of nulPairs(await decided.read())) {
-    const decision = readDecision(path, note);
-    if ('facts' in decision && decision.isRead) yield { path, facts: decision.facts };
+  for await (const pairs of nulPairs(await decided.read())) {
+    for (const [path, note] of pairs) {
+      const decision = readDecision(path, note);
+      if ('facts' in decision && decision.isRead) yield { path, facts: decision.facts };
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import { mergeJoin } from '@tarfleet/archive';
 import type { SourceWarning } from '../../types.ts';
-import { readDecision } from '../capture/compare.ts';
+import { readDecision } from '../capture/decisions.ts';
 import { type Facts, parseFacts } from '../capture/facts.ts';
 import type { Lists } from '../capture/lists.ts';
+import type { PathRecord } from '../capture/merge-runs.ts';
 import type { PathSorter } from '../capture/path-sorter.ts';
 import { nulPairs } from '../nul-records.ts';
 import { show } from '../paths.ts';
@@ -24,19 +25,22 @@ export async function lookAgain(
     right: ({ path }) => path,
   });
   let missing = 0;
-  for await (const { left: pair, right: now } of all) {
-    if (!pair?.left) continue;
-    const [path, note] = pair.left;
+  const look = (path: Buffer, note: Buffer, read: Buffer | null, now: PathRecord | null): void => {
     const decision = readDecision(path, note);
-    if (!('facts' in decision)) continue;
-    const there = now && parseFacts(now.facts.toString('latin1'));
-    if (!pair.right) {
+    if (!('facts' in decision)) return;
+    const there = now && parseFacts(now.facts);
+    if (!read) {
       missing += 1;
       warn(there ? unreadable(path) : vanished(path));
     } else if (decision.facts.type === 'f') {
-      const { size } = JSON.parse(pair.right[1].toString()) as { size: number };
+      const { size } = JSON.parse(read.toString()) as { size: number };
       const code = changeOf(decision.facts, there, size);
       if (code) warn({ code, message: `${show(path)} ${MEANS[code]}.`, path });
+    }
+  };
+  for await (const batch of all) {
+    for (const { left: pair, right: now } of batch) {
+      if (pair?.left) look(...pair.left, pair.right?.[1] ?? null, now);
     }
   }
   return missing;

@@ -31,7 +31,7 @@ export async function scanSftp(
   const take = async (path: Buffer, facts: RemoteFacts): Promise<void> => {
     const text = textOf(facts);
     if (facts.type === 'c' || facts.type === 'b') return warn(skippedDevice(path));
-    if (isKept(text, path, warn)) await sorter.add(path, Buffer.from(text, 'latin1'));
+    if (isKept(text, path, warn)) await sorter.add(path, text);
   };
   /** Gives the folders that are to be listed next. */
   const visit = async (folder: Buffer): Promise<Buffer[]> => {

@@ -35,7 +35,7 @@ export async function scanWithStat(
   const take = async ({ path, facts }: StatRecord, root: Buffer | null): Promise<void> => {
     if (!owner.owns(path, root?.equals(path) ? '0' : undefined)) return;
     const text = factsText(facts);
-    if (isKept(text, path, warn)) await sorter.add(path, Buffer.from(text, 'latin1'));
+    if (isKept(text, path, warn)) await sorter.add(path, text);
   };
   for (const { path: root } of roots) {
     const names = createSpill(tmpDir);

@@ -120,20 +120,21 @@ async function readNotes(
   const tail = createTail();
   const folders = new Map<string, { time: string; entries: string[] }>();
   const made: (Buffer | string)[] = [];
-  const read = async (): Promise<void> => {
-    let time = '';
-    for await (const [key, value] of nulPairs(cat.stdout)) {
-      const fact = key.toString('latin1');
-      if (fact.startsWith('t')) time = fact.slice(1);
-      else if (fact === 'm') made.unshift(Buffer.from(value), time);
-      else {
-        const place = placeOfStaged(root, Buffer.from(value));
-        const folder = parentOf(place).toString('latin1');
-        const known = folders.get(folder) ?? { time, entries: [] };
-        known.entries.push(fact, place.subarray(place.lastIndexOf(0x2f) + 1).toString('latin1'));
-        folders.set(folder, known);
-      }
+  let time = '';
+  const take = (key: Buffer, value: Buffer): void => {
+    const fact = key.toString('latin1');
+    if (fact.startsWith('t')) time = fact.slice(1);
+    else if (fact === 'm') made.unshift(Buffer.from(value), time);
+    else {
+      const place = placeOfStaged(root, Buffer.from(value));
+      const folder = parentOf(place).toString('latin1');
+      const known = folders.get(folder) ?? { time, entries: [] };
+      known.entries.push(fact, place.subarray(place.lastIndexOf(0x2f) + 1).toString('latin1'));
+      folders.set(folder, known);
     }
+  };
+  const read = async (): Promise<void> => {
+    for await (const pairs of nulPairs(cat.stdout)) for (const [key, value] of pairs) take(key, value);
   };
   const [exit] = await Promise.all([cat.done, read(), readLines(cat.stderr, tail.add)]);
   if (exit.code !== 0)

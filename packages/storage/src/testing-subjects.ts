@@ -1,0 +1,139 @@
+/** What the tests of all destinations share: a destination of each kind, and bodies that break. */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect } from '@jest/globals';
+import { testS3 } from '@tarfleet/testbed';
+import { createStorage } from './create-storage.ts';
+import type { Storage } from './types.ts';
+
+interface Subject {
+  storage: Storage;
+  /** Everything that lies in the destination, unfinished uploads included, seen without the driver. */
+  everything(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export const MIB = 1024 * 1024;
+const id = '01890000-0000-7000-8000-000000000000';
+export const never = new AbortController().signal;
+
+async function localSubject(): Promise<Subject> {
+  const root = await mkdtemp(join(tmpdir(), 'tarfleet-storage-'));
+  const storage = createStorage(
+    { id, name: 'Here', type: 'local', config: { path: join(root, 'backups') } },
+    null,
+    { localAllowed: true, localRoots: [root] },
+  );
+  return {
+    storage,
+    async everything() {
+      const found = await readdir(join(root, 'backups'), { recursive: true, withFileTypes: true });
+      return found.map((entry) => join(entry.parentPath, entry.name).slice(`${root}/backups/`.length));
+    },
+    async close() {
+      await storage.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** On the tests' own server, or on the one that S3_ENDPOINT names. */
+async function s3Subject(prefix?: string): Promise<Subject> {
+  const server = await testS3();
+  const bucket = `conformance-${randomBytes(6).toString('hex')}`;
+  await server.createBucket(bucket);
+  const { accessKeyId, endpoint, region, secretAccessKey } = server;
+  const config = { bucket, region, endpoint, ...(prefix === undefined ? {} : { prefix }) };
+  const storage = createStorage(
+    { id, name: 'There', type: 's3', config, secrets: { v: 1, keyId: 'none', enc: '', ct: '' } },
+    { accessKeyId, secretAccessKey },
+    { localAllowed: false },
+  );
+  return {
+    storage,
+    async everything() {
+      const found = await server.everything(bucket);
+      if (prefix === undefined) return found;
+      expect(found.filter((key) => !key.startsWith(`${prefix}/`))).toEqual([]);
+      return found.map((key) => key.slice(prefix.length + 1));
+    },
+    async close() {
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
+export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
+
+/** In pieces that fit no block or part, as the streams of archives come. */
+export async function* pieces(content: Buffer, size = 99_991): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += size) yield content.subarray(at, at + size);
+}
+
+/** Gives some bytes, then fails. */
+export function failing(bytes: number, error: Error): Readable {
+  return Readable.from(
+    (async function* () {
+      yield* pieces(randomBytes(bytes));
+      throw error;
+    })(),
+    { objectMode: false },
+  );
+}
+
+/** Gives some bytes, tells, then waits for ever. */
+export function stalling(bytes: number, onStall: () => void): Readable {
+  const content = randomBytes(bytes);
+  let at = 0;
+  return new Readable({
+    read() {
+      if (at >= content.length) return onStall();
+      this.push(content.subarray(at, at + 99_991));
+      at += 99_991;
+    },
+  });
+}
+
+export const subjects: [string, () => Promise<Subject>][] = [
+  ['local', localSubject],
+  ['s3', () => s3Subject()],
+  ['s3 below a prefix', () => s3Subject('some/where')],
+];
+
+/** A destination for the tests of one `describe`, and the calls that they make most. */
+export function useSubject(create: () => Promise<Subject>) {
+  let subject: Subject;
+  beforeAll(async () => {
+    subject = await create();
+  });
+  afterAll(() => subject.close());
+  return {
+    get storage(): Storage {
+      return subject.storage;
+    },
+    everything: () => subject.everything(),
+    read: async (key: string, start?: number, length?: number): Promise<Buffer> => {
+      const range = {
+        ...(start === undefined ? {} : { start }),
+        ...(length === undefined ? {} : { length }),
+      };
+      return buffer(await subject.storage.get(key, { signal: never, ...range }));
+    },
+    put: (key: string, content: Buffer): Promise<unknown> =>
+      subject.storage.put(key, Readable.from(pieces(content), { objectMode: false }), { signal: never }),
+    listed: async (prefix: string): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const object of subject.storage.list(prefix, never)) keys.push(object.key);
+      return keys.sort();
+    },
+    /** Nothing in the destination bears this name, whole or in part. */
+    expectNothingOf: async (name: string): Promise<void> => {
+      expect((await subject.everything()).filter((found) => found.includes(name))).toEqual([]);
+    },
+  };
+}
