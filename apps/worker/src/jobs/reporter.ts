@@ -101,6 +101,8 @@ export function createReporter(options: ReporterOptions): JobReporter {
       } catch (error) {
         const cause: unknown = options.signal?.aborted ? options.signal.reason : error;
         emit({ type: 'step', number, name, status: 'failed', message: describeFault(cause) });
+        // What is done about it may end this process: the record then still says why.
+        send();
         throw error;
       }
     },
