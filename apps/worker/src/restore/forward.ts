@@ -90,9 +90,9 @@ async function startServices(run: RestoreRun): Promise<void> {
   );
 }
 
-/** From here on it counts. What can no longer be removed does not make it less of a restore. */
+/** From here on it counts. */
 async function commit(run: RestoreRun, summary: RestoreSummary): Promise<RestoreResult> {
-  const { report, plan } = run.context;
+  const { plan } = run.context;
   const keepOld = plan.rollback && plan.keepHours > 0;
   const result: RestoreResult = {
     kind: 'restore',
@@ -103,16 +103,27 @@ async function commit(run: RestoreRun, summary: RestoreSummary): Promise<Restore
     failed: [],
     ...summary,
   };
-  await report.step(
+  await complete(run, result);
+  return result;
+}
+
+/**
+ * Writes the end down, where that has not been done, then removes what nobody needs any more; what can no longer be
+ * removed does not make it less of a restore. May be repeated: an attempt may end between the two.
+ */
+export async function complete(run: RestoreRun, result: RestoreResult): Promise<void> {
+  const keepOld = result.rollbackPath !== null;
+  await run.context.report.step(
     'complete',
     keepOld ? 'Keeping what was there before' : 'Removing what was there before',
     async () => {
-      await note(run, { phase: 'ended', end: { result, failure: null, cancelled: false } });
+      if (!run.journal.end) {
+        await note(run, { phase: 'ended', end: { result, failure: null, cancelled: false } });
+      }
       await forgetAll(run, keepOld);
     },
     () => ({ message: 'Restore completed successfully' }),
   );
-  return result;
 }
 
 function assertNone(what: string, troubles: readonly Trouble[]): void {

@@ -3,7 +3,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { JobContext, Outcome } from '../job-context.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { forgetAll } from './files.ts';
-import { goForward } from './forward.ts';
+import { complete, goForward } from './forward.ts';
 import { asError, goBack, turnBack } from './going-back.ts';
 import { tidyJournals } from './guard.ts';
 import { isCancel, isHandover, isInterruption } from './interruption.ts';
@@ -28,8 +28,9 @@ export async function runRestore(deps: WorkerDeps, context: JobContext<RestorePl
 async function drive(run: RestoreRun): Promise<Outcome> {
   const { end, phase } = run.journal;
   if (end) {
-    // Delivered once more: what was done is not done again.
+    // Delivered once more: what was done is not done again, but for what the attempt that wrote this may have left.
     if (end.failure) throw asError(end.failure, end.result);
+    if (end.result.outcome === 'restored') await complete(run, end.result);
     return { state: 'completed', result: end.result };
   }
   if (phase === 'undoing') return goBack(run);
