@@ -70,11 +70,16 @@ async function connectAndRun<P extends RestorePlan | RollbackPlan, T>(
   action: (run: OnServer<P>) => Promise<T>,
 ): Promise<T> {
   const { plan, report } = context;
-  const session = await report.step('connect', `Connecting to ${plan.server.name}`, () =>
-    deps.connect(plan.server, { signal: alive }),
-  );
+  const { session, guard } = await report.step('connect', `Connecting to ${plan.server.name}`, async () => {
+    const opened = await deps.connect(plan.server, { signal: alive });
+    try {
+      return { session: opened, guard: await takeGuard(opened, own, alive) };
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  });
   try {
-    const guard = await takeGuard(session, own, alive);
     const services = createRunningServices(plan, (service) =>
       deps.serviceOf(plan.server, { session, guard: guard.wrapService }, service),
     );
