@@ -32,7 +32,7 @@ export interface FaultWorld {
 const BUCKET = 'faults';
 
 /** The whole system with something that can break between all of its parts, and a backup of three services. */
-export async function createFaultWorld(folder: string): Promise<FaultWorld> {
+export async function createFaultWorld(folder: string, keepHours: number): Promise<FaultWorld> {
   const opened: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of opened.splice(0).reverse()) await one();
@@ -54,6 +54,7 @@ export async function createFaultWorld(folder: string): Promise<FaultWorld> {
     const world = await createWorld('redis', {
       queueUrl: queue.url(),
       workers: 2,
+      apiEnv: { RESTORE_KEEP_HOURS: String(keepHours) },
       // A shell that is not the first reads no file of the user's own, which would call the stand-ins, too.
       sshdConfig: [`SetEnv PATH=${site.bin}:${path} SHLVL=2`],
       onLine: watch.read,

@@ -30,6 +30,8 @@ export async function runFaults(args: string[]): Promise<number> {
   }
   const cells = chooseCells({ cells: values.cells, sample: values.sample, seed });
   say(`Faults in restores: ${cells.length} cells, seed ${seed} (FAULTS_SEED or --seed repeats it)`);
+  // With an odd seed nothing is kept of what was there before.
+  const keepHours = seed % 2 === 0 ? 24 : 0;
   const folder = await mkdtemp(join(tmpdir(), 'tarfleet-faults-'));
   await chmod(folder, 0o755);
   const opened: (() => Promise<unknown>)[] = [];
@@ -47,7 +49,7 @@ export async function runFaults(args: string[]): Promise<number> {
     const postgres = await startPostgres({ dir: join(folder, 'postgres'), unsafeFast: true });
     opened.push(() => postgres.stop());
     process.env.TEST_POSTGRES_URL = postgres.url('postgres');
-    const here = await createFaultWorld(folder);
+    const here = await createFaultWorld(folder, keepHours);
     opened.push(() => here.close());
     for (const [at, cell] of cells.entries()) {
       const result = await runCell(here, cell, seed);
