@@ -71,8 +71,19 @@ put "$2" "$3" 2>/dev/null || { rm -f -- "$folder/reserve"; put "$2" "$3"; } || e
 [ ! -e "$folder/journal.json" ] || { cat -- "$folder/journal.json"; exit 0; }
 head -c ${RESERVE} /dev/zero >"$folder/reserve" || exit ${FULL}`;
 
-/** Argument: job. Reads the new journal from stdin and puts it in the old one's place, whole or not at all. */
+/** The last line of what WRITE_SCRIPT reads. */
+export const WHOLE = '.\n';
+
+/**
+ * Argument: job. Reads the new journal, a line, and WHOLE from stdin, and puts the journal in the old one's place, whole
+ * or not at all: where the connection ends before all has come, what there is ends like any other input.
+ */
 export const WRITE_SCRIPT = `${FOLDER}text=$(cat)
+case $text in
+  *'
+.') text=\${text%??} ;;
+  *) printf 'It did not arrive whole.\\n' >&2; exit 1 ;;
+esac
 put() {
   printf '%s\\n' "$text" >"$folder/.journal" && sync -- "$folder/.journal" && mv -f -T -- "$folder/.journal" "$folder/journal.json"
 }

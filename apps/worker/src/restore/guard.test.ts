@@ -8,6 +8,7 @@ import { type RunningSshd, startSshd } from '@tarfleet/testbed';
 import { createTransport, type Session } from '@tarfleet/transport';
 import { silent } from '../testing.ts';
 import { takeGuard } from './guard.ts';
+import { WRITE_SCRIPT } from './guard-script.ts';
 import { newJournal, readJournal, writeJournal } from './journal.ts';
 
 const calm = (): AbortSignal => new AbortController().signal;
@@ -105,6 +106,20 @@ test('what an earlier attempt still runs is ended before a later one acts, its c
   expect((await sshd.commands()).filter(({ line }) => line.includes('tick'))).toEqual([]);
 });
 
+test("a service's command that an earlier attempt still runs is ended, too", async () => {
+  const first = await take(1001);
+  const file = join(dir, 'begun');
+  const stop = ['sh', '-c', 'touch "$1"; sleep 4713', 'sh', file];
+  const running = await (await connect()).exec([...first.wrapService(stop)], { signal: calm() });
+  running.stdin.end();
+  running.stdout.resume();
+  running.stderr.resume();
+  running.done.catch(() => undefined);
+  while (!(await stat(file).catch(() => null))) await sleep(20);
+  await take(2001);
+  expect((await sshd.commands()).filter(({ line }) => line.includes('4713'))).toEqual([]);
+});
+
 test('what a service leaves running neither holds the lock nor is ended with it', async () => {
   const first = await take(1001);
   const file = join(dir, 'daemon');
@@ -148,6 +163,18 @@ test.each([
     expect.objectContaining({ code: 'RESTORE_FAILED', message: expect.stringMatching(/damaged/) }),
   );
 });
+
+test.each(['', '{"v":1,"phase":"stop', '{"v":1}\n'])(
+  'a journal of which only %j arrives is not written',
+  async (part) => {
+    const first = await take(1001);
+    await writeJournal(first, newJournal(jobId), calm());
+    const script = ['sh', '-c', WRITE_SCRIPT, 'sh', jobId];
+    const { code } = await first.session.run(script, { signal: calm(), input: Buffer.from(part) });
+    expect(code).toBe(1);
+    expect(readJournal((await take(1002)).found ?? Buffer.alloc(0), jobId)).toEqual(newJournal(jobId));
+  },
+);
 
 test('on a full disk the journal is still written, from what was kept free for it', async () => {
   const session = await connect();

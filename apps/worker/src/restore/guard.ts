@@ -7,6 +7,7 @@ import {
   SUPERSEDED,
   TAKE_SCRIPT,
   TIDY_SCRIPT,
+  WHOLE,
   WRITE_SCRIPT,
 } from './guard-script.ts';
 
@@ -25,7 +26,7 @@ export interface Guard {
   wrapService(argv: readonly string[]): readonly string[];
   /** The journal as it was found, or null. */
   found: Buffer | null;
-  /** Writes the journal, whole or not at all. */
+  /** Writes the journal, a single line with its end, whole or not at all. */
   write(journal: Buffer, signal: AbortSignal): Promise<void>;
 }
 
@@ -60,7 +61,8 @@ export async function takeGuard(session: Session, own: Attempt, signal: AbortSig
     found: taken.stdout.length > 0 ? taken.stdout : null,
     async write(input, writing) {
       const script = ['sh', '-c', WRITE_SCRIPT, 'sh', own.jobId];
-      const written = await guarded.run(script, { signal: writing, input });
+      const whole = Buffer.concat([input, Buffer.from(WHOLE)]);
+      const written = await guarded.run(script, { signal: writing, input: whole });
       if (written.code !== 0) {
         throw new AppError(
           'COMMAND_FAILED',
