@@ -76,8 +76,8 @@ export const POINTS: Record<Step, readonly Point[]> = {
   complete: [
     call('before', 'mv', STOPPING + 3, JOURNAL),
     call('after', 'mv', STOPPING + 3, JOURNAL),
-    call('before', 'rm', 1, './found'),
-    call('after', 'rm', 2, './found'),
+    call('before', 'rm', 1, '--one-file-system'),
+    call('after', 'rm', 2, '--one-file-system'),
   ],
   rollback: [
     // Held after the health check has failed: the next change of the journal says that it goes back.
