@@ -46,7 +46,7 @@ export function createDeps(options: DepsOptions): WorkerDeps {
   const localAllowed = localRoots.length > 0;
   const transport = createTransport({ logger, localRoots, localAllowed });
   const own = createTransport({ logger, localRoots: [tmpDir], localAllowed: true });
-  const files = createFilesSource({ logger, tmpDir });
+  const files = createFilesSource({ tmpDir });
   const services = createServiceControl();
 
   const openServerSecrets = async (server: ServerTarget): Promise<ServerSecrets> => {

@@ -62,28 +62,6 @@ export interface Capture {
   close(): Promise<void>;
 }
 
-export interface RestoreOptions {
-  session: Session;
-  signal: AbortSignal;
-  service: ServiceTarget;
-  /** Names the working folders, so that another attempt finds and removes what this one left. */
-  jobId: string;
-  /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
-  openTar(): Promise<Readable>;
-  /** What is to be put back; null when the archive itself says. */
-  roots: ArchiveRoot[] | null;
-  /** In the stream only because names to be put back are links to them. */
-  extras: readonly Buffer[];
-  /** Null: the paths that were backed up. Else a folder below which they are put, with their whole path. */
-  restorePath: string | null;
-  /** False: what exists stays as it is and is counted as skipped. */
-  overwrite: boolean;
-  /** Right before the first change of the target. */
-  assertOwned(): Promise<void>;
-  warn(warning: SourceWarning): void;
-  onEntry(entry: TarEntry): void;
-}
-
 export interface RestoreSummary {
   filesRestored: number;
   filesSkipped: number;
@@ -167,5 +145,4 @@ export interface RestoreSteps {
 export interface Source extends RestoreSteps {
   /** Errors: PATH_NOT_FOUND (every one of the service's paths is missing), TOOL_MISSING, and the session's. */
   capture(options: CaptureOptions): Promise<Capture>;
-  restore(options: RestoreOptions): Promise<RestoreSummary>;
 }

@@ -113,15 +113,14 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     expect((await stat(join(tree, 'a'))).mode & 0o777).toBe(0o700);
   });
 
-  test('overwriting deletes nothing that the archive does not hold', async () => {
+  test('overwriting leaves exactly what the archive holds', async () => {
     await makeFiles(tree, { 'a/file': 'old', b: 'old' });
     await bench.backUp(service([tree]));
+    const before = await snapshotTree(tree);
     await makeFiles(tree, { 'a/file': 'newer', 'a/mine': 'mine', 'd/e': 'mine' });
     const result = await bench.restore(service([tree]), { session });
     expect(result).toMatchObject({ filesRestored: 2, filesSkipped: 0, bytesRestored: 6 });
-    expect(await readFile(join(tree, 'a/file'), 'utf8')).toBe('old');
-    expect(await readFile(join(tree, 'a/mine'), 'utf8')).toBe('mine');
-    expect(await readFile(join(tree, 'd/e'), 'utf8')).toBe('mine');
+    expect(compareTrees(before, await snapshotTree(tree))).toEqual([]);
   });
 
   test('a file where the archive has a folder, and the other way round, give way', async () => {
@@ -190,18 +189,6 @@ function halt(source: Readable, after: number, then: () => void): Readable {
   return out;
 }
 
-test('a restore that is delivered twice acts once', async () => {
-  await makeFiles(tree, { a: 'old' });
-  await bench.backUp(service([tree]));
-  const jobId = randomBytes(8).toString('hex');
-  const first = await bench.restore(service([tree]), { jobId });
-  await writeFile(join(tree, 'a'), 'newer');
-  const second = await bench.restore(service([tree]), { jobId });
-  expect(second).toMatchObject({ filesRestored: first.filesRestored, bytesRestored: first.bytesRestored });
-  expect(second.opened).toBe(0);
-  expect(await readFile(join(tree, 'a'), 'utf8')).toBe('newer');
-});
-
 test('what an attempt that died left is removed by the next; what is not ours is not', async () => {
   await makeFiles(tree, { a: 'old' });
   await bench.backUp(service([tree]));
@@ -249,17 +236,5 @@ test("the stream's own error is the restore's, and nothing is changed", async ()
     );
   await expect(bench.restore(service([tree]), { openTar })).rejects.toBe(error);
   expect(await readdir(tree)).toEqual([]);
-  expect(await bench.leftovers()).toEqual([]);
-});
-
-test('a job that was taken over changes nothing', async () => {
-  await makeFiles(tree, { a: 'old' });
-  await bench.backUp(service([tree]));
-  await writeFile(join(tree, 'a'), 'newer');
-  const lost = new AppError('ATTEMPT_SUPERSEDED', 'Taken over.');
-  await expect(bench.restore(service([tree]), { assertOwned: () => Promise.reject(lost) })).rejects.toBe(
-    lost,
-  );
-  expect(await readFile(join(tree, 'a'), 'utf8')).toBe('newer');
   expect(await bench.leftovers()).toEqual([]);
 });

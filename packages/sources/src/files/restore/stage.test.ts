@@ -65,17 +65,6 @@ test('making and removing a stage leaves the time of the folder around it', asyn
   expect(compareTrees(before, await snapshotTree(bench.dir))).toEqual([]);
 });
 
-test('a folder with something in it that gives way to a file is told of', async () => {
-  const tree = join(bench.dir, 'tree');
-  await makeFiles(tree, { x: 'a file' });
-  await bench.backUp(service([tree]));
-  await rm(join(tree, 'x'));
-  await makeFiles(tree, { 'x/y': 'mine' });
-  const { warnings } = await bench.restore(service([tree]));
-  expect(warnings).toMatchObject([{ code: 'FOLDER_REPLACED', path: Buffer.from(join(tree, 'x')) }]);
-  expect(await bench.leftovers()).toEqual([]);
-});
-
 test('names of every byte, and what a shell would expand, in folders that are there', async () => {
   const tree = join(bench.dir, 'tree');
   const at = (...parts: (string | Buffer)[]): Buffer =>

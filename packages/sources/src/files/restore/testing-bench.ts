@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import type { ServiceTarget } from '@tarfleet/contracts';
-import type { RestoreOptions, RestoreSummary, SourceWarning } from '../../types.ts';
+import type { PrepareOptions, RestoreSummary, SourceWarning } from '../../types.ts';
 import { captureFiles } from '../capture/capture-files.ts';
-import { calm, localSession, logger } from '../testing-sessions.ts';
-import { restoreFiles } from './restore-files.ts';
+import { calm, localSession } from '../testing-sessions.ts';
+import { createRestoreSteps } from './steps/create-restore-steps.ts';
 
 const run = promisify(execFile);
 
@@ -27,7 +27,7 @@ export interface Bench {
   /** Into `archive`; a warning is a fault. */
   backUp(what: ServiceTarget): Promise<void>;
   /** From `archive`, over what is there, by the local session, unless told otherwise. */
-  restore(what: ServiceTarget, more?: Partial<RestoreOptions>): Promise<Restored>;
+  restore(what: ServiceTarget, more?: Partial<PrepareOptions>): Promise<Restored>;
   /** What restores left of their own anywhere below `dir`. */
   leftovers(): Promise<string[]>;
   close(): Promise<void>;
@@ -58,28 +58,36 @@ export async function createBench(): Promise<Bench> {
     async restore(what, more = {}) {
       const warnings: SourceWarning[] = [];
       let opened = 0;
-      const summary = await restoreFiles(
-        { logger },
-        {
-          session: local,
-          signal: calm(),
-          service: what,
-          jobId: randomBytes(8).toString('hex'),
-          openTar: async () => {
-            opened += 1;
-            return createReadStream(archive);
-          },
-          roots: null,
-          extras: [],
-          restorePath: null,
-          overwrite: true,
-          assertOwned: async () => undefined,
-          warn: (warning) => warnings.push(warning),
-          onEntry: () => undefined,
-          ...more,
+      const steps = createRestoreSteps();
+      const options: PrepareOptions = {
+        session: local,
+        signal: calm(),
+        service: what,
+        jobId: randomBytes(8).toString('hex'),
+        openTar: async () => {
+          opened += 1;
+          return createReadStream(archive);
         },
-      );
-      return { ...summary, warnings, opened };
+        roots: null,
+        extras: [],
+        restorePath: null,
+        overwrite: true,
+        keep: [],
+        needs: { bytes: 0, files: 0 },
+        warn: (warning) => warnings.push(warning),
+        onEntry: () => undefined,
+        ...more,
+      };
+      const prepared = await steps.prepare(options);
+      try {
+        const summary = await steps.apply(prepared, options);
+        return { ...summary, warnings, opened };
+      } catch (error) {
+        await steps.undo(prepared, { ...options, signal: calm() });
+        throw error;
+      } finally {
+        await steps.forget(prepared, { ...options, signal: calm() }, { keepOld: false });
+      }
     },
     async leftovers() {
       const { stdout } = await run('find', [dir, '-name', '*tarfleet*']);

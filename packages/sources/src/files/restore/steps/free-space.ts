@@ -3,6 +3,8 @@ import type { Surroundings } from './look.ts';
 
 /** Kept free beside what is to come: a filesystem that is full to its last block harms whatever else writes there. */
 const MARGIN_BYTES = 16 * 1024 * 1024;
+/** Of a small one no more than this share of what is free. */
+const MARGIN_SHARE = 0.05;
 
 /**
  * Whether the files to come find room. Where they go to several filesystems it is not known how much goes to each:
@@ -14,7 +16,7 @@ export function assertRoom(
 ): void {
   const where = found.map(({ folder }) => folder.toString()).join(', ');
   const bytes = total(found.map(({ around }) => around.freeBytes));
-  if (bytes !== null && bytes < needs.bytes + MARGIN_BYTES) {
+  if (bytes !== null && bytes - Math.min(MARGIN_BYTES, bytes * MARGIN_SHARE) < needs.bytes) {
     throw lacking(`${needs.bytes} bytes are needed beside what is there, and ${bytes} are free`, where);
   }
   const files = total(found.map(({ around }) => around.freeFiles));
