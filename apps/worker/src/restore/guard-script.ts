@@ -68,8 +68,12 @@ put() {
   printf '%s %s\\n' "$1" "$2" >"$folder/.fence" && sync -- "$folder/.fence" && mv -f -T -- "$folder/.fence" "$folder/fence"
 }
 put "$2" "$3" 2>/dev/null || { rm -f -- "$folder/reserve"; put "$2" "$3"; } || exit ${FULL}
-[ ! -e "$folder/journal.json" ] || { cat -- "$folder/journal.json"; exit 0; }
-head -c ${RESERVE} /dev/zero >"$folder/reserve" || exit ${FULL}`;
+[ -e "$folder/reserve" ] || head -c ${RESERVE} /dev/zero >"$folder/reserve" 2>/dev/null || {
+  rm -f -- "$folder/reserve"
+  # Whoever takes over has to do with what there is.
+  [ -e "$folder/journal.json" ] || { printf 'No space is left.\\n' >&2; exit ${FULL}; }
+}
+[ ! -e "$folder/journal.json" ] || cat -- "$folder/journal.json"`;
 
 /** The last line of what WRITE_SCRIPT reads. */
 export const WHOLE = '.\n';
@@ -88,6 +92,7 @@ put() {
   printf '%s\\n' "$text" >"$folder/.journal" && sync -- "$folder/.journal" && mv -f -T -- "$folder/.journal" "$folder/journal.json"
 }
 put 2>/dev/null || { rm -f -- "$folder/reserve"; put; } || exit 1
+case $text in *'"phase":"ended"'*) rm -f -- "$folder/reserve" ;; esac
 sync -f -- "$folder" 2>/dev/null
 exit 0`;
 

@@ -198,9 +198,13 @@ test('on a full disk the journal is still written, from what was kept free for i
     await writeJournal(guard, journal, calm());
     expect(readJournal((await take(1002)).found ?? Buffer.alloc(0), jobId)).toEqual(journal);
 
+    // Nothing is kept free for what has ended.
+    await writeJournal(await take(1003), { ...journal, phase: 'ended' }, calm());
+    expect(await readdir(folder())).not.toContain('reserve');
+
     await rm(join(folder(), 'journal.json'));
     await writeFile(join(folder(), 'more'), Buffer.alloc(4 << 20)).catch(() => undefined);
-    await expect(take(1003)).rejects.toMatchObject({ code: 'INSUFFICIENT_STORAGE' });
+    await expect(take(1004)).rejects.toMatchObject({ code: 'INSUFFICIENT_STORAGE' });
   } finally {
     await session.run(['sh', '-c', 'umount "$2"; umount "$1"', 'sh', disk, folder()], { signal: calm() });
   }
