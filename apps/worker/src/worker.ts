@@ -18,6 +18,7 @@ const CONCURRENCY: Record<Exclude<JobKind, 'artifact'>, number> = {
   verify: 2,
   restore: 2,
   rollback: 2,
+  preview: 2,
   delete: 2,
   sweep: 1,
   'server-test': 4,

@@ -5,6 +5,7 @@ export * from './ids.ts';
 export * from './parse.ts';
 export { PLAN_VERSION } from './plan-parts.ts';
 export * from './plans.ts';
+export * from './preview-result.ts';
 export * from './restore-plans.ts';
 export * from './results.ts';
 export * from './sealed.ts';

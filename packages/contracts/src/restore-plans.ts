@@ -14,35 +14,44 @@ const runFields = {
   healthChecks: Type.Boolean(),
 };
 
+/** What is put back, where, and what stands still for it. */
+const restoreFields = {
+  ...base,
+  backupId: Uuid,
+  server: ServerTarget,
+  destination: DestinationTarget,
+  keyPrefix: KeyPrefix,
+  manifestSha256: Type.String(),
+  /** Services of the backup, by id; each must be in the manifest. */
+  serviceIds: Type.Array(Uuid, { minItems: 1 }),
+  /** Where to: null means the paths that were backed up; a folder means below it, with the whole path kept. */
+  restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
+  /** Files and folders of the services, with all that is in them; null for everything. */
+  paths: Type.Union([Type.Array(Type.String({ pattern: '^/' }), { minItems: 1 }), Type.Null()]),
+  /** True: what is restored takes the place of what is there, which is kept as the way back. False: what exists stays. */
+  overwrite: Type.Boolean(),
+  verifyIntegrity: Type.Boolean(),
+  ...runFields,
+  /** Paths of the server's other services: left as they are where they lie inside what is restored. */
+  keep: Type.Array(Type.String({ pattern: '^/' })),
+};
+
 export const RestorePlan = Type.Object(
   {
-    ...base,
+    ...restoreFields,
     kind: Type.Literal('restore'),
-    backupId: Uuid,
-    server: ServerTarget,
-    destination: DestinationTarget,
-    keyPrefix: KeyPrefix,
-    manifestSha256: Type.String(),
-    /** Services of the backup, by id; each must be in the manifest. */
-    serviceIds: Type.Array(Uuid, { minItems: 1 }),
-    /** Where to: null means the paths that were backed up; a folder means below it, with the whole path kept. */
-    restorePath: Type.Union([Type.String({ pattern: '^/' }), Type.Null()]),
-    /** Files and folders of the services, with all that is in them; null for everything. */
-    paths: Type.Union([Type.Array(Type.String({ pattern: '^/' }), { minItems: 1 }), Type.Null()]),
-    /** True: what is restored takes the place of what is there, which is kept as the way back. False: what exists stays. */
-    overwrite: Type.Boolean(),
-    verifyIntegrity: Type.Boolean(),
     /** Whether a failure puts everything back as it was. */
     rollback: Type.Boolean(),
     /** How long the way back is kept after the commit, in hours; 0: it goes with the commit. */
     keepHours: Type.Number({ minimum: 0 }),
-    ...runFields,
-    /** Paths of the server's other services: left as they are where they lie inside what is restored. */
-    keep: Type.Array(Type.String({ pattern: '^/' })),
   },
   closed,
 );
 export type RestorePlan = Static<typeof RestorePlan>;
+
+/** What a restore would find and change. Nothing on the server is changed by it. */
+export const PreviewPlan = Type.Object({ ...restoreFields, kind: Type.Literal('preview') }, closed);
+export type PreviewPlan = Static<typeof PreviewPlan>;
 
 /** What becomes of the way back that a restore left on its server: `undo` takes it, `forget` removes it. */
 export const RollbackPlan = Type.Object(

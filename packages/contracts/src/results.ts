@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
+import { PreviewResult } from './preview-result.ts';
 import { SealedBox } from './sealed.ts';
 import { VerifyResult } from './verify-result.ts';
 
@@ -164,6 +165,7 @@ export const JobResult = Type.Union([
   VerifyResult,
   RestoreResult,
   RollbackResult,
+  PreviewResult,
   DeleteResult,
   SweepResult,
   ServerTestResult,

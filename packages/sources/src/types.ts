@@ -1,7 +1,7 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
 import type { ArchiveRoot, EncodedRun, IndexedEntry, TarEntry } from '@tarfleet/archive';
-import type { ServiceTarget } from '@tarfleet/contracts';
+import type { PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
 export interface SourceWarning {
@@ -142,7 +142,23 @@ export interface RestoreSteps {
   forget(prepared: PreparedRestore, context: RestoreContext, options: { keepOld: boolean }): Promise<void>;
 }
 
+export interface PreviewOptions extends RestoreContext {
+  /** As for `prepare`. */
+  service: ServiceTarget;
+  roots: ArchiveRoot[];
+  restorePath: string | null;
+  overwrite: boolean;
+  keep: readonly Buffer[];
+  /** The backup's index, sorted by path. It is read to its end or left with `return`. */
+  entries: AsyncGenerator<IndexEntry>;
+}
+
 export interface Source extends RestoreSteps {
+  /**
+   * What a restore would change, from a look at names and attributes; contents are not read, and nothing is changed.
+   * Errors: TOOL_MISSING, PATH_REFUSED, COMMAND_FAILED, and the session's.
+   */
+  preview(options: PreviewOptions): Promise<PreviewChanges>;
   /** Errors: PATH_NOT_FOUND (every one of the service's paths is missing), TOOL_MISSING, and the session's. */
   capture(options: CaptureOptions): Promise<Capture>;
 }

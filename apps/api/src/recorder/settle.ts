@@ -58,6 +58,7 @@ export async function settle(
       await settleRollback(tx, job, end);
       return;
     case 'destination-test':
+    case 'preview':
       return;
   }
 }

@@ -29,6 +29,8 @@ export interface TarOpener {
   /** Paths that the backup could not read; null: more than it could name. Backups of older versions name none. */
   unreadable: Buffer[] | null;
   open(): Promise<Readable>;
+  /** All that the index lists; null when there is none. The caller reads it to its end or leaves it with `return`. */
+  entries: (() => Promise<AsyncGenerator<IndexEntry>>) | null;
 }
 
 /**
@@ -57,6 +59,7 @@ export async function createTarOpener(
       needs: { bytes: artifact.contentBytes, files: artifact.files },
       unreadable: [],
       open: () => openStored(storage, archive, signal, createMemberReader(signal)),
+      entries: null,
     };
   }
   const selection = await select(place, { dataKey, paths }, signal);
@@ -66,6 +69,7 @@ export async function createTarOpener(
     needs: selection.needs,
     unreadable: selection.unreadable,
     open: () => openByIndex(place, { dataKey, wants: selection.wants }, signal),
+    entries: async () => (await openArtifactIndex(place, dataKey, signal)).entries,
   };
 }
 

@@ -4,6 +4,7 @@ import { createArtifactProcessor } from './artifact.ts';
 import { createBackupProcessor } from './backup.ts';
 import { createDeleteProcessor } from './delete.ts';
 import { createDestinationTestProcessor } from './destination-test.ts';
+import { createPreviewProcessor } from './preview.ts';
 import { createResealProcessor } from './reseal.ts';
 import { createRestoreProcessor } from './restore.ts';
 import { createRewrapProcessor } from './rewrap.ts';
@@ -20,6 +21,7 @@ export function createProcessors(deps: WorkerDeps): Processors {
     verify: createVerifyProcessor(deps),
     restore: createRestoreProcessor(deps),
     rollback: createRollbackProcessor(deps),
+    preview: createPreviewProcessor(deps),
     delete: createDeleteProcessor(deps),
     sweep: createSweepProcessor(deps),
     'server-test': createServerTestProcessor(deps),

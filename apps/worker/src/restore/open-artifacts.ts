@@ -1,5 +1,5 @@
 import type { Manifest } from '@tarfleet/archive';
-import type { RestorePlan, ServiceTarget } from '@tarfleet/contracts';
+import type { PreviewPlan, RestorePlan, ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import { keyOfArtifact, type ManifestArtifact } from '../archives/artifact-reader.ts';
@@ -23,7 +23,7 @@ export interface OpenArtifact {
 export async function openArtifacts(
   { keyring, codec }: Pick<WorkerDeps, 'keyring' | 'codec'>,
   storage: Storage,
-  plan: RestorePlan,
+  plan: RestorePlan | PreviewPlan,
   signal: AbortSignal,
 ): Promise<OpenArtifact[]> {
   const { keyPrefix, backupId, paths } = plan;
@@ -43,7 +43,10 @@ export async function openArtifacts(
   return opened;
 }
 
-function selectArtifacts(manifest: Manifest, { serviceIds }: RestorePlan): OpenArtifact['artifact'][] {
+function selectArtifacts(
+  manifest: Manifest,
+  { serviceIds }: Pick<RestorePlan, 'serviceIds'>,
+): OpenArtifact['artifact'][] {
   return serviceIds.map((id) => {
     const artifact = manifest.artifacts.find((one) => one.service.id === id);
     if (!artifact) throw new AppError('RESTORE_FAILED', `The backup holds no archive of the service ${id}.`);
@@ -71,7 +74,7 @@ function assertAllHeld(paths: readonly string[], opened: readonly OpenArtifact[]
 /** Compares what is stored with the manifest's checksums. BACKUP_CORRUPTED names what is damaged. */
 export async function verifyStored(
   storage: Storage,
-  { plan, signal, progress }: JobContext<RestorePlan>,
+  { plan, signal, progress }: Pick<JobContext<RestorePlan | PreviewPlan>, 'plan' | 'signal' | 'progress'>,
   opened: readonly OpenArtifact[],
 ): Promise<void> {
   const total = opened.reduce((sum, { artifact }) => sum + artifact.object.bytes, 0);

@@ -1,6 +1,6 @@
 import type { RestorePlan, ServiceRun } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import type { ServiceHandle } from '@tarfleet/services';
+import type { ServiceHandle, ServiceState } from '@tarfleet/services';
 
 /** What plans of restores and rollbacks say of the services around them. */
 export type RunPlan = Pick<
@@ -17,6 +17,8 @@ export interface Trouble {
 export interface RunningServices {
   /** Ids of those that run now. SERVICE_STATE_UNKNOWN where one does not tell, SERVICE_NOT_FOUND where it is none. */
   findUp(signal: AbortSignal): Promise<string[]>;
+  /** As they tell it, `unknown` included. SERVICE_NOT_FOUND where one is none. */
+  states(signal: AbortSignal): Promise<{ service: ServiceRun; state: ServiceState }[]>;
   /** Wave by wave; those of a wave side by side. The first fault is thrown when its wave has ended. */
   stop(ids: readonly string[], signal: AbortSignal): Promise<void>;
   /** As `stop`, but the waves behind a fault are started as well, and the faults come back. */
@@ -44,12 +46,16 @@ export function createRunningServices(
       end.status === 'rejected' ? [{ service: wave[at]?.service.name ?? '', error: end.reason }] : [],
     );
   };
+  const states: RunningServices['states'] = (signal) =>
+    Promise.all(
+      [...byId.values()].map(async ({ service, handle }) => ({ service, state: await handle.state(signal) })),
+    );
   return {
+    states,
     async findUp(signal) {
-      const all = [...byId.values()];
-      const states = await Promise.all(all.map(({ handle }) => handle.state(signal)));
-      const dumb = all.flatMap(({ service }, at) =>
-        states[at]?.status === 'unknown' ? [`${service.name} (${states[at].detail})`] : [],
+      const found = await states(signal);
+      const dumb = found.flatMap(({ service, state }) =>
+        state.status === 'unknown' ? [`${service.name} (${state.detail})`] : [],
       );
       if (dumb.length > 0) {
         throw new AppError(
@@ -57,7 +63,7 @@ export function createRunningServices(
           `Whether these services run cannot be found out: ${dumb.join(', ')}. Check how they are configured.`,
         );
       }
-      return all.flatMap(({ service }, at) => (states[at]?.up ? [service.id] : []));
+      return found.flatMap(({ service, state }) => (state.up ? [service.id] : []));
     },
     async stop(ids, signal) {
       for (const wave of stopOrder) {

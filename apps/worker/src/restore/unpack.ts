@@ -1,12 +1,11 @@
 import type { TarEntry } from '@tarfleet/archive';
-import type { RestorePlan, ServiceTarget } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
-import type { PrepareOptions } from '@tarfleet/sources';
+import type { RestorePlan } from '@tarfleet/contracts';
 import type { JobContext } from '../job-context.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { JournalPart } from './journal.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
+import { prepareOptions } from './prepare-options.ts';
 import { note, type RestoreRun, sourceContext } from './restore-run.ts';
 
 /**
@@ -30,7 +29,10 @@ export async function unpack(run: RestoreRun): Promise<void> {
         () => ({ message: 'Backup integrity verified successfully' }),
       );
     }
-    const options = opened.map((one) => ({ one, prepare: prepareOptions(run, one) }));
+    const options = opened.map((one) => ({
+      one,
+      prepare: prepareOptions(plan, one, sourceContext(run, signal)),
+    }));
     await report.step(
       'preflight',
       `Looking at ${plan.server.name}: tools, places, space, services`,
@@ -54,43 +56,6 @@ export async function unpack(run: RestoreRun): Promise<void> {
       }
     });
   });
-}
-
-function prepareOptions(
-  run: RestoreRun,
-  { artifact, opener }: OpenArtifact,
-): Omit<PrepareOptions, 'openTar' | 'onEntry'> {
-  const { plan, signal } = run.context;
-  const { id, name, type, component } = artifact.service;
-  const service: ServiceTarget = {
-    ...{ id, name, type, component, exclude: artifact.exclude },
-    configPaths: [],
-    dataPaths: artifact.roots,
-  };
-  return {
-    ...sourceContext(run, signal),
-    service,
-    jobId: `${plan.jobId}-${artifact.artifactId.slice(-12)}`,
-    roots: opener.roots,
-    extras: opener.extras,
-    needs: opener.needs,
-    restorePath: plan.restorePath,
-    overwrite: plan.overwrite,
-    keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
-  };
-}
-
-/** What the backup could not read is on the server alone: it must not make way for what the backup holds. */
-function unreadableOf(
-  { overwrite }: RestorePlan,
-  { service }: OpenArtifact['artifact'],
-  { unreadable }: OpenArtifact['opener'],
-): Buffer[] {
-  if (unreadable !== null || !overwrite) return unreadable ?? [];
-  throw new AppError(
-    'RESTORE_FAILED',
-    `The backup of ${service.name} could not read more paths than it names: to replace everything would lose them. Restore to another folder, or without overwriting.`,
-  );
 }
 
 function createCounter(context: JobContext<RestorePlan>, opened: readonly OpenArtifact[]) {

@@ -1,6 +1,7 @@
 import type { Source } from '../types.ts';
 import { captureFiles } from './capture/capture-files.ts';
 import type { TarHelp } from './capture/tar-options.ts';
+import { previewFiles } from './preview/preview-files.ts';
 import { createRestoreSteps } from './restore/steps/create-restore-steps.ts';
 
 export interface FilesSourceOptions {
@@ -14,6 +15,7 @@ export function createFilesSource(deps: FilesSourceOptions): Source {
   const tarHelp: TarHelp = new WeakMap();
   return {
     capture: (options) => captureFiles({ tmpDir, tarHelp }, options),
+    preview: (options) => previewFiles({ tmpDir }, options),
     ...createRestoreSteps(),
   };
 }

@@ -80,6 +80,10 @@ const LETTERS: Record<IndexEntry['type'], string> = {
   ...{ 'character-device': 'c', 'block-device': 'b', other: '' },
 };
 
+export function isOfType(facts: Facts, entry: Pick<IndexEntry, 'type'>): boolean {
+  return LETTERS[entry.type] === facts.type;
+}
+
 /**
  * Whether what an earlier backup holds of a path is what is there now: by size, times, inode, owner and mode. What
  * the server tells now and did not tell then, or the other way round, is a difference.
@@ -87,7 +91,7 @@ const LETTERS: Record<IndexEntry['type'], string> = {
 export function isUnchanged(facts: Facts, entry: IndexEntry): boolean {
   return (
     !entry.again &&
-    LETTERS[entry.type] === facts.type &&
+    isOfType(facts, entry) &&
     (facts.type !== 'f' || entry.size === facts.size) &&
     entry.mtime === facts.mtime &&
     entry.ctime === facts.ctime &&

@@ -1,0 +1,42 @@
+import type { PreviewPlan, RestorePlan, ServiceTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import type { PrepareOptions, RestoreContext } from '@tarfleet/sources';
+import type { OpenArtifact } from './open-artifacts.ts';
+
+/** What a source is told of one artifact that is to be put back. RESTORE_FAILED when that would lose something. */
+export function prepareOptions(
+  plan: RestorePlan | PreviewPlan,
+  { artifact, opener }: OpenArtifact,
+  context: RestoreContext,
+): Omit<PrepareOptions, 'openTar' | 'onEntry'> {
+  const { id, name, type, component } = artifact.service;
+  const service: ServiceTarget = {
+    ...{ id, name, type, component, exclude: artifact.exclude },
+    configPaths: [],
+    dataPaths: artifact.roots,
+  };
+  return {
+    ...context,
+    service,
+    jobId: `${plan.jobId}-${artifact.artifactId.slice(-12)}`,
+    roots: opener.roots,
+    extras: opener.extras,
+    needs: opener.needs,
+    restorePath: plan.restorePath,
+    overwrite: plan.overwrite,
+    keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
+  };
+}
+
+/** What the backup could not read is on the server alone: it must not make way for what the backup holds. */
+function unreadableOf(
+  { overwrite }: Pick<RestorePlan, 'overwrite'>,
+  { service }: OpenArtifact['artifact'],
+  { unreadable }: OpenArtifact['opener'],
+): Buffer[] {
+  if (unreadable !== null || !overwrite) return unreadable ?? [];
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The backup of ${service.name} could not read more paths than it names: to replace everything would lose them. Restore to another folder, or without overwriting.`,
+  );
+}
