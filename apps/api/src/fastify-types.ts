@@ -23,6 +23,8 @@ declare module 'fastify' {
     role?: Role;
     /** Counted for each user. */
     rateLimit?: Bucket;
+    /** Where a request may count as something else than the route's others. */
+    rateLimitOf?: (body: unknown) => Bucket;
     /**
      * Takes an Idempotency-Key. `secret`: the answer holds one, so it is not kept; a repeat is refused instead of
      * made twice.

@@ -65,6 +65,16 @@ export interface Restores {
   /** Ends, as `interrupted`, the steps of an attempt that can end them no more. */
   interruptSteps(id: string, at: Date): Promise<void>;
   steps(id: string): Promise<AuditStep[]>;
+  /** How long the last restores of any of these services took that completed, the newest first. */
+  pastOf(serviceIds: readonly string[], limit: number): Promise<PastRestore[]>;
+}
+
+export interface PastRestore {
+  bytes: number;
+  /** From its first start to its end. */
+  seconds: number;
+  /** Of its steps while services were stopped. */
+  downSeconds: number;
 }
 
 export function createRestores(db: Db): Restores {
@@ -140,6 +150,19 @@ export function createRestores(db: Db): Restores {
         orderBy: [{ startedAt: 'asc' }, { stepNumber: 'asc' }, { id: 'asc' }],
       });
       return rows.map(toAuditStep);
+    },
+    async pastOf(serviceIds, limit) {
+      return db.$queryRaw<PastRestore[]>`
+        SELECT (j.result->>'bytesRestored')::float8 AS bytes,
+          extract(epoch FROM j.ended_at - j.started_at)::float8 AS seconds,
+          (SELECT coalesce(sum(a.duration_ms), 0)::float8 / 1000 FROM restore_audit_logs a
+            WHERE a.restore_job_id = r.id
+              AND a.step_name IN ('stop_services', 'restore_data', 'restart_services')) AS "downSeconds"
+        FROM restore_jobs r JOIN jobs j ON j.id = r.id
+        WHERE j.kind = 'restore' AND j.state = 'completed' AND j.started_at IS NOT NULL
+          AND j.result->>'bytesRestored' IS NOT NULL
+          AND r.metadata->'service_ids' ?| ${[...serviceIds]}::text[]
+        ORDER BY j.ended_at DESC LIMIT ${limit}`;
     },
   };
 }

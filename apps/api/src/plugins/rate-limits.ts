@@ -55,7 +55,8 @@ export function createCountUse(db: Pick<Database, 'rateLimits'>, config: ApiConf
  */
 export function addRateLimits(app: Api, countUse: CountUse): void {
   app.addHook('preHandler', async (request, reply) => {
-    const bucket = request.routeOptions.config.rateLimit;
+    const { rateLimit, rateLimitOf } = request.routeOptions.config;
+    const bucket = rateLimitOf?.(request.body) ?? rateLimit;
     if (bucket && request.actor) await countUse(reply, bucket, request.actor.userId);
   });
 }

@@ -1,4 +1,5 @@
 import type { Database } from '@tarfleet/db';
+import type { CancelOptions } from '../../cancel.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
 import type { ApiConfig } from '../../env.ts';
 import type { LiveHub } from '../../live/hub.ts';
@@ -15,4 +16,5 @@ export interface RunDeps {
   dispatcher: Dispatcher;
   keys: PlanKeys;
   hub: LiveHub;
+  cancel: CancelOptions;
 }

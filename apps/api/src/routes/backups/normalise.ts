@@ -48,16 +48,17 @@ export function normaliseCreate(body: CreateBody): FromBody {
 }
 
 /** Documents 1 and 3's `POST /api/backups/:id/restore`; which server it is for is for those who may look. */
-export function normaliseRestore(body: RestoreBody): RestoreWish {
-  if (body.validateOnly === true) throw later('validateOnly: true', 'Leave it out.');
+export function normaliseRestore(body: RestoreBody, where: 'body' | 'query' = 'body'): RestoreWish {
   const selective = body.restoreType === 'selective';
   if (selective && body.selectedServices === undefined) {
-    throw invalid([{ path: 'body/selectedServices', message: 'is required when restoreType is selective' }]);
+    throw invalid([
+      { path: `${where}/selectedServices`, message: 'is required when restoreType is selective' },
+    ]);
   }
   if (!selective && body.selectedServices !== undefined) {
-    throw invalid([{ path: 'body/selectedServices', message: 'needs restoreType: selective' }]);
+    throw invalid([{ path: `${where}/selectedServices`, message: 'needs restoreType: selective' }]);
   }
-  const restorePath = normalRestorePath(body.restorePath);
+  const restorePath = normalRestorePath(body.restorePath, where);
   const overwrite = body.overwrite ?? restorePath === null;
   const warnings: string[] = [];
   if (!overwrite) {
@@ -65,7 +66,7 @@ export function normaliseRestore(body: RestoreBody): RestoreWish {
   }
   return {
     services: body.selectedServices ?? null,
-    paths: normalPaths(body.paths),
+    paths: normalPaths(body.paths, where),
     restorePath,
     overwrite,
     verifyIntegrity: body.verifyIntegrity ?? true,
@@ -76,21 +77,21 @@ export function normaliseRestore(body: RestoreBody): RestoreWish {
 }
 
 /** What is put below `/` is put where it was. */
-function normalRestorePath(path: string | undefined): string | null {
-  const plain = path === undefined ? '/' : normalPath('restorePath', path);
+function normalRestorePath(path: string | undefined, where: string): string | null {
+  const plain = path === undefined ? '/' : normalPath(`${where}/restorePath`, path);
   return plain === '/' ? null : plain;
 }
 
 /** Null for everything; and that is what `/` means. */
-function normalPaths(paths: string[] | undefined): string[] | null {
-  const plain = paths?.map((path) => normalPath('paths', path));
+function normalPaths(paths: string[] | undefined, where: string): string[] | null {
+  const plain = paths?.map((path) => normalPath(`${where}/paths`, path));
   return plain === undefined || plain.includes('/') ? null : plain;
 }
 
 /** As the index has it: no slash at its end but that of `/`, no `.`, no doubled slashes. */
 function normalPath(field: string, path: string): string {
   if (path.split('/').includes('..')) {
-    throw invalid([{ path: `body/${field}`, message: 'must not hold ".."' }]);
+    throw invalid([{ path: field, message: 'must not hold ".."' }]);
   }
   return posix.normalize(path).replace(/(?<=.)\/+$/, '');
 }

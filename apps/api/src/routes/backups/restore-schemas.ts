@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { nullable, ProjectId, strict, Uuid } from '../shapes.ts';
+import { PreviewData } from './preview-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 
@@ -33,7 +34,13 @@ const Fields = strict({
       description: 'true: services that were started again are not checked',
     }),
   ),
-  validateOnly: Type.Optional(Type.Boolean({ default: false, description: 'true is not supported yet' })),
+  validateOnly: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'true: look whether and what a restore would change, and change nothing. The answer has `preview`; it counts as a verification, not as a restore',
+    }),
+  ),
   target_project_id: Type.Optional(
     Type.Integer({
       ...ProjectId,
@@ -87,6 +94,9 @@ export const RestoreAnswer = strict({
     duration: nullable(Type.Integer({ description: 'milliseconds' })),
     rolledBack: Type.Boolean(),
     warnings: Type.Array(Type.String()),
+    /** With validateOnly alone. */
+    preview: Type.Optional(PreviewData),
   }),
   target_project_id: ProjectId,
 });
+export type RestoreAnswer = Static<typeof RestoreAnswer>;

@@ -1,4 +1,4 @@
-import type { FullBackup, JobRecord } from '@tarfleet/db';
+import type { JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { planRestore } from '../../planner/restore.ts';
@@ -7,10 +7,12 @@ import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
+import { missingFrom } from './missing-from.ts';
 import { normaliseRestore } from './normalise.ts';
 import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
 import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
+import { validateRestore, wantsLookAlone } from './validate-restore.ts';
 
 /** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
 export function restoreBackupRoute(app: Api, deps: RunDeps): void {
@@ -28,11 +30,13 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
             'paths',
             'restorePath',
             'overwrite',
+            'validateOnly',
             'target_server_id',
             'target_project_id',
           ],
         },
         rateLimit: 'restores',
+        rateLimitOf: (body) => (wantsLookAlone(body) ? 'verify' : 'restores'),
         idempotent: true,
         needs: 'operator',
         errors: [
@@ -64,15 +68,10 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const { warnings, ...wanted } = normaliseRestore(body);
       const target = await findRestoreTarget(deps, request, backup, body);
       const { userId, role } = actorOf(request);
-      const draft = await planRestore(deps, {
-        ...wanted,
-        backup,
-        target,
-        keepHours: deps.config.RESTORE_KEEP_HOURS,
-        userId,
-        requestId: request.id,
-        mayUseLocal: role === 'admin',
-      });
+      const mayUseLocal = role === 'admin';
+      const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
+      if (wantsLookAlone(body)) return validateRestore(deps, request, reply, subject, warnings);
+      const draft = await planRestore(deps, { ...subject, keepHours: deps.config.RESTORE_KEEP_HOURS });
       await submitFor(request, deps.dispatcher, draft);
       const restoreJobId = draft.root.id;
       request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');
@@ -113,14 +112,6 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       };
     },
   );
-}
-
-/** Whoever asks for all of a partial backup must hear what of it will not come back. */
-function missingFrom(backup: FullBackup, services: string[] | null): string[] {
-  const failed = backup.artifacts.filter(({ status }) => status !== 'completed');
-  if (services !== null || failed.length === 0) return [];
-  const names = failed.map(({ serviceName }) => serviceName).join(', ');
-  return [`The backup is partial: it does not hold ${names}, so that is not restored.`];
 }
 
 /** Services that ran before and do not now, as a warning. */

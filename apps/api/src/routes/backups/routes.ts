@@ -2,6 +2,7 @@ import type { Api } from '../../api-type.ts';
 import { createBackupRoute } from './create.ts';
 import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
+import { previewRestoreRoute } from './preview.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
 import { rewrapRoutes } from './rewrap.ts';
@@ -12,6 +13,7 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   readBackupRoutes(app, deps);
   verifyBackupRoutes(app, deps);
   restoreBackupRoute(app, deps);
+  previewRestoreRoute(app, deps);
   deleteBackupRoute(app, deps);
   rewrapRoutes(app, deps);
 }

@@ -1,0 +1,44 @@
+import type { PreviewPlan } from '@tarfleet/contracts';
+import type { ArtifactRecord, Database } from '@tarfleet/db';
+import type { RunDraft } from '../dispatcher.ts';
+import { assertRestorable, relock } from './on-backup.ts';
+import { type RestoreSubject, resolveRestore } from './resolve-restore.ts';
+import type { PlanKeys } from './targets.ts';
+
+export interface PlannedPreview {
+  draft: RunDraft;
+  plan: PreviewPlan;
+  artifacts: ArtifactRecord[];
+}
+
+/**
+ * A look at what a restore would do. It takes no leases, since it changes nothing, and is no restore: it has no row
+ * among them.
+ */
+export async function planPreview(
+  deps: { db: Database; keys: PlanKeys },
+  request: RestoreSubject,
+): Promise<PlannedPreview> {
+  const { backup, userId, requestId } = request;
+  const { fields, artifacts } = await resolveRestore(deps, request);
+  const plan: PreviewPlan = { ...fields, kind: 'preview' };
+  const draft: RunDraft = {
+    root: {
+      id: plan.jobId,
+      kind: 'preview',
+      pool: plan.pool,
+      projectId: plan.projectId,
+      userId,
+      backupId: backup.id,
+      parentId: null,
+      requestId,
+      plan: JSON.stringify(plan),
+    },
+    children: [],
+    leases: [],
+    async record(tx) {
+      assertRestorable(await relock(tx, backup.id));
+    },
+  };
+  return { draft, plan, artifacts };
+}
