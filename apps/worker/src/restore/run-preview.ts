@@ -6,6 +6,7 @@ import type { Session } from '@tarfleet/transport';
 import type { JobContext } from '../job-context.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
+import { assertGuardable } from './assert-guardable.ts';
 import { createFindings, type Findings } from './findings.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
 import { prepareOptions } from './prepare-options.ts';
@@ -32,6 +33,7 @@ export async function runPreview(deps: WorkerDeps, context: JobContext<PreviewPl
   );
   const preview: Preview = { deps, context, findings, session };
   try {
+    if (session) await findings.attempt(null, () => assertGuardable(session, signal));
     const services = session && (await findings.attempt(null, () => lookAtServices(preview, session)));
     const stored = await findings.attempt(null, () =>
       withStorage(deps, plan.destination, (storage) => lookAtArchives(preview, storage)),

@@ -103,7 +103,7 @@ function viewService(
   const service = services.find((one) => one.id === id);
   const part = result?.parts.find(({ serviceId }) => serviceId === id);
   const isConfig = (path: string): boolean => service?.configPaths.includes(path) ?? false;
-  const size = part ?? (plan.paths === null ? sizes.get(artifact.id) : undefined);
+  const size = part ?? (plan.paths === null ? sizes.get(artifact.id) : holdsNone(result));
   const type = service?.type ?? 'files';
   const state = result?.services?.find((one) => one.id === id)?.status;
   return {
@@ -116,6 +116,11 @@ function viewService(
     bytesToRestore: size?.bytes ?? null,
     changes: part?.changes ?? null,
   };
+}
+
+/** Where a worker has found the paths that are wanted, they are in the services that it names, and in no others. */
+function holdsNone(result: PreviewResult | null): { bytes: number; files: number } | undefined {
+  return result && result.parts.length > 0 ? { bytes: 0, files: 0 } : undefined;
 }
 
 /** Only what runs is stopped, and started again. */
