@@ -10,6 +10,8 @@ export interface Lease {
 export interface Leases {
   /** Takes every one of these services for a job, or none: the leases in the way come back, and the caller's transaction must be undone. */
   take(jobId: string, kind: JobKind, serviceIds: string[]): Promise<Lease[]>;
+  /** Those that jobs hold now of these services. */
+  held(serviceIds: readonly string[]): Promise<Lease[]>;
   release(jobId: string): Promise<void>;
   /** Gives back what jobs hold that have ended: a last resort, for the reconciler. */
   releaseEnded(): Promise<number>;
@@ -27,6 +29,10 @@ export function createLeases(db: Db): Leases {
       const rows = await db.serviceLease.findMany({
         where: { serviceId: { in: wanted }, jobId: { not: jobId } },
       });
+      return rows.map((row) => ({ ...row, kind: row.kind as JobKind }));
+    },
+    async held(serviceIds) {
+      const rows = await db.serviceLease.findMany({ where: { serviceId: { in: [...serviceIds] } } });
       return rows.map((row) => ({ ...row, kind: row.kind as JobKind }));
     },
     async release(jobId) {

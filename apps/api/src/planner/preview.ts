@@ -9,6 +9,8 @@ export interface PlannedPreview {
   draft: RunDraft;
   plan: PreviewPlan;
   artifacts: ArtifactRecord[];
+  /** Ids of the services that a restore would need for itself. */
+  needed: string[];
 }
 
 /**
@@ -20,7 +22,7 @@ export async function planPreview(
   request: RestoreSubject,
 ): Promise<PlannedPreview> {
   const { backup, userId, requestId } = request;
-  const { fields, artifacts } = await resolveRestore(deps, request);
+  const { fields, artifacts, concerned } = await resolveRestore(deps, request);
   const plan: PreviewPlan = { ...fields, kind: 'preview' };
   const draft: RunDraft = {
     root: {
@@ -40,5 +42,5 @@ export async function planPreview(
       assertRestorable(await relock(tx, backup.id));
     },
   };
-  return { draft, plan, artifacts };
+  return { draft, plan, artifacts, needed: [...new Set([...plan.serviceIds, ...concerned])] };
 }

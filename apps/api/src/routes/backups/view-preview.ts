@@ -1,5 +1,5 @@
 import type { PreviewPlan, PreviewResult } from '@tarfleet/contracts';
-import type { ArtifactRecord, Database, FullBackup, ServiceRecord } from '@tarfleet/db';
+import type { ArtifactRecord, Database, FullBackup, Lease, ServiceRecord } from '@tarfleet/db';
 import type { PlannedPreview } from '../../planner/preview.ts';
 import type { RestoreSubject } from '../../planner/resolve-restore.ts';
 import { estimateDowntime, estimateDuration, type Past } from './estimate.ts';
@@ -14,25 +14,28 @@ export interface Known extends Past {
   services: ServiceRecord[];
   /** Of all that each artifact gives back, by its id. */
   sizes: Map<string, { bytes: number; files: number }>;
+  /** What else works on services that a restore would need. */
+  busy: Pick<Lease, 'kind' | 'jobId'>[];
 }
 
 export async function readKnown(
-  db: Pick<Database, 'restores' | 'services' | 'jobs'>,
+  db: Pick<Database, 'restores' | 'services' | 'jobs' | 'leases'>,
   backup: FullBackup,
-  { plan, artifacts }: PlannedPreview,
+  { plan, artifacts, needed }: PlannedPreview,
 ): Promise<Known> {
   const serverIds = [...new Set(artifacts.map(({ serverId }) => serverId))];
-  const [services, restores, job] = await Promise.all([
+  const [services, restores, job, busy] = await Promise.all([
     Promise.all(serverIds.map((serverId) => db.services.find({ serverId }))),
     db.restores.pastOf(plan.serviceIds, PAST_RESTORES),
     db.jobs.get(backup.id),
+    db.leases.held(needed),
   ]);
   const results = job?.result?.kind === 'backup' ? job.result.artifacts : [];
   const sizes = results.map(
     ({ artifactId, index, contentBytes, files }) =>
       [artifactId, { bytes: index?.contentBytes ?? contentBytes, files: index?.files ?? files }] as const,
   );
-  return { services: services.flat(), restores, artifacts, sizes: new Map(sizes) };
+  return { services: services.flat(), restores, artifacts, sizes: new Map(sizes), busy };
 }
 
 /** Document 1's preview, with what a worker found; without a worker that is null. */
@@ -87,7 +90,7 @@ export function viewPreview({
     integrityVerified: result?.verified ?? null,
     problems:
       result?.problems.map(({ service, failure: { code, message } }) => ({ service, code, message })) ?? null,
-    warnings: [...warnings, ...(result ? result.warnings : [UNKNOWN])],
+    warnings: [...warnings, ...busyOf(known), ...(result ? result.warnings : [UNKNOWN])],
     previewJobId: asks ? plan.jobId : null,
   };
 }
@@ -116,6 +119,14 @@ function viewService(
     bytesToRestore: size?.bytes ?? null,
     changes: part?.changes ?? null,
   };
+}
+
+function busyOf({ busy }: Known): string[] {
+  const jobs = new Map(busy.map(({ kind, jobId }) => [jobId, kind]));
+  return [...jobs].map(
+    ([jobId, kind]) =>
+      `A ${kind} of the same services is running (job ${jobId}): a restore is refused until it has ended.`,
+  );
 }
 
 /** Where a worker has found the paths that are wanted, they are in the services that it names, and in no others. */
