@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
-import { RestorePlan, RollbackPlan } from './restore-plans.ts';
+import { PreviewPlan, RestorePlan, RollbackPlan } from './restore-plans.ts';
 import { SealedBox } from './sealed.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
