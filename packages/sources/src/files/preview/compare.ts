@@ -103,8 +103,8 @@ interface Found {
 }
 
 function readRecord({ facts: text }: PathRecord): Found {
-  const end = text.indexOf(0x0a);
-  return { facts: parseFacts(text.toString('latin1', 0, end)), link: text.subarray(end + 1) };
+  const end = text.indexOf('\n');
+  return { facts: parseFacts(text.slice(0, end)), link: Buffer.from(text.slice(end + 1), 'latin1') };
 }
 
 /** As far as names and attributes tell. A folder's time and a symlink's are not looked at. */

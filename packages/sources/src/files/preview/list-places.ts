@@ -12,7 +12,6 @@ import { moved, type PlacePair } from './places.ts';
 /** Depth below the place, then what `Facts` reads; the path; where a symlink leads. */
 const FORMAT = '%d %y %n %D %i %s %m %U %G %T@ %C@\\0%p\\0%l\\0';
 const COMPLAINT = /^find: '(\/.*)': ([^:]+)$/;
-const NEWLINE = Buffer.from('\n');
 
 /**
  * Lists what lies in the places now: to the sorter goes each path as it is called in the backup, with its facts, a
@@ -66,7 +65,7 @@ export async function listPlaces(
         if (!pair) throw new AppError('COMMAND_FAILED', 'find listed what it was not asked for.');
         const waiting = sorter.add(
           moved(path, pair.place, pair.source),
-          Buffer.concat([facts.subarray(space + 1), NEWLINE, link]),
+          `${facts.toString('latin1', space + 1)}\n${link.toString('latin1')}`,
         );
         if (waiting) await waiting;
       }
