@@ -1,6 +1,6 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
-import type { ArchiveRoot, EncodedRun, IndexedEntry, TarEntry } from '@tarfleet/archive';
+import type { ArchiveRoot, EncodedRun, IndexEntry, IndexedEntry, TarEntry } from '@tarfleet/archive';
 import type { PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
