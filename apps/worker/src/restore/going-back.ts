@@ -84,7 +84,7 @@ async function end(
     rollbackPath: kept ? (foldersOf(run)[0] ?? null) : null,
     notRunning: stuck ? services.namesOf(journal.up) : troubles.map(({ service }) => service),
     restored: outcome === 'failed' && stuck === null ? names : [],
-    failed: (names.length > 0 ? names : ['*']).map((service) => ({ service, failure })),
+    failed: names.map((service) => ({ service, failure })),
     ...{ filesRestored: 0, filesSkipped: 0, bytesRestored: 0 },
   };
   const words = [sentence(failure.message), endWords(run, found, result)];
