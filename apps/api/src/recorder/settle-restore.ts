@@ -37,7 +37,8 @@ export async function settleRestore(tx: Repositories, job: JobRecord, end: End):
     currentStep: currentStepOf(cancelled, rolledBack),
     errorMessage: cancelled && !/^cancelled/i.test(message) ? `Cancelled: ${message}` : message,
     servicesRestored: result?.restored ?? [],
-    servicesFailed: result ? failedOf(result) : (restore?.servicesToRestore ?? []),
+    // Before anything was unpacked no service has failed more than the others.
+    servicesFailed: result?.failed.length ? failedOf(result) : (restore?.servicesToRestore ?? []),
     // What failed half-way may be all that there is of the old files: it stays until somebody has decided.
     rollbackPath: result?.outcome === 'failed' ? result.rollbackPath : null,
     rollbackExpiresAt: null,
