@@ -114,7 +114,12 @@ test.each<[string, Ended, object]>([
   [
     'failed before anything changed',
     { ...failed(), ...outcome({ outcome: 'unchanged' }) },
-    { status: 'failed', servicesFailed: [expect.any(String)], rollbackPath: null, currentStep: 'Restore failed' },
+    {
+      status: 'failed',
+      servicesFailed: [expect.any(String)],
+      rollbackPath: null,
+      currentStep: 'Restore failed',
+    },
   ],
   ['failed without a result', failed(), { status: 'failed', servicesFailed: [expect.any(String)] }],
   [
