@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { createParser } from './parse.ts';
 
 /**
  * Every code that a response or a failed job may carry. The API has one table that maps them to statuses
@@ -90,3 +91,18 @@ export const Failure = Type.Object(
   { additionalProperties: false },
 );
 export type Failure = Static<typeof Failure>;
+
+const parseFailure = createParser(Failure);
+
+/**
+ * What a job's end in the queue says of its failure, as a final one; null for what no worker wrote, such as the
+ * queue's own words for a job that stalled too often.
+ */
+export function readFailure(reason: string): Failure | null {
+  try {
+    const parsed = parseFailure(JSON.parse(reason));
+    return parsed.ok ? { ...parsed.value, retryable: false } : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
-import type { Database, JobDraft, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import type { Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
+import { toJobDraft } from './job-draft.ts';
 import { type ChosenParent, chooseParent, referToParents } from './parents.ts';
 import {
   assertPinned,
@@ -133,20 +134,10 @@ export async function planBackup(
       serverName: server.name,
     })),
   };
-  const toDraft = (plan: ArtifactPlan | BackupPlan): JobDraft => ({
-    id: plan.jobId,
-    kind: plan.kind,
-    pool: plan.pool,
-    projectId: request.projectId,
-    userId: request.userId,
-    backupId,
-    parentId: plan.kind === 'artifact' ? backupId : null,
-    requestId: request.requestId,
-    plan: JSON.stringify(plan),
-  });
+  const origin = { userId: request.userId, backupId };
   return {
-    root: toDraft(parent),
-    children: artifacts.map(toDraft),
+    root: toJobDraft(parent, origin),
+    children: artifacts.map((plan) => toJobDraft(plan, { ...origin, parentId: backupId })),
     leases: artifacts.map(({ service }) => service.id),
     record: async (tx) => {
       await tx.backups.create({

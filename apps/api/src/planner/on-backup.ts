@@ -5,10 +5,11 @@ import {
   type SweepPlan,
   type VerifyPlan,
 } from '@tarfleet/contracts';
-import type { Database, FullBackup, JobDraft, Repositories } from '@tarfleet/db';
+import type { Database, FullBackup, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { toJobDraft } from './job-draft.ts';
 import { type PlanKeys, toDestinationTarget } from './targets.ts';
 
 /** Jobs that act on one stored backup and need no server. */
@@ -127,17 +128,7 @@ export async function prepare({ db, keys }: Deps, { backup, userId, requestId }:
     plan: VerifyPlan | DeletePlan | SweepPlan | RewrapPlan,
     record: RunDraft['record'],
   ): RunDraft => {
-    const root: JobDraft = {
-      id: plan.jobId,
-      kind: plan.kind,
-      pool,
-      projectId: backup.projectId,
-      userId,
-      backupId: backup.id,
-      parentId: null,
-      requestId,
-      plan: JSON.stringify(plan),
-    };
+    const root = toJobDraft(plan, { userId, backupId: backup.id });
     return { root, children: [], leases: [], record };
   };
   return { base, toDraft };

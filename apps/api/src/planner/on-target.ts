@@ -8,6 +8,7 @@ import type { Database, DestinationRecord, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { toJobDraft } from './job-draft.ts';
 import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
 /** Jobs about a server or a destination, not about a backup. */
@@ -75,22 +76,9 @@ function base(pool: string, projectId: number, { requestId }: Origin) {
   return { v: PLAN_VERSION, jobId: uuidv7(), pool, projectId, requestId, issuedAt } as const;
 }
 
-function toDraft(
-  plan: ServerTestPlan | DestinationTestPlan | ResealPlan,
-  { userId, requestId }: Origin,
-): RunDraft {
+function toDraft(plan: ServerTestPlan | DestinationTestPlan | ResealPlan, { userId }: Origin): RunDraft {
   return {
-    root: {
-      id: plan.jobId,
-      kind: plan.kind,
-      pool: plan.pool,
-      projectId: plan.projectId,
-      userId,
-      backupId: null,
-      parentId: null,
-      requestId,
-      plan: JSON.stringify(plan),
-    },
+    root: toJobDraft(plan, { userId, backupId: null }),
     children: [],
     leases: [],
     record: async () => undefined,

@@ -1,6 +1,7 @@
 import type { PreviewPlan } from '@tarfleet/contracts';
 import type { ArtifactRecord, Database } from '@tarfleet/db';
 import type { RunDraft } from '../dispatcher.ts';
+import { toJobDraft } from './job-draft.ts';
 import { assertRestorable, relock } from './on-backup.ts';
 import { type RestoreSubject, resolveRestore } from './resolve-restore.ts';
 import type { PlanKeys } from './targets.ts';
@@ -21,21 +22,11 @@ export async function planPreview(
   deps: { db: Database; keys: PlanKeys },
   request: RestoreSubject,
 ): Promise<PlannedPreview> {
-  const { backup, userId, requestId } = request;
+  const { backup, userId } = request;
   const { fields, artifacts, concerned } = await resolveRestore(deps, request);
   const plan: PreviewPlan = { ...fields, kind: 'preview' };
   const draft: RunDraft = {
-    root: {
-      id: plan.jobId,
-      kind: 'preview',
-      pool: plan.pool,
-      projectId: plan.projectId,
-      userId,
-      backupId: backup.id,
-      parentId: null,
-      requestId,
-      plan: JSON.stringify(plan),
-    },
+    root: toJobDraft(plan, { userId, backupId: backup.id }),
     children: [],
     leases: [],
     async record(tx) {

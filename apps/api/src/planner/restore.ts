@@ -1,6 +1,7 @@
 import type { RestorePlan } from '@tarfleet/contracts';
 import type { Database } from '@tarfleet/db';
 import type { RunDraft } from '../dispatcher.ts';
+import { toJobDraft } from './job-draft.ts';
 import { assertRestorable, relock } from './on-backup.ts';
 import { type RestoreSubject, resolveRestore } from './resolve-restore.ts';
 import type { PlanKeys } from './targets.ts';
@@ -21,17 +22,7 @@ export async function planRestore(
   const plan: RestorePlan = { ...fields, kind: 'restore', rollback, keepHours };
   const { serviceIds } = plan;
   return {
-    root: {
-      id: plan.jobId,
-      kind: 'restore',
-      pool: plan.pool,
-      projectId: plan.projectId,
-      userId: request.userId,
-      backupId: backup.id,
-      parentId: null,
-      requestId: request.requestId,
-      plan: JSON.stringify(plan),
-    },
+    root: toJobDraft(plan, { userId: request.userId, backupId: backup.id }),
     children: [],
     leases: [...new Set([...serviceIds, ...concerned])],
     async record(tx) {

@@ -3,6 +3,7 @@ import type { Database, Repositories, RestoreRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { toJobDraft } from './job-draft.ts';
 import { overlapsAny, planRun } from './restore-run.ts';
 import { assertPinned, type PlanKeys, poolKey, toServerTarget } from './targets.ts';
 
@@ -56,18 +57,8 @@ export async function planRollback(
     healthChecks: action === 'undo',
   };
   return {
-    root: {
-      id: plan.jobId,
-      kind: 'rollback',
-      pool: plan.pool,
-      projectId: plan.projectId,
-      userId,
-      // It needs nothing of the backup, which may go meanwhile.
-      backupId: null,
-      parentId: null,
-      requestId,
-      plan: JSON.stringify(plan),
-    },
+    // It needs nothing of the backup, which may go meanwhile.
+    root: toJobDraft(plan, { userId, backupId: null }),
     children: [],
     leases: action === 'undo' ? [...new Set([...restore.serviceIds, ...concerned])] : [],
     async record(tx) {

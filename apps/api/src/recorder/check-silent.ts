@@ -1,4 +1,4 @@
-import { createParser, Failure, JobResult } from '@tarfleet/contracts';
+import { createParser, type Failure, JobResult, readFailure } from '@tarfleet/contracts';
 import type { JobRecord } from '@tarfleet/db';
 import { NEVER_BEGUN } from '../cancel.ts';
 import { endJob } from './end-job.ts';
@@ -7,7 +7,6 @@ import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts'
 import { applyInOrder } from './record.ts';
 
 const parseResult = createParser(JobResult);
-const parseFailure = createParser(Failure);
 
 /** Asks the queue what became of jobs that nothing was heard of, and ends or sends again those that it does not have. */
 export async function checkSilent(options: ReconcilerOptions): Promise<void> {
@@ -40,7 +39,7 @@ async function checkOne(options: ReconcilerOptions, job: JobRecord): Promise<voi
     return;
   }
   if (found.state === 'failed' && waited) {
-    await endFailed(options, job, readFailure(found.reason));
+    await endFailed(options, job, readFailure(found.reason) ?? lost());
     return;
   }
   if (job.cancelRequestedAt !== null) await queue.requestCancel(id, job.cancelReason ?? '');
@@ -100,16 +99,6 @@ async function applyStuckEnd(options: ReconcilerOptions, job: JobRecord): Promis
   });
   if (ended) options.onEnded(ended);
   return ended !== null;
-}
-
-function readFailure(reason: string): Failure {
-  try {
-    const parsed = parseFailure(JSON.parse(reason));
-    if (parsed.ok) return { ...parsed.value, retryable: false };
-  } catch {
-    // The queue's own words, such as those for a job that stalled too often.
-  }
-  return lost();
 }
 
 function lost(): Failure {

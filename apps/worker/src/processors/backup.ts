@@ -5,7 +5,8 @@ import {
   type BackupPlan,
   type BackupResult,
   createParser,
-  Failure,
+  type Failure,
+  readFailure,
 } from '@tarfleet/contracts';
 import { AppError, toFailure } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
@@ -21,7 +22,6 @@ import { buildManifest } from './backup-manifest.ts';
 
 const CLEAN_UP_MS = 30_000;
 const parseArtifact = createParser(ArtifactResult);
-const parseFailure = createParser(Failure);
 
 type Failed = BackupResult['failed'][number];
 
@@ -64,22 +64,12 @@ async function sortOutcomes({ plan, delivery }: JobContext<BackupPlan>): Promise
       outcomes.done.push(parsed.value);
       continue;
     }
-    const failure = child && !child.ok ? readFailure(child.reason) : lost();
+    const failure = (child && !child.ok && readFailure(child.reason)) || lost();
     if (failure.code === 'CANCELLED') outcomes.cancelled = true;
     const { id, name } = planned.service;
     outcomes.failed.push({ artifactId: planned.jobId, serviceId: id, serviceName: name, failure });
   }
   return outcomes;
-}
-
-function readFailure(reason: string): Failure {
-  try {
-    const parsed = parseFailure(JSON.parse(reason));
-    if (parsed.ok) return { ...parsed.value, retryable: false };
-  } catch {
-    // Not JSON: the queue's own words, such as those for a job that stalled too often.
-  }
-  return lost();
 }
 
 function lost(): Failure {

@@ -1,4 +1,4 @@
-import type { RestoreSummary } from '@tarfleet/sources';
+import type { PreparedRestore, RestoreSummary } from '@tarfleet/sources';
 import { type OnServer, sourceContext } from './restore-run.ts';
 
 /** The only source so far. */
@@ -32,14 +32,23 @@ export async function whyNotUndoable(run: OnServer): Promise<string | null> {
   return null;
 }
 
-/** Removes the working folders. What can not be removed stays, and is told in the log alone. */
+/** Removes the working folders. May be repeated. */
 export async function forgetAll(run: OnServer, keepOld: boolean): Promise<void> {
+  for (const { prepared } of run.journal.parts) await forget(run, prepared, keepOld);
+}
+
+/** As `forgetAll`; what can not be removed stays, and is told in the log alone. */
+export async function tryToForgetAll(run: OnServer, keepOld: boolean): Promise<void> {
   for (const { prepared } of run.journal.parts) {
     try {
-      await run.deps.sourceOf(FILES).forget(prepared, sourceContext(run, run.alive), { keepOld });
+      await forget(run, prepared, keepOld);
     } catch (error) {
       run.alive.throwIfAborted();
       run.context.log.warn({ err: error, folders: prepared.folders }, 'working folder not removed');
     }
   }
+}
+
+function forget(run: OnServer, prepared: PreparedRestore, keepOld: boolean): Promise<void> {
+  return run.deps.sourceOf(FILES).forget(prepared, sourceContext(run, run.alive), { keepOld });
 }

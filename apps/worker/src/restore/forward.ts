@@ -1,7 +1,7 @@
 import type { RestoreResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { RestoreSummary } from '@tarfleet/sources';
-import { applyAll, forgetAll } from './files.ts';
+import { applyAll, tryToForgetAll } from './files.ts';
 import { patiently } from './interruption.ts';
 import { foldersOf, note, type RestoreRun, sentence } from './restore-run.ts';
 import type { Trouble } from './running-services.ts';
@@ -118,9 +118,9 @@ export async function complete(run: RestoreRun, result: RestoreResult): Promise<
     keepOld ? 'Keeping what was there before' : 'Removing what was there before',
     async () => {
       if (!run.journal.end) {
-        await note(run, { phase: 'ended', end: { result, failure: null, cancelled: false } });
+        await note(run, { phase: 'ended', end: { result, failure: null } });
       }
-      await forgetAll(run, keepOld);
+      await tryToForgetAll(run, keepOld);
     },
     () => ({ message: 'Restore completed successfully' }),
   );

@@ -1,13 +1,13 @@
 import type { Failure, RestoreResult } from '@tarfleet/contracts';
 import { AppError, toFailure } from '@tarfleet/kernel';
-import { forgetAll, undoAll } from './files.ts';
-import { isCancel } from './interruption.ts';
+import { tryToForgetAll } from './files.ts';
 import { operatorWords } from './operator-words.ts';
+import { type PutBack, putBack, tellTroubles } from './put-back.ts';
 import { foldersOf, noteIfPossible, type RestoreRun, sentence } from './restore-run.ts';
-import type { Trouble } from './running-services.ts';
 
-/** How often going back is tried before people are called. */
-const TRIES = 3;
+interface Ending extends PutBack {
+  outcome: RestoreResult['outcome'];
+}
 
 /** Decides what the fault means for what is on the server, and writes that down before anything is done about it. */
 export async function turnBack(run: RestoreRun, reason: unknown): Promise<void> {
@@ -23,43 +23,29 @@ export async function turnBack(run: RestoreRun, reason: unknown): Promise<void> 
  * be repeated from its beginning by another attempt.
  */
 export async function goBack(run: RestoreRun): Promise<never> {
-  const { journal, context, services } = run;
-  const { before, undoFiles } = journal;
-  let troubles: Trouble[] = [];
+  const { before, undoFiles } = run.journal;
   if (before === 'preparing') {
-    await forgetAll(run, false);
-  } else {
-    try {
-      troubles = await context.report.step(
-        'rollback',
-        undoFiles ? 'Putting everything back as it was' : 'Starting the services again',
-        async () => {
-          for (let tries = 1; undoFiles; tries += 1) {
-            try {
-              await services.stop(journal.up, run.alive);
-              await undoAll(run);
-              break;
-            } catch (error) {
-              if (tries >= TRIES || !(error instanceof AppError) || error.retryable) throw error;
-            }
-          }
-          const down = await services.start(journal.up, run.alive);
-          const healthy = undoFiles && context.plan.healthChecks && down.length === 0;
-          return healthy ? services.check(journal.up, run.alive) : down;
-        },
-        (found) => ({
-          message: rolledBackMessage(undoFiles, found),
-          details: { files: undoFiles ? 'old' : 'as they were', troubles: found },
-        }),
-      );
-    } catch (error) {
-      run.alive.throwIfAborted();
-      if (!(error instanceof AppError) || error.retryable) throw error;
-      return end(run, { outcome: 'failed', troubles: [], stuck: error });
-    }
-    await forgetAll(run, before === 'starting' && !undoFiles && context.plan.keepHours > 0);
+    await tryToForgetAll(run, false);
+    return end(run, { outcome: 'unchanged', troubles: [], stuck: null });
   }
-  return end(run, { outcome: outcomeOf(run), troubles, stuck: null });
+  const found = undoFiles ? await putBack(run) : await startAgain(run);
+  if (found.stuck) return end(run, { ...found, outcome: 'failed' });
+  await tryToForgetAll(run, before === 'starting' && !undoFiles && run.context.plan.keepHours > 0);
+  return end(run, { ...found, outcome: outcomeOf(run) });
+}
+
+/** Of the files, nothing is to go back. */
+async function startAgain(run: RestoreRun): Promise<PutBack> {
+  const troubles = await run.context.report.step(
+    'rollback',
+    'Starting the services again',
+    () => run.services.start(run.journal.up, run.alive),
+    (found) => ({
+      message: tellTroubles('The files were left as they are', found),
+      details: { files: 'as they were', troubles: found },
+    }),
+  );
+  return { troubles, stuck: null };
 }
 
 function outcomeOf({ journal, context }: RestoreRun): RestoreResult['outcome'] {
@@ -69,11 +55,8 @@ function outcomeOf({ journal, context }: RestoreRun): RestoreResult['outcome'] {
 }
 
 /** Writes the end down, then throws it. */
-async function end(
-  run: RestoreRun,
-  found: { outcome: RestoreResult['outcome']; troubles: Trouble[]; stuck: AppError | null },
-): Promise<never> {
-  const { journal, context, services } = run;
+async function end(run: RestoreRun, found: Ending): Promise<never> {
+  const { journal, context } = run;
   const { outcome, troubles, stuck } = found;
   const failure = journal.failure ?? toFailure(null);
   const kept = stuck !== null || (outcome === 'failed' && context.plan.keepHours > 0);
@@ -82,7 +65,7 @@ async function end(
     kind: 'restore',
     outcome,
     rollbackPath: kept ? (foldersOf(run)[0] ?? null) : null,
-    notRunning: stuck ? services.namesOf(journal.up) : troubles.map(({ service }) => service),
+    notRunning: troubles.map(({ service }) => service),
     restored: outcome === 'failed' && stuck === null ? names : [],
     failed: names.map((service) => ({ service, failure })),
     ...{ filesRestored: 0, filesSkipped: 0, bytesRestored: 0 },
@@ -91,39 +74,25 @@ async function end(
   const told: Failure = { ...failure, message: words.filter(Boolean).join(' ') };
   await noteIfPossible(run, {
     phase: 'ended',
-    end: { result, failure: told, cancelled: isCancel(context.signal.reason) },
+    end: { result, failure: told },
   });
   throw asError(told, result);
 }
 
-function endWords(
-  run: RestoreRun,
-  {
-    outcome,
-    troubles,
-    stuck,
-  }: { outcome: RestoreResult['outcome']; troubles: Trouble[]; stuck: AppError | null },
-  result: RestoreResult,
-): string {
-  if (stuck) {
-    return `ROLLING BACK FAILED, TOO: ${sentence(stuck.message)} ${operatorWords(run, result)}`;
-  }
-  const down = troubles.map(({ service, message }) => sentence(`${service}: ${message}`)).join(' ');
-  const services = down === '' ? '' : `Look at these services: ${down} ${operatorWords(run, result)}`;
+function endWords(run: RestoreRun, { outcome, troubles, stuck }: Ending, result: RestoreResult): string {
+  const hints = operatorWords(run, result);
+  const look = troubles.map(({ service, message }) => sentence(`${service}: ${message}`)).join(' ');
+  const services = look === '' ? '' : `Look at these services: ${look}`;
+  const words = (...parts: string[]): string => parts.filter(Boolean).join(' ');
+  if (stuck) return words(`ROLLING BACK FAILED, TOO: ${sentence(stuck.message)}`, services, hints);
   switch (outcome) {
     case 'rolled_back':
-      return `System rolled back to previous state. ${services}`.trim();
+      return words('System rolled back to previous state.', services, services && hints);
     case 'failed':
-      return `No rollback point was asked for: the restored files stay in place. ${services} ${operatorWords(run, result)}`.trim();
+      return words('No rollback point was asked for: the restored files stay in place.', services, hints);
     default:
-      return services;
+      return words(services, services && hints);
   }
-}
-
-function rolledBackMessage(undoFiles: boolean, troubles: readonly Trouble[]): string {
-  const files = undoFiles ? 'Everything is as it was' : 'The files were left as they are';
-  if (troubles.length === 0) return `${files}, and the services run`;
-  return `${files}, but not all is well: ${troubles.map((one) => `${one.service}: ${one.message}`).join('; ')}`;
 }
 
 export function asError(failure: Failure, result: RestoreResult): AppError {

@@ -41,14 +41,11 @@ export const Journal = Type.Object(
     parts: Type.Array(Part),
     /** While `undoing`: whether files go back, too, or services alone. */
     undoFiles: Type.Boolean(),
-    /** While `undoing`: how far it had come, and why it goes back. */
+    /** While `undoing`: how far the files had come, `applying` once they go back; and why they do. */
     before: Type.Union([Type.Enum([...PHASES]), Type.Null()]),
     failure: Type.Union([Failure, Type.Null()]),
     end: Type.Union([
-      Type.Object(
-        { result: RestoreResult, failure: Type.Union([Failure, Type.Null()]), cancelled: Type.Boolean() },
-        closed,
-      ),
+      Type.Object({ result: RestoreResult, failure: Type.Union([Failure, Type.Null()]) }, closed),
       Type.Null(),
     ]),
   },

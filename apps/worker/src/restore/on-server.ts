@@ -36,8 +36,13 @@ export async function onServer<P extends RestorePlan | RollbackPlan, T>(
 ): Promise<T> {
   const alive = withoutCancel(context.signal);
   const state: State<P> = { run: null, reachedAt: performance.now() };
+  const { plan } = context;
   const mayHaveBegun = (): boolean => {
-    if (state.run) return state.run.journal.phase !== 'preparing';
+    // Removing a way back leaves nothing half-way: it is asked for again.
+    if (plan.kind === 'rollback' && plan.action === 'forget') return false;
+    const phase = state.run?.journal.phase;
+    if (phase === 'ended' && plan.kind === 'rollback') return false;
+    if (phase) return phase !== 'preparing';
     return !isFirstAttempt(context.delivery.attempt);
   };
   let faults = 0;

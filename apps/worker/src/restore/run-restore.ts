@@ -2,7 +2,7 @@ import type { RestorePlan } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { JobContext, Outcome } from '../job-context.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
-import { forgetAll } from './files.ts';
+import { tryToForgetAll } from './files.ts';
 import { complete, goForward } from './forward.ts';
 import { asError, goBack, turnBack } from './going-back.ts';
 import { tidyJournals } from './guard.ts';
@@ -44,7 +44,7 @@ async function drive(run: RestoreRun): Promise<Outcome> {
     if (run.journal.phase === 'ended') throw thrown;
     if (run.journal.phase === 'preparing' && isRetryable(reason)) {
       // Nothing has been changed, and the next try may find what this one did not.
-      await forgetAll(run, false);
+      await tryToForgetAll(run, false);
       throw reason;
     }
     await turnBack(run, reason);

@@ -2,10 +2,11 @@ import type { RestoreResult, RollbackPlan, RollbackResult } from '@tarfleet/cont
 import { AppError } from '@tarfleet/kernel';
 import type { JobContext, Outcome } from '../job-context.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
-import { forgetAll, undoAll, whyNotUndoable } from './files.ts';
+import { forgetAll, tryToForgetAll, whyNotUndoable } from './files.ts';
 import { patiently } from './interruption.ts';
 import { onServer } from './on-server.ts';
 import { operatorWords } from './operator-words.ts';
+import { putBack } from './put-back.ts';
 import { foldersOf, note, type OnServer, sentence } from './restore-run.ts';
 import type { Trouble } from './running-services.ts';
 
@@ -26,31 +27,16 @@ export async function runRollback(deps: WorkerDeps, context: JobContext<Rollback
 }
 
 async function undo(run: OnServer<RollbackPlan>): Promise<RollbackResult> {
-  const { context } = run;
   const end = assertEnded(run);
   const names = run.journal.parts.map(({ service }) => service);
   if (end.outcome === 'rolled_back' && run.journal.phase === 'ended') return resultOf(run, names, []);
   if (run.journal.phase === 'ended') await begin(run, end);
-  const troubles = await context.report.step(
-    'rollback',
-    'Putting everything back as it was',
-    () => takeBack(run),
-    (found) => ({
-      message:
-        found.length === 0
-          ? 'Everything is as it was before the restore'
-          : 'The files are the old ones again',
-      details: { troubles: found },
-    }),
-  );
-  await forgetAll(run, false);
+  const { troubles, stuck } = await putBack(run);
+  if (stuck) throw asFailure(run, troubles, stuck);
+  await tryToForgetAll(run, false);
   await note(run, {
     phase: 'ended',
-    end: {
-      result: { ...end, outcome: 'rolled_back', rollbackPath: null },
-      failure: null,
-      cancelled: false,
-    },
+    end: { result: { ...end, outcome: 'rolled_back', rollbackPath: null }, failure: null },
   });
   return resultOf(run, names, troubles);
 }
@@ -63,30 +49,22 @@ async function begin(run: OnServer<RollbackPlan>, end: RestoreResult): Promise<v
   if (reason !== null) {
     throw new AppError('CONFLICT', `The restore ${plan.restoreJobId} cannot be taken back: ${reason}`);
   }
-  const up = await run.services.findUp(signal);
+  // What the restore could not start again ran before it, and is to run after.
+  const left = run.journal.up.filter((id) =>
+    run.services.namesOf([id]).some((name) => end.notRunning.includes(name)),
+  );
+  const up = [...new Set([...(await run.services.findUp(signal)), ...left])];
   await patiently(() => delivery.assertOwned(), signal);
   await note(run, { phase: 'undoing', up, undoFiles: true, before: 'starting' });
 }
 
-async function takeBack(run: OnServer<RollbackPlan>): Promise<Trouble[]> {
-  const { up } = run.journal;
-  try {
-    await run.services.stop(up, run.alive);
-    await undoAll(run);
-  } catch (error) {
-    run.alive.throwIfAborted();
-    if (!(error instanceof AppError) || error.retryable) throw error;
-    const down = await run.services.start(up, run.alive);
-    const words = { notRunning: down.map(({ service }) => service), rollbackPath: foldersOf(run)[0] ?? null };
-    throw new AppError(
-      'RESTORE_FAILED',
-      `ROLLING BACK FAILED: ${sentence(error.message)} ${operatorWords(run, words)}`,
-      { cause: error },
-    );
-  }
-  const down = await run.services.start(up, run.alive);
-  if (down.length > 0 || !run.context.plan.healthChecks) return down;
-  return run.services.check(up, run.alive);
+function asFailure(run: OnServer<RollbackPlan>, troubles: readonly Trouble[], stuck: AppError): AppError {
+  const words = {
+    notRunning: troubles.map(({ service }) => service),
+    rollbackPath: foldersOf(run)[0] ?? null,
+  };
+  const message = `ROLLING BACK FAILED: ${sentence(stuck.message)} ${operatorWords(run, words)}`;
+  return new AppError('RESTORE_FAILED', message, { cause: stuck });
 }
 
 async function forget(run: OnServer<RollbackPlan>): Promise<RollbackResult> {
@@ -94,20 +72,12 @@ async function forget(run: OnServer<RollbackPlan>): Promise<RollbackResult> {
   if (run.journal.phase !== 'ended') {
     throw new AppError('CONFLICT', 'The restore is being taken back: its way back is needed.');
   }
-  await run.context.report.step('forget', 'Removing what was there before the restore', async () => {
-    for (const { prepared } of run.journal.parts) {
-      const source = run.deps.sourceOf('files');
-      const warn = run.context.report.warn;
-      await source.forget(
-        prepared,
-        { session: run.guard.session, signal: run.context.signal, warn },
-        { keepOld: false },
-      );
-    }
-  });
+  await run.context.report.step('forget', 'Removing what was there before the restore', () =>
+    forgetAll(run, false),
+  );
   await note(run, {
     phase: 'ended',
-    end: { result: { ...end, rollbackPath: null }, failure: run.journal.failure, cancelled: false },
+    end: { result: { ...end, rollbackPath: null }, failure: run.journal.failure },
   });
   return resultOf(run, [], []);
 }

@@ -4,11 +4,10 @@ import type { ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
+import { findEnd } from '../find-end.ts';
 import { nulRecords } from '../nul-records.ts';
 import { isAtOrBelow, parentOf, show } from '../paths.ts';
-import { wasKilled, withItsEnd } from '../program-end.ts';
-import { createTail, readLines } from '../read-lines.ts';
-import { unquote } from '../unquote.ts';
+import { withItsEnd } from '../program-end.ts';
 import { findArguments, lookArguments } from './find-expression.ts';
 import type { PathSorter } from './path-sorter.ts';
 import { nestedRoots } from './resolve-roots.ts';
@@ -49,26 +48,14 @@ async function find(
 ): Promise<number> {
   const process = await session.exec(['sh', '-c', WITH_CLOCK, 'sh', ...command], { signal });
   process.stdin.end();
-  const tail = createTail();
-  let strange = false;
-  const judge = async (): Promise<void> => {
-    const [exit] = await Promise.all([
-      process.done,
-      readLines(process.stderr, (line) => {
-        const warning = toWarning(line);
-        if (warning) return warn(warning);
-        tail.add(line);
-        strange = true;
-      }),
-    ]);
-    if (exit.code === 0 || (exit.code === 1 && !strange)) return;
-    throw new AppError(
-      'COMMAND_FAILED',
-      `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
-      { retryable: wasKilled(exit) },
-    );
-  };
-  const clock = await withItsEnd(judge(), takeRecords(process.stdout, take));
+  const end = findEnd(process, (path, fault) =>
+    warn({
+      code: 'FILE_UNREADABLE',
+      message: `${show(path)} cannot be listed (${fault}); the backup does not hold what is in it.`,
+      path,
+    }),
+  );
+  const clock = await withItsEnd(end, takeRecords(process.stdout, take));
   if (clock === null) throw new AppError('COMMAND_FAILED', 'The server did not tell its time.');
   return clock;
 }
@@ -136,16 +123,4 @@ export function isKept(facts: string, path: Buffer, warn: ScanOptions['warn']): 
     path,
   });
   return false;
-}
-
-/** find's complaint about one path, in the C locale: `find: '/srv/x\ny': Permission denied`. */
-function toWarning(line: string): SourceWarning | null {
-  const found = /^find: '(\/.*)': ([^:]+)$/.exec(line);
-  if (!found?.[1] || !found[2]) return null;
-  const path = unquote(found[1]);
-  return {
-    code: 'FILE_UNREADABLE',
-    message: `${show(path)} cannot be listed (${found[2]}); the backup does not hold what is in it.`,
-    path,
-  };
 }

@@ -2,16 +2,14 @@ import { AppError } from '@tarfleet/kernel';
 import type { RestoreContext } from '../../types.ts';
 import { OWN, PSEUDO } from '../capture/find-expression.ts';
 import type { PathSorter } from '../capture/path-sorter.ts';
+import { findEnd } from '../find-end.ts';
 import { nulRecords } from '../nul-records.ts';
 import { show } from '../paths.ts';
-import { wasKilled, withItsEnd } from '../program-end.ts';
-import { createTail, readLines } from '../read-lines.ts';
-import { unquote } from '../unquote.ts';
+import { withItsEnd } from '../program-end.ts';
 import { moved, type PlacePair } from './places.ts';
 
 /** Depth below the place, then what `Facts` reads; the path; where a symlink leads. */
 const FORMAT = '%d %y %n %D %i %s %m %U %G %T@ %C@\\0%p\\0%l\\0';
-const COMPLAINT = /^find: '(\/.*)': ([^:]+)$/;
 
 /**
  * Lists what lies in the places now: to the sorter goes each path as it is called in the backup, with its facts, a
@@ -26,30 +24,11 @@ export async function listPlaces(
   if (pairs.length === 0) return;
   const process = await session.exec(findArguments(pairs), { signal });
   process.stdin.end();
-  const tail = createTail();
-  let strange = false;
-  const judge = async (): Promise<void> => {
-    const [exit] = await Promise.all([
-      process.done,
-      readLines(process.stderr, (line) => {
-        const [, name, fault] = COMPLAINT.exec(line) ?? [];
-        if (fault === 'No such file or directory') return;
-        if (name !== undefined && fault !== undefined) {
-          const path = unquote(name);
-          const message = `${show(path)} cannot be listed (${fault}): what a restore changes there is not known.`;
-          return warn({ code: 'FILE_UNREADABLE', message, path });
-        }
-        tail.add(line);
-        strange = true;
-      }),
-    ]);
-    if (exit.code === 0 || (exit.code === 1 && !strange)) return;
-    throw new AppError(
-      'COMMAND_FAILED',
-      `find failed on the server (${exit.signal ?? exit.code}): ${tail.text()}`,
-      { retryable: wasKilled(exit) },
-    );
-  };
+  const end = findEnd(process, (path, fault) => {
+    if (fault === 'No such file or directory') return;
+    const message = `${show(path)} cannot be listed (${fault}): what a restore changes there is not known.`;
+    warn({ code: 'FILE_UNREADABLE', message, path });
+  });
   const transfer = async (): Promise<void> => {
     const byPlace = new Map(pairs.map((pair) => [pair.place.toString('latin1'), pair]));
     let pair: PlacePair | undefined;
@@ -72,7 +51,7 @@ export async function listPlaces(
     }
     if (before.length > 0) throw new AppError('COMMAND_FAILED', 'find stopped in the middle of its list.');
   };
-  await withItsEnd(judge(), transfer());
+  await withItsEnd(end, transfer());
 }
 
 function findArguments(pairs: readonly PlacePair[]): (string | Buffer)[] {
