@@ -20,6 +20,8 @@ export interface FaultWorld {
   ssh: TcpProxy;
   s3: FaultProxy;
   queue: RunningRedis;
+  /** Between the system and its queue. */
+  queueWay: TcpProxy;
   watch: WorkerWatch;
   backupId: string;
   /** Workers that live and are not frozen. */
@@ -49,10 +51,12 @@ export async function createFaultWorld(folder: string, keepHours: number): Promi
     opened.push(() => s3.stop());
     const queue = await startRedis();
     opened.push(() => queue.stop());
+    const queueWay = await startTcpProxy({ host: '127.0.0.1', port: queue.port });
+    opened.push(() => queueWay.stop());
     const watch = watchWorkers(join(folder, 'stack.log'));
     const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     const world = await createWorld('redis', {
-      queueUrl: queue.url(),
+      queueUrl: queue.url().replace(`:${queue.port}`, `:${queueWay.port}`),
       workers: 2,
       apiEnv: { RESTORE_KEEP_HOURS: String(keepHours) },
       // A shell that is not the first reads no file of the user's own, which would call the stand-ins, too.
@@ -82,7 +86,7 @@ export async function createFaultWorld(folder: string, keepHours: number): Promi
     const workers = (): Process[] =>
       all.filter(({ child }) => child.exitCode === null && child.signalCode === null);
     return {
-      ...{ world, site, ssh, s3, queue, watch, backupId, workers, close },
+      ...{ world, site, ssh, s3, queue, queueWay, watch, backupId, workers, close },
       async fillUp() {
         while (workers().length < 2) all.push(await stack.addWorker());
       },

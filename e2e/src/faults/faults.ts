@@ -120,17 +120,21 @@ export const FAULTS = {
     },
   },
   'queue gone': {
-    variants: () => ['15 s'],
-    async inject({ here }) {
-      here.queue.process.kill('SIGSTOP');
+    variants: () => ['silent for 15 s', 'refusing for 15 s'],
+    async inject({ here, variant }) {
+      const gone = (on: boolean): void => {
+        if (variant === 'refusing for 15 s') here.queueWay.refuse(on);
+        else here.queue.process.kill(on ? 'SIGSTOP' : 'SIGCONT');
+      };
+      gone(true);
       return {
         letGo: true,
         async during() {
           await sleep(QUEUE_GONE_MS);
-          here.queue.process.kill('SIGCONT');
+          gone(false);
         },
         async lift() {
-          here.queue.process.kill('SIGCONT');
+          gone(false);
         },
       };
     },

@@ -72,6 +72,7 @@ export async function runCell(here: FaultWorld, { step, fault }: Cell, seed: num
 async function reset(here: FaultWorld): Promise<void> {
   await letGo(here);
   here.queue.process.kill('SIGCONT');
+  here.queueWay.refuse(false);
   for (const { child } of here.workers()) child.kill('SIGCONT');
   await here.fillUp();
   await here.site.gates.reset();

@@ -11,6 +11,8 @@ export interface TcpProxy {
   release(): void;
   /** Resets every connection: on both sides, or on the client's alone, so that the server never hears of it. */
   cut(sides: 'both' | 'client'): void;
+  /** Resets every connection, and each new one, until it is called with false. */
+  refuse(on: boolean): void;
   stop(): Promise<void>;
 }
 
@@ -19,11 +21,12 @@ interface Pair {
   server: Socket | null;
 }
 
-/** Stands between an SSH client and its server, as the network does. */
+/** Stands between a client and its server, as the network does. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   const orphans = new Set<Socket>();
   let held: Pair[] | null = null;
+  let refusing = false;
   const join = (pair: Pair): void => {
     if (pair.client.destroyed) return;
     const server = createConnection({ host: target.host, port: target.port });
@@ -33,6 +36,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     server.on('close', () => pair.client.destroy());
   };
   const listener = createServer((client) => {
+    if (refusing) {
+      client.resetAndDestroy();
+      return;
+    }
     const pair: Pair = { client, server: null };
     pairs.add(pair);
     client.on('error', () => undefined);
@@ -49,6 +56,19 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     held = null;
     waiting.forEach(join);
   };
+  const cut = (sides: 'both' | 'client'): void => {
+    for (const { client, server } of [...pairs]) {
+      if (server && sides === 'client') {
+        orphans.add(server);
+        client.unpipe(server);
+        server.unpipe(client);
+        // Read on, as a network that swallows everything.
+        server.resume();
+        server.on('error', () => undefined);
+      } else server?.resetAndDestroy();
+      client.resetAndDestroy();
+    }
+  };
   return {
     host: '127.0.0.1',
     port: (listener.address() as AddressInfo).port,
@@ -57,18 +77,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     waiting: () => held?.filter(({ client }) => !client.destroyed).length ?? 0,
     release,
-    cut(sides) {
-      for (const { client, server } of [...pairs]) {
-        if (server && sides === 'client') {
-          orphans.add(server);
-          client.unpipe(server);
-          server.unpipe(client);
-          // Read on, as a network that swallows everything.
-          server.resume();
-          server.on('error', () => undefined);
-        } else server?.resetAndDestroy();
-        client.resetAndDestroy();
-      }
+    cut,
+    refuse(on) {
+      refusing = on;
+      if (on) cut('both');
     },
     async stop() {
       release();
