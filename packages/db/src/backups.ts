@@ -15,6 +15,7 @@ export const BACKUP_STATUSES = [
   'deleted',
 ] as const;
 export type BackupStatus = (typeof BACKUP_STATUSES)[number];
+export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
 
 /** Sizes in bytes. */
 export interface BackupRecord {
@@ -26,6 +27,8 @@ export interface BackupRecord {
   type: string;
   dialect: string;
   status: BackupStatus;
+  /** How it ended, also when it has been deleted since; null while it runs. */
+  outcome: BackupOutcome | null;
   destinationId: string | null;
   keyPrefix: string;
   manifestKey: string | null;
@@ -221,6 +224,7 @@ function toRecord(row: Backup): BackupRecord {
   return {
     ...rest,
     status: row.status as BackupStatus,
+    outcome: row.outcome as BackupOutcome | null,
     errorCode: row.errorCode as ErrorCode | null,
     warnings: row.warnings as string[],
     sizeBytes: toNumber(row.sizeBytes),

@@ -1,5 +1,6 @@
 import { AppError } from '@tarfleet/kernel';
 import { v7 } from 'uuid';
+import { toNumber } from './backups.ts';
 import type { Destination as DestinationRow } from './generated/client.ts';
 import { toJson } from './json.ts';
 import { type Page, type PageRequest, readPage } from './page.ts';
@@ -15,13 +16,18 @@ export interface DestinationRecord {
   /** Its secrets under the API's own key; null when it needs none. */
   secretCiphertext: string | null;
   retentionDays: number | null;
+  /** What it holds at most, in bytes, as its owner says. */
+  capacityBytes: number | null;
   isDefault: boolean;
   createdAt: Date;
   updatedAt: Date;
 }
 
 /** `id` may be given, for secrets are encrypted before the row is made. */
-export type NewDestination = Omit<DestinationRecord, 'id' | 'createdAt' | 'updatedAt'> & { id?: string };
+export type NewDestination = Omit<DestinationRecord, 'id' | 'capacityBytes' | 'createdAt' | 'updatedAt'> & {
+  id?: string;
+  capacityBytes?: number | null;
+};
 export type DestinationChanges = Partial<Omit<NewDestination, 'id' | 'type'>>;
 
 export interface Destinations {
@@ -108,5 +114,9 @@ async function clearDefault(tx: Db, except: string | null): Promise<void> {
 }
 
 function toDestination(row: DestinationRow): DestinationRecord {
-  return { ...row, config: row.config as DestinationRecord['config'] };
+  return {
+    ...row,
+    config: row.config as DestinationRecord['config'],
+    capacityBytes: toNumber(row.capacityBytes),
+  };
 }

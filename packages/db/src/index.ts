@@ -23,5 +23,12 @@ export type * from './rewraps.ts';
 export type { NewServer, ServerChanges, ServerFilter, ServerRecord, Servers } from './servers.ts';
 export type { NewService, ServiceChanges, ServiceRecord, Services } from './services.ts';
 export type { SessionRecord, Sessions } from './sessions.ts';
+export {
+  type Statistics,
+  type StatisticsFilter,
+  type StorageStatistics,
+  statisticsQueries,
+  type TypeStatistics,
+} from './statistics.ts';
 export type { NewUser, Role, UserChanges, UserRecord, Users } from './users.ts';
 export type { WorkerRecord, Workers } from './workers.ts';

@@ -17,6 +17,7 @@ import { createRewraps, type Rewraps } from './rewraps.ts';
 import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
+import { createStatistics, type Statistics } from './statistics.ts';
 import { createUsers, type Users } from './users.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
@@ -40,6 +41,7 @@ export interface Repositories {
   servers: Servers;
   services: Services;
   sessions: Sessions;
+  statistics: Statistics;
   users: Users;
   workers: Workers;
 }
@@ -65,6 +67,7 @@ export function createRepositories(db: Db): Repositories {
     servers: createServers(db),
     services: createServices(db),
     sessions: createSessions(db),
+    statistics: createStatistics(db),
     users: createUsers(db),
     workers: createWorkers(db),
   };

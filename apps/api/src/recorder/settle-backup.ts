@@ -25,6 +25,7 @@ export async function settleBackup(
   const days = backup?.retentionDays ?? null;
   await tx.backups.change(job.id, {
     status: end.state satisfies BackupStatus,
+    outcome: end.state,
     completedAt: end.at,
     ...(result ? totals(result) : {}),
     ...(failure ? { errorCode: failure.code, errorMessage: describe(result, failure) } : {}),

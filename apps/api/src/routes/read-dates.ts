@@ -2,10 +2,10 @@ import { invalid } from '../plugins/faults.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Two fields of a query as times, both inclusive; of the second, a day without a time is the whole day. */
+/** One or two fields of a query as times, both inclusive; of the second, a day without a time is the whole day. */
 export function readDates<F extends string>(
   query: Partial<Record<F, string | undefined>>,
-  [first, last]: readonly [F, F],
+  [first, last]: readonly [F, F?],
 ): { from?: Date; to?: Date } {
   const faults: { path: string; message: string }[] = [];
   const read = (field: F): Date | undefined => {
@@ -23,7 +23,7 @@ export function readDates<F extends string>(
     return undefined;
   };
   const from = read(first);
-  const to = read(last);
+  const to = last === undefined ? undefined : read(last);
   if (faults.length > 0) throw invalid(faults);
   return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
 }

@@ -6,11 +6,13 @@ import { previewRestoreRoute } from './preview.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
 import { rewrapRoutes } from './rewrap.ts';
+import { statisticsRoute } from './statistics.ts';
 import { verifyBackupRoutes } from './verify.ts';
 
 export function backupRoutes(app: Api, deps: RunDeps): void {
   createBackupRoute(app, deps);
   readBackupRoutes(app, deps);
+  statisticsRoute(app, deps);
   verifyBackupRoutes(app, deps);
   restoreBackupRoute(app, deps);
   previewRestoreRoute(app, deps);

@@ -20,6 +20,7 @@ export function newDestination({ vault, config }: Deps, body: NewDestinationBody
     config: toStored({}, body.config),
     secretCiphertext: secrets && vault.box.seal(destinationAad(id), secrets),
     retentionDays: body.retention_days ?? null,
+    capacityBytes: body.capacity_bytes ?? null,
     isDefault: body.is_default ?? false,
   };
 }
@@ -48,6 +49,7 @@ async function changesOf(
   const changes: DestinationChanges = {
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.retention_days === undefined ? {} : { retentionDays: body.retention_days }),
+    ...(body.capacity_bytes === undefined ? {} : { capacityBytes: body.capacity_bytes }),
     ...(body.is_default === undefined ? {} : { isDefault: body.is_default }),
   };
   if (body.config === undefined) return changes;

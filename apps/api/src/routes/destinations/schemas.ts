@@ -50,6 +50,15 @@ const common = {
       }),
     ),
   ),
+  capacity_bytes: Type.Optional(
+    nullable(
+      Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'What it holds at most: statistics then tell how much of that is used',
+      }),
+    ),
+  ),
   is_default: Type.Optional(Type.Boolean()),
 };
 
@@ -93,6 +102,7 @@ const DestinationView = strict({
   }),
   has_credentials: Type.Boolean(),
   retention_days: nullable(Type.Integer()),
+  capacity_bytes: nullable(Type.Integer()),
   is_default: Type.Boolean(),
   created_at: Timestamp,
   updated_at: Timestamp,
