@@ -59,7 +59,7 @@ describe('a request', () => {
     ['another type', { type: 'transaction' }, 'NOT_SUPPORTED', /Use full, incremental/],
     ['no type that there is', { type: 'everything' }, 'INVALID_BACKUP_TYPE', /Types: full/],
     ['a notification', { notification: {} }, 'NOT_SUPPORTED', /Leave it out/],
-    ['a location', { location: '/x' }, 'NOT_SUPPORTED', /destination_id/],
+    ['a location', { location: '/x' }, 'NOT_FOUND', /No destination has the URL \/x/],
   ])('for %s, which cannot be had yet, is refused', async (_what, more, code, message) => {
     expectError(await bad.create(more), 400, code, message);
   });

@@ -82,6 +82,16 @@ export interface ArtifactDone {
   completedAt: Date;
 }
 
+/** What an artifact of a service once took. Bytes and seconds. */
+export interface PastArtifact {
+  serviceId: string;
+  /** With its index, as stored. */
+  storedBytes: number;
+  seconds: number;
+  /** What its backup took after its last artifact: reading back, the manifest. */
+  closingSeconds: number;
+}
+
 export interface Artifacts {
   /** The newest sound one that a new artifact can be compared with. */
   findParent(filter: ParentFilter): Promise<ParentRecord | null>;
@@ -95,9 +105,14 @@ export interface Artifacts {
   releaseAll(backupId: string): Promise<void>;
   /** How many artifacts of other backups need one of this backup's. */
   countDependents(backupId: string): Promise<number>;
+  /** The newest few completed ones of each service, of those that read everything or of those that did not. */
+  past(serviceIds: string[], full: boolean): Promise<PastArtifact[]>;
   complete(id: string, done: ArtifactDone): Promise<void>;
   fail(id: string, failure: Failure, at: Date): Promise<void>;
 }
+
+/** How many tell what the next one takes. */
+const PAST = 5;
 
 export function createArtifacts(db: Db): Artifacts {
   return {
@@ -145,6 +160,19 @@ export function createArtifacts(db: Db): Artifacts {
       db.artifactRef.count({
         where: { ancestor: { backupId }, dependent: { backupId: { not: backupId } } },
       }),
+    past: (serviceIds, full) => db.$queryRaw<PastArtifact[]>`
+      SELECT a.service_id AS "serviceId", (a.stored_bytes + coalesce(a.index_bytes, 0))::float8 AS "storedBytes",
+        greatest(0, extract(epoch FROM a.completed_at - a.started_at))::float8 AS seconds,
+        greatest(0, extract(epoch FROM a.backup_ended_at - (
+          SELECT max(other.completed_at) FROM artifacts AS other WHERE other.backup_id = a.backup_id
+        )))::float8 AS "closingSeconds"
+      FROM unnest(${serviceIds}::uuid[]) AS wanted(id) CROSS JOIN LATERAL (
+        SELECT artifacts.*, backups.completed_at AS backup_ended_at
+        FROM artifacts JOIN backups ON backups.id = artifacts.backup_id
+        WHERE artifacts.service_id = wanted.id AND artifacts.status = 'completed'
+          AND (artifacts.parent_id IS NULL) = ${full} AND backups.completed_at IS NOT NULL
+        ORDER BY artifacts.completed_at DESC LIMIT ${PAST}
+      ) AS a`,
     async complete(id, done) {
       await db.artifact.update({
         where: { id },

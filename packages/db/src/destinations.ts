@@ -33,6 +33,8 @@ export type DestinationChanges = Partial<Omit<NewDestination, 'id' | 'type'>>;
 export interface Destinations {
   /** Newest first. */
   list(request: PageRequest): Promise<Page<DestinationRecord>>;
+  /** All of them, by name. */
+  all(): Promise<DestinationRecord[]>;
   get(id: string): Promise<DestinationRecord | null>;
   /** As `get`, locked until the transaction ends: no backup can come in between. */
   lock(id: string): Promise<DestinationRecord | null>;
@@ -57,6 +59,9 @@ export function createDestinations(db: Db): Destinations {
         () => db.destination.count(),
         toDestination,
       ),
+    async all() {
+      return (await db.destination.findMany({ orderBy: { name: 'asc' } })).map(toDestination);
+    },
     async get(id) {
       const row = await db.destination.findUnique({ where: { id } });
       return row && toDestination(row);

@@ -19,6 +19,8 @@ export interface BackupWorld {
   backedUp(): Promise<string>;
   /** The running job of this kind, as soon as it is there. */
   running(kind: JobKind): Promise<JobRecord>;
+  /** Begins a job as a worker would. */
+  begin(job: Pick<JobRecord, 'id' | 'kind'>): Promise<void>;
   /** Ends a job as a worker would. */
   end(job: Pick<JobRecord, 'id' | 'kind'>, ended: Pick<Ended, 'result' | 'failure'>): Promise<void>;
   close(): Promise<void>;
@@ -48,8 +50,11 @@ export async function openBackupWorld(): Promise<BackupWorld> {
     const state = ended.failure ? ('failed' as const) : ('completed' as const);
     await recorder.record(attemptOf(job)(1, STARTED, { type: 'ended', state, ...ended }));
   };
+  const begin: BackupWorld['begin'] = async (job) => {
+    await recorder.record(attemptOf(job)(1, STARTED));
+  };
   return {
-    ...{ t, token, projectId, serverId, serviceId, destinationId, end },
+    ...{ t, token, projectId, serverId, serviceId, destinationId, begin, end },
     async backedUp() {
       const body = { type: 'full', encrypt: false };
       const answer = await t.ask('POST', '/api/backups/create', { token, body });

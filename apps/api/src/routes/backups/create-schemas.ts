@@ -43,7 +43,10 @@ export const CreateBody = strict({
     }),
   ),
   location: Type.Optional(
-    Type.String({ maxLength: 2000, description: 'Not supported yet: name a destination by destination_id' }),
+    Type.String({
+      maxLength: 5000,
+      description: 'Where to, by the URL of a destination: s3://bucket/prefix or file:///folder',
+    }),
   ),
   notification: Type.Optional(
     Type.Object({}, { additionalProperties: true, description: 'Not supported yet: leave it out' }),

@@ -4,8 +4,10 @@ import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
+import { destinationAt } from '../destinations/location.ts';
 import { CreateAnswer, CreateBody } from './create-schemas.ts';
 import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
+import { estimateBackup } from './estimate-backup.ts';
 import { normaliseCreate } from './normalise.ts';
 
 /** Document 2's creation of a backup. */
@@ -52,8 +54,10 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         ? await deps.db.projects.get(request.body.project_id)
         : await deps.db.projects.ensureDefault();
       if (!project) throw notFound('project');
+      const { location } = request.body;
       const draft = await planBackup(deps, {
         ...wanted,
+        ...(location === undefined ? {} : { destinationId: await destinationAt(deps.db, location) }),
         projectId: project.id,
         userId,
         requestId: request.id,
@@ -65,7 +69,8 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, backupId, wait);
       assertNotFailed(job, { backup_id: backupId });
-      const backup = await deps.db.backups.find(backupId);
+      const backup = await deps.db.backups.get(backupId);
+      const estimate = backup && (await estimateBackup(deps.db, backup));
       reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${backupId}`);
       return {
         success: true as const,
@@ -73,8 +78,8 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
           backup_id: backupId,
           status: backup?.status ?? 'in_progress',
           started_at: (backup?.startedAt ?? new Date()).toISOString(),
-          estimated_duration_seconds: null,
-          estimated_size_bytes: null,
+          estimated_duration_seconds: estimate?.seconds ?? null,
+          estimated_size_bytes: estimate?.bytes ?? null,
           progress_url: `/api/backups/status/${backupId}`,
           warnings: backup?.warnings ?? wanted.warnings,
         },

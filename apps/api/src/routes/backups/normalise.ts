@@ -27,7 +27,9 @@ export function normaliseCreate(body: CreateBody): FromBody {
   const type = assertType(body.type);
   if (type === 'transaction') throw later('type: transaction', 'Use full, incremental or differential.');
   if (body.notification !== undefined) throw later('notification', 'Leave it out.');
-  if (body.location !== undefined) throw later('location', 'Name a destination by destination_id.');
+  if (body.location !== undefined && body.destination_id !== undefined) {
+    throw invalid([{ path: 'body/location', message: 'is another way to say destination_id: send one' }]);
+  }
   const warnings: string[] = [];
   return {
     dialect: 'botserver',

@@ -2,6 +2,7 @@ import type { Database, FullBackup } from '@tarfleet/db';
 import type { Api } from '../../api-type.ts';
 import { readProgress } from '../jobs/progress.ts';
 import type { RunDeps } from './deps.ts';
+import { estimateBackup } from './estimate-backup.ts';
 import { findBackup } from './find.ts';
 import { assertType, normaliseDates } from './normalise.ts';
 import { GetAnswer, IdParams, ListAnswer, ListQuery, StatusAnswer, StatusParams } from './schemas.ts';
@@ -82,7 +83,12 @@ export function readBackupRoutes(app: Api, deps: RunDeps): void {
       const backup = await findBackup(deps, request, request.params.backup_id, 'viewer');
       const job = await db.jobs.get(backup.id);
       const progress = job && (await readProgress(db, job));
-      return { success: true as const, data: viewStatus(backup, job, progress) };
+      const artifacts = await db.jobs.children(backup.id);
+      const { seconds: pastSeconds } = await estimateBackup(db, backup);
+      return {
+        success: true as const,
+        data: viewStatus(backup, { job, artifacts, progress, pastSeconds }),
+      };
     },
   );
 }

@@ -2,18 +2,29 @@ import type { FullBackup, JobRecord } from '@tarfleet/db';
 import type { ProgressView } from '../jobs/progress.ts';
 import { iso, seconds } from './formats.ts';
 
-/** Document 2's status of a backup, from its record, its job and how far that is. */
-export function viewStatus(backup: FullBackup, job: JobRecord | null, progress: ProgressView | null) {
+export interface BackupWay {
+  job: JobRecord | null;
+  /** The jobs of its artifacts. */
+  artifacts: readonly Pick<JobRecord, 'id' | 'startedAt' | 'endedAt'>[];
+  progress: ProgressView | null;
+  /** What backups of the same services took. */
+  pastSeconds: number | null;
+}
+
+/** Document 2's status of a backup, from its record, its jobs and how far they are. */
+export function viewStatus(backup: FullBackup, way: BackupWay) {
+  const { progress } = way;
   const ended = backup.completedAt !== null;
-  const { completed, remaining } = phases(backup, job);
+  const elapsed = seconds(backup.startedAt, backup.completedAt ?? new Date()) ?? 0;
+  const { current, completed, remaining } = phases(backup, way);
   return {
     backup_id: backup.id,
     status: backup.status,
     progress_percent: progress?.percent ?? 0,
-    current_phase: ended ? backup.status : (progress?.phase ?? 'queued'),
+    current_phase: ended ? backup.status : current,
     started_at: iso(backup.startedAt),
-    elapsed_seconds: seconds(backup.startedAt, backup.completedAt ?? new Date()) ?? 0,
-    estimated_remaining_seconds: ended ? 0 : (progress?.seconds_left ?? null),
+    elapsed_seconds: elapsed,
+    estimated_remaining_seconds: ended ? 0 : remainingSeconds(way, elapsed),
     bytes_processed: ended ? (backup.contentBytes ?? progress?.bytes_done ?? 0) : (progress?.bytes_done ?? 0),
     total_bytes: ended
       ? (backup.contentBytes ?? progress?.bytes_total ?? null)
@@ -29,10 +40,35 @@ export function viewStatus(backup: FullBackup, job: JobRecord | null, progress: 
   };
 }
 
-/** The parent's job begins when every artifact's has ended. */
-function phases(backup: FullBackup, job: JobRecord | null) {
-  const all = ['file_backup', ...(backup.verifyRequested ? ['verification'] : []), 'commit'];
-  if (backup.status === 'completed' || backup.status === 'partial') return { completed: all, remaining: [] };
-  const done = job?.startedAt ? 1 : 0;
-  return { completed: all.slice(0, done), remaining: all.slice(done) };
+/** By its own pace; before it has one, by the past. What takes longer than ever tells nothing. */
+function remainingSeconds({ progress, pastSeconds }: BackupWay, elapsed: number): number | null {
+  if (progress?.seconds_left != null) return progress.seconds_left;
+  return pastSeconds === null || pastSeconds <= elapsed ? null : pastSeconds - elapsed;
 }
+
+/** A component's phase is over when all of its artifacts have ended; then the parent's job closes the backup. */
+function phases(backup: FullBackup, { job, artifacts }: BackupWay) {
+  const jobOf = (id: string) => artifacts.find((one) => one.id === id);
+  const over = (component: string): boolean =>
+    backup.artifacts.every((one) => one.component !== component || jobOf(one.id)?.endedAt);
+  const components = [...new Set(backup.artifacts.map(({ component }) => component))].sort();
+  const closing = [...(backup.verifyRequested ? ['verification'] : []), 'commit'];
+  const all = [...components.map(backupPhase), ...closing];
+  if (backup.status === 'completed' || backup.status === 'partial') {
+    return { current: backup.status, completed: all, remaining: [] };
+  }
+  const running = backup.artifacts.find(({ id }) => jobOf(id)?.startedAt && !jobOf(id)?.endedAt);
+  const closes = backup.verifyRequested ? 'verifying' : 'committing';
+  return {
+    current: running ? `backing_up_${running.component}` : job?.startedAt ? closes : 'queued',
+    completed: components.filter(over).map(backupPhase),
+    remaining: [...components.filter((one) => !over(one)).map(backupPhase), ...closing],
+  };
+}
+
+/** `files` becomes `file_backup`, as document 2 has it. */
+function backupPhase(component: string): string {
+  return `${NAMES[component] ?? component}_backup`;
+}
+
+const NAMES: Record<string, string> = { files: 'file', configurations: 'configuration' };

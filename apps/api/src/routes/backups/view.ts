@@ -1,5 +1,6 @@
 import type { ArtifactRecord, FullBackup } from '@tarfleet/db';
 import { VERSION } from '../../version.ts';
+import { urlOf } from '../destinations/location.ts';
 import { formatBytes, iso, seconds } from './formats.ts';
 
 /** A backup in document 2's list. */
@@ -136,10 +137,7 @@ function viewService(artifact: ArtifactRecord) {
 /** Where its objects lie, as a URL. */
 export function locationOf(backup: FullBackup): string | null {
   const { destination, keyPrefix } = backup;
-  if (!destination) return null;
-  const config = destination.config as { path?: string; bucket?: string; prefix?: string };
-  if (destination.type === 'local') return `file://${config.path ?? ''}/${keyPrefix}`;
-  return `s3://${[config.bucket, config.prefix, keyPrefix].filter(Boolean).join('/')}`;
+  return destination && `${urlOf(destination)}/${keyPrefix}`;
 }
 
 /** Of the manifest, which holds the SHA-256 of every archive. */
