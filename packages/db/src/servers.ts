@@ -41,6 +41,7 @@ export interface ServerFilter {
   scope: ProjectScope;
   projectId?: number;
   pool?: string;
+  environment?: string;
 }
 
 export interface Servers {
@@ -72,12 +73,13 @@ export interface Servers {
 
 export function createServers(db: Db): Servers {
   return {
-    list({ scope, projectId, pool, ...request }) {
+    list({ scope, projectId, pool, environment, ...request }) {
       const where: Prisma.ServerWhereInput = {
         AND: [
           inScope(scope),
           projectId === undefined ? {} : { projectId },
           pool === undefined ? {} : { pool },
+          environment === undefined ? {} : { environment },
         ],
       };
       return readPage(

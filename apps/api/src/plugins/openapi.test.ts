@@ -67,6 +67,7 @@ test('every POST that makes something takes an Idempotency-Key', () => {
 const WAITING = [
   'delete /api/backups/{id}',
   'post /api/backups/create',
+  'post /api/backups/restore',
   'post /api/backups/restore-jobs/{id}/rollback',
   'post /api/backups/verify/{backup_id}',
   'post /api/backups/{id}/restore',

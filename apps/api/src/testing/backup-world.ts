@@ -46,12 +46,17 @@ export async function openBackupWorld(): Promise<BackupWorld> {
   });
   const recorder = createRecorder({ db: t.db, logger: silent, sweepGraceMs: 0, onEnded: () => undefined });
 
-  const end: BackupWorld['end'] = async (job, ended) => {
-    const state = ended.failure ? ('failed' as const) : ('completed' as const);
-    await recorder.record(attemptOf(job)(1, STARTED, { type: 'ended', state, ...ended }));
-  };
+  const attempts = new Map<string, ReturnType<typeof attemptOf>>();
   const begin: BackupWorld['begin'] = async (job) => {
-    await recorder.record(attemptOf(job)(1, STARTED));
+    const attempt = attemptOf(job);
+    attempts.set(job.id, attempt);
+    await recorder.record(attempt(1, STARTED));
+  };
+  const end: BackupWorld['end'] = async (job, ended) => {
+    if (!attempts.has(job.id)) await begin(job);
+    const state = ended.failure ? ('failed' as const) : ('completed' as const);
+    const attempt = attempts.get(job.id);
+    if (attempt) await recorder.record(attempt(2, { type: 'ended', state, ...ended }));
   };
   return {
     ...{ t, token, projectId, serverId, serviceId, destinationId, begin, end },

@@ -5,6 +5,7 @@ import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { readDates } from '../read-dates.ts';
+import type { ComponentRestoreBody } from './component-restore-schemas.ts';
 import type { CreateBody } from './create-schemas.ts';
 import type { RestoreBody } from './restore-schemas.ts';
 import type { ListQuery } from './schemas.ts';
@@ -50,7 +51,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
 }
 
 /** Documents 1 and 3's `POST /api/backups/:id/restore`; which server it is for is for those who may look. */
-export function normaliseRestore(body: RestoreBody, where: 'body' | 'query' = 'body'): RestoreWish {
+export function normaliseRestore(body: RestoreBody, where = 'body'): RestoreWish {
   const selective = body.restoreType === 'selective';
   if (selective && body.selectedServices === undefined) {
     throw invalid([
@@ -75,6 +76,31 @@ export function normaliseRestore(body: RestoreBody, where: 'body' | 'query' = 'b
     rollback: body.createRollbackPoint ?? true,
     healthChecks: !(body.skipHealthChecks ?? false),
     warnings,
+  };
+}
+
+/** Document 2's `POST /api/backups/restore`; which of the backup's services and where to is for those who look. */
+export function normaliseComponentRestore(body: ComponentRestoreBody): Omit<RestoreWish, 'services'> {
+  if (body.notification !== undefined) throw later('notification', 'Leave it out.');
+  const { database, files } = body.restore_options ?? {};
+  if (database?.point_in_time !== undefined) {
+    throw later('point_in_time', 'Choose the backup that was made at that time.');
+  }
+  if (database?.drop_existing) throw later('drop_existing', 'Leave it out.');
+  const { services: _all, ...wish } = normaliseRestore(
+    {
+      ...(files?.restore_path === undefined ? {} : { restorePath: files.restore_path }),
+      ...(files?.overwrite_existing === undefined ? {} : { overwrite: files.overwrite_existing }),
+    },
+    'body/restore_options/files',
+  );
+  const { restorePath } = wish;
+  return {
+    ...wish,
+    warnings:
+      restorePath === null
+        ? wish.warnings
+        : [`Files will be restored below ${restorePath}, not to their own paths.`],
   };
 }
 

@@ -1,3 +1,4 @@
+import type { RestoreResult } from '@tarfleet/contracts';
 import type { JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
@@ -79,16 +80,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const wait = preferredWait(request, reply);
       const job = await waitAsPreferred(deps, request, restoreJobId, wait);
       const ended = job?.endedAt ? job : null;
-      const result = ended?.result?.kind === 'restore' ? ended.result : null;
-      if (ended?.failure) {
-        throw new AppError('RESTORE_FAILED', `Restore failed: ${ended.failure.message}`, {
-          details: {
-            restoreJobId,
-            code: ended.failure.code,
-            rolledBack: result?.outcome === 'rolled_back',
-          },
-        });
-      }
+      const result = assertRestored(ended, restoreJobId);
       reply.code(ended ? 200 : 202).header('location', `/api/jobs/${restoreJobId}`);
       return {
         success: true as const,
@@ -112,6 +104,15 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       };
     },
   );
+}
+
+/** What came of a restore that has ended; null while it runs. RESTORE_FAILED where it failed. */
+export function assertRestored(ended: JobRecord | null, restoreJobId: string): RestoreResult | null {
+  const result = ended?.result?.kind === 'restore' ? ended.result : null;
+  if (!ended?.failure) return result;
+  throw new AppError('RESTORE_FAILED', `Restore failed: ${ended.failure.message}`, {
+    details: { restoreJobId, code: ended.failure.code, rolledBack: result?.outcome === 'rolled_back' },
+  });
 }
 
 /** Services that ran before and do not now, as a warning. */

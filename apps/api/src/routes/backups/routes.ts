@@ -1,4 +1,6 @@
 import type { Api } from '../../api-type.ts';
+import { componentRestoreRoute } from './component-restore.ts';
+import { componentRestoreStatusRoute } from './component-restore-status.ts';
 import { createBackupRoute } from './create.ts';
 import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
@@ -15,6 +17,8 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   statisticsRoute(app, deps);
   verifyBackupRoutes(app, deps);
   restoreBackupRoute(app, deps);
+  componentRestoreRoute(app, deps);
+  componentRestoreStatusRoute(app, deps);
   previewRestoreRoute(app, deps);
   deleteBackupRoute(app, deps);
   rewrapRoutes(app, deps);

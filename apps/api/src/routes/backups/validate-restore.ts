@@ -28,7 +28,7 @@ export async function validateRestore(
   reply.code(result ? 200 : 202).header('location', `/api/jobs/${jobId}`);
   return {
     success: true,
-    message: messageOf(result !== null, problem?.failure.message),
+    message: validationMessage(result !== null, problem?.failure.message),
     data: {
       restoreJobId: jobId,
       status: !result ? 'pending' : problem ? 'invalid' : 'validated',
@@ -41,7 +41,8 @@ export async function validateRestore(
   };
 }
 
-function messageOf(looked: boolean, problem: string | undefined): string {
+/** What is said of a look at a restore: of one that still runs, that found nothing, or that found this problem. */
+export function validationMessage(looked: boolean, problem: string | undefined): string {
   if (!looked) return 'Restore validation initiated successfully';
   return problem === undefined
     ? 'Restore validated successfully, nothing was changed'

@@ -24,18 +24,36 @@ export async function readKnown(
   { plan, artifacts, needed }: PlannedPreview,
 ): Promise<Known> {
   const serverIds = [...new Set(artifacts.map(({ serverId }) => serverId))];
-  const [services, restores, job, busy] = await Promise.all([
+  const [services, restores, sizes, busy] = await Promise.all([
     Promise.all(serverIds.map((serverId) => db.services.find({ serverId }))),
     db.restores.pastOf(plan.serviceIds, PAST_RESTORES),
-    db.jobs.get(backup.id),
+    readSizes(db, backup.id),
     db.leases.held(needed),
   ]);
+  return { services: services.flat(), restores, artifacts, sizes, busy };
+}
+
+/** Seconds that a restore of these whole artifacts takes; null where nothing tells. */
+export async function estimateRestore(
+  db: Pick<Database, 'restores' | 'jobs'>,
+  backup: FullBackup,
+  artifacts: ArtifactRecord[],
+): Promise<number | null> {
+  const serviceIds = artifacts.map(({ serviceId }) => serviceId);
+  const restores = await db.restores.pastOf(serviceIds, PAST_RESTORES);
+  const sizes = await readSizes(db, backup.id);
+  const bytes = sum(artifacts.map(({ id }) => sizes.get(id)?.bytes ?? null));
+  return estimateDuration(bytes, { restores, artifacts });
+}
+
+async function readSizes(db: Pick<Database, 'jobs'>, backupId: string): Promise<Known['sizes']> {
+  const job = await db.jobs.get(backupId);
   const results = job?.result?.kind === 'backup' ? job.result.artifacts : [];
   const sizes = results.map(
     ({ artifactId, index, contentBytes, files }) =>
       [artifactId, { bytes: index?.contentBytes ?? contentBytes, files: index?.files ?? files }] as const,
   );
-  return { services: services.flat(), restores, artifacts, sizes: new Map(sizes), busy };
+  return new Map(sizes);
 }
 
 /** Document 1's preview, with what a worker found; without a worker that is null. */

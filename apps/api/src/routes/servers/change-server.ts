@@ -31,13 +31,16 @@ async function changesOf(
   server: ServerRecord,
   body: ServerChangesBody,
 ): Promise<ServerChanges> {
-  const name = body.name === undefined ? {} : { name: body.name };
+  const labels = {
+    ...(body.name === undefined ? {} : { name: body.name }),
+    ...(body.environment === undefined ? {} : { environment: body.environment }),
+  };
   const pool = body.pool ?? server.pool;
   const movedPool = pool !== server.pool;
   if (movedPool) poolKey(vault, pool);
   if (server.kind === 'local') {
     assertLocalFields(body);
-    return { ...name, pool };
+    return { ...labels, pool };
   }
   const host = body.host ?? server.host ?? '';
   const port = body.port ?? server.port ?? 22;
@@ -54,7 +57,7 @@ async function changesOf(
   const place = { pool, projectId: server.projectId, host, port };
   const secrets = body.auth && { auth: body.auth, becomePassword: body.become?.password };
   return {
-    ...name,
+    ...labels,
     ...fingerprint(body, moved),
     ...(body.username === undefined ? {} : { username: body.username }),
     ...(body.become === undefined ? {} : { becomeMethod: body.become?.method ?? null }),
@@ -94,7 +97,8 @@ function assertCredentials(server: ServerRecord, body: ServerChangesBody, moved:
   }
 }
 
-function assertLocalFields({ name: _name, pool: _pool, ...rest }: ServerChangesBody): void {
+function assertLocalFields(body: ServerChangesBody): void {
+  const { name: _name, pool: _pool, environment: _environment, ...rest } = body;
   const faults: Fault[] = Object.keys(rest).map((field) => ({
     path: `body/${field}`,
     message: 'does not apply to a local server',

@@ -75,7 +75,7 @@ function localServer(
     becomeMethod: null,
     jumpId: null,
     sealed: null,
-    environment: null,
+    environment: body.environment ?? null,
   };
 }
 
@@ -101,6 +101,6 @@ async function sshServer(
     becomeMethod: become?.method ?? null,
     jumpId: jump ?? null,
     sealed: await sealSecrets(vault, place, { auth, becomePassword: become?.password }),
-    environment: null,
+    environment: body.environment ?? null,
   };
 }

@@ -43,11 +43,12 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
       },
     },
     async (request) => {
-      const { page, per_page: perPage, project_id: projectId, pool } = request.query;
+      const { page, per_page: perPage, project_id: projectId, pool, environment } = request.query;
       const scope = await access.scope(actorOf(request));
       const filter = {
         ...(projectId === undefined ? {} : { projectId }),
         ...(pool === undefined ? {} : { pool }),
+        ...(environment === undefined ? {} : { environment }),
       };
       return pageOf(await db.servers.list({ page, perPage, scope, ...filter }), serverView);
     },

@@ -39,6 +39,11 @@ const Become = strict({
   password: Type.Optional(Secret),
 });
 
+const Environment = Type.String({
+  pattern: '^[a-z0-9][a-z0-9-]{0,39}$',
+  description: 'a label by which restores choose a server, such as production, staging or development',
+});
+
 const SshServer = strict({
   kind: Type.Literal('ssh'),
   name: Name,
@@ -51,6 +56,7 @@ const SshServer = strict({
   project_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
   become: Type.Optional(Become),
   jump: Type.Optional(Uuid),
+  environment: Type.Optional(Environment),
 });
 export type SshServer = Static<typeof SshServer>;
 
@@ -59,6 +65,7 @@ const LocalServer = strict({
   name: Name,
   pool: Type.Optional(PoolName),
   project_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+  environment: Type.Optional(Environment),
 });
 export type LocalServer = Static<typeof LocalServer>;
 
@@ -75,6 +82,7 @@ export const ServerChangesBody = strict({
   pool: Type.Optional(PoolName),
   become: Type.Optional(nullable(Become)),
   jump: Type.Optional(nullable(Uuid)),
+  environment: Type.Optional(nullable(Environment)),
 });
 export type ServerChangesBody = Static<typeof ServerChangesBody>;
 
@@ -82,6 +90,7 @@ export const ServerQuery = strict({
   ...PageQuery,
   project_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
   pool: Type.Optional(PoolName),
+  environment: Type.Optional(Environment),
 });
 
 const fields = {
@@ -97,6 +106,7 @@ const fields = {
   pool: Type.String(),
   become: nullable(strict({ method: Type.Literal('sudo') })),
   jump: nullable(Uuid),
+  environment: nullable(Type.String()),
   tools: nullable(
     Type.Record(Type.String(), nullable(Type.String()), { description: 'As the last test found them' }),
   ),

@@ -15,6 +15,7 @@ export function serverView(server: ServerRecord) {
     pool: server.pool,
     become: server.becomeMethod === null ? null : { method: server.becomeMethod },
     jump: server.jumpId,
+    environment: server.environment,
     tools: server.tools,
     created_at: server.createdAt.toISOString(),
     updated_at: server.updatedAt.toISOString(),

@@ -1,0 +1,134 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Api } from '../../api-type.ts';
+import type { RestoreSubject } from '../../planner/resolve-restore.ts';
+import { planRestore } from '../../planner/restore.ts';
+import { submitFor } from '../../plugins/accepted-job.ts';
+import { actorOf } from '../../plugins/actor.ts';
+import { preferredWait } from '../../plugins/prefer.ts';
+import { ComponentRestoreAnswer, ComponentRestoreBody } from './component-restore-schemas.ts';
+import { chooseComponents, findByEnvironment } from './component-restore-target.ts';
+import { type RunDeps, waitAsPreferred } from './deps.ts';
+import { findBackup } from './find.ts';
+import { lookAtRestore } from './look-at-restore.ts';
+import { missingFrom } from './missing-from.ts';
+import { normaliseComponentRestore, type RestoreWish } from './normalise.ts';
+import { assertRestored, notRunning } from './restore.ts';
+import { validationMessage } from './validate-restore.ts';
+import { estimateRestore } from './view-preview.ts';
+
+/** Document 2's restore: of components, to the server with a label. */
+export function componentRestoreRoute(app: Api, deps: RunDeps): void {
+  app.post(
+    '/api/backups/restore',
+    {
+      config: {
+        audit: {
+          action: 'restore.start',
+          target: 'job',
+          shows: ['backup_id', 'components', 'server_id', 'target_environment', 'restore_options', 'dry_run'],
+        },
+        role: 'admin',
+        rateLimit: 'restores',
+        rateLimitOf: (body) => (isDryRun(body) ? 'verify' : 'restores'),
+        idempotent: true,
+        errors: [
+          'BACKUP_NOT_FOUND',
+          'COMPONENT_NOT_FOUND',
+          'NOT_FOUND',
+          'NOT_SUPPORTED',
+          'CREDENTIALS_REQUIRED',
+          'POOL_NOT_FOUND',
+          'BACKUP_INCOMPLETE',
+          'BACKUP_IN_PROGRESS',
+          'RESTORE_IN_PROGRESS',
+          'HOST_KEY_NOT_PINNED',
+          'CONFLICT',
+          'ENCRYPTION_KEY_NOT_FOUND',
+          'RESTORE_FAILED',
+        ],
+      },
+      schema: {
+        tags: ['Restores'],
+        summary: 'Put components of a backup back',
+        body: ComponentRestoreBody,
+        response: { 200: ComponentRestoreAnswer, 202: ComponentRestoreAnswer },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      const backup = await findBackup(deps, request, body.backup_id, 'admin');
+      const artifacts = chooseComponents(backup, body);
+      const { warnings: asked, ...wanted } = normaliseComponentRestore(body);
+      const target = await findByEnvironment(deps.db, backup, artifacts, body.target_environment);
+      const subject = {
+        ...{ ...wanted, backup, target, services: artifacts.map(({ serviceId }) => serviceId) },
+        ...{ userId: actorOf(request).userId, requestId: request.id, mayUseLocal: true },
+      };
+      const warnings = [...missingFrom(backup, body.components ?? null), ...asked];
+      const run = body.dry_run ? lookAlone : restore;
+      const { message, ...data } = await run(deps, request, reply, subject, warnings);
+      const estimated_duration_seconds = await estimateRestore(deps.db, backup, artifacts);
+      return {
+        success: true as const,
+        data: { backup_id: backup.id, estimated_duration_seconds, ...data },
+        message,
+      };
+    },
+  );
+}
+
+type Outcome = Omit<ComponentRestoreAnswer['data'], 'backup_id' | 'estimated_duration_seconds'> & {
+  message: string;
+};
+
+async function restore(
+  deps: RunDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  subject: RestoreSubject & Pick<RestoreWish, 'rollback'>,
+  warnings: readonly string[],
+): Promise<Outcome> {
+  const draft = await planRestore(deps, { ...subject, keepHours: deps.config.RESTORE_KEEP_HOURS });
+  await submitFor(request, deps.dispatcher, draft);
+  const { id } = draft.root;
+  request.log.info({ backupId: subject.backup.id, restoreJobId: id }, 'restore accepted');
+  const job = await waitAsPreferred(deps, request, id, preferredWait(request, reply));
+  const ended = job?.endedAt ? job : null;
+  const result = assertRestored(ended, id);
+  reply.code(ended ? 200 : 202).header('location', `/api/jobs/${id}`);
+  return {
+    restore_id: id,
+    status: ended ? 'completed' : 'in_progress',
+    started_at: (job?.startedAt ?? new Date()).toISOString(),
+    progress_url: `/api/backups/restore/status/${id}`,
+    warnings: [...warnings, ...notRunning(result?.notRunning ?? [])],
+    message: ended ? 'Restore completed successfully' : 'Restore initiated successfully',
+  };
+}
+
+async function lookAlone(
+  deps: RunDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  subject: RestoreSubject,
+  warnings: readonly string[],
+): Promise<Outcome> {
+  const { jobId, result, data } = await lookAtRestore(deps, request, subject, {
+    ...{ waitSeconds: preferredWait(request, reply), orNever: false, warnings },
+  });
+  const [problem] = result?.problems ?? [];
+  reply.code(result ? 200 : 202).header('location', `/api/jobs/${jobId}`);
+  return {
+    restore_id: jobId,
+    status: !result ? 'in_progress' : problem ? 'invalid' : 'validated',
+    started_at: new Date().toISOString(),
+    progress_url: `/api/jobs/${jobId}`,
+    warnings: result ? data.warnings : [...warnings],
+    ...(result ? { preview: data } : {}),
+    message: validationMessage(result !== null, problem?.failure.message),
+  };
+}
+
+function isDryRun(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'dry_run' in body && body.dry_run === true;
+}
