@@ -10,6 +10,7 @@ import { prepareRealServices, type RealService, startSshd } from '@tarfleet/test
 import { type Bench, figure } from '../bench.ts';
 import { signIn } from '../client.ts';
 import { startBenchPostgres } from '../postgres.ts';
+import { table } from '../table.ts';
 import { untilEnded } from '../until-ended.ts';
 import { watchOutage } from './outage.ts';
 
@@ -67,14 +68,23 @@ export const restoreBench: Bench = {
     await once(spawn(nginx.runner.start.argv[0] ?? '', nginx.runner.start.argv.slice(1)), 'exit');
     await damage(tree);
     let seconds = 0;
+    let restoreId = '';
     const ours = await watchOutage(url, async () => {
       const path = `/api/backups/${backup.data.backup_id}/restore`;
       const restore = await client.call('POST', path, { restoreType: 'full' });
-      seconds = await untilEnded(client, restore.data.restoreJobId, signal);
+      restoreId = restore.data.restoreJobId;
+      seconds = await untilEnded(client, restoreId, signal);
     });
     say(
       `Restored in ${seconds.toFixed(1)} s; nginx did not answer for ${ours.seconds.toFixed(2)} s (${ours.failed} requests)`,
     );
+
+    const { data } = await client.call('GET', `/api/backups/restore-jobs/${restoreId}`);
+    const rows = data.audit_logs.map((one: { step_name: string; duration_ms: number }) => [
+      one.step_name,
+      one.duration_ms,
+    ]);
+    say(`\n${table(['step', 'ms'], rows)}\n`);
 
     await damage(tree);
     const other = await watchOutage(url, async () => {
