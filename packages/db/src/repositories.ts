@@ -2,6 +2,7 @@ import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { type Artifacts, createArtifacts } from './artifacts.ts';
 import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type Backups, createBackups } from './backups.ts';
+import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
@@ -18,6 +19,7 @@ import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createUsers, type Users } from './users.ts';
+import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 /** Every repository, by its noun. */
@@ -26,6 +28,7 @@ export interface Repositories {
   artifacts: Artifacts;
   auditLog: AuditLog;
   backups: Backups;
+  deliveries: Deliveries;
   destinations: Destinations;
   idempotency: Idempotency;
   jobEvents: JobEvents;
@@ -41,6 +44,7 @@ export interface Repositories {
   services: Services;
   sessions: Sessions;
   users: Users;
+  webhooks: Webhooks;
   workers: Workers;
 }
 
@@ -51,6 +55,7 @@ export function createRepositories(db: Db): Repositories {
     artifacts: createArtifacts(db),
     auditLog: createAuditLog(db),
     backups: createBackups(db),
+    deliveries: createDeliveries(db),
     destinations: createDestinations(db),
     idempotency: createIdempotency(db),
     jobEvents: createJobEvents(db),
@@ -66,6 +71,7 @@ export function createRepositories(db: Db): Repositories {
     services: createServices(db),
     sessions: createSessions(db),
     users: createUsers(db),
+    webhooks: createWebhooks(db),
     workers: createWorkers(db),
   };
 }
