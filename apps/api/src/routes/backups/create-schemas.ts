@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { NotificationBody } from '../../notifier/notification.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -45,9 +46,7 @@ export const CreateBody = strict({
   location: Type.Optional(
     Type.String({ maxLength: 2000, description: 'Not supported yet: name a destination by destination_id' }),
   ),
-  notification: Type.Optional(
-    Type.Object({}, { additionalProperties: true, description: 'Not supported yet: leave it out' }),
-  ),
+  notification: Type.Optional(NotificationBody),
   project_id: Type.Optional(
     Type.Integer({ ...ProjectId, description: 'Whose services; left out, the default project’s' }),
   ),

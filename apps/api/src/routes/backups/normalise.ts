@@ -26,7 +26,6 @@ export type RestoreWish = Pick<
 export function normaliseCreate(body: CreateBody): FromBody {
   const type = assertType(body.type);
   if (type === 'transaction') throw later('type: transaction', 'Use full, incremental or differential.');
-  if (body.notification !== undefined) throw later('notification', 'Leave it out.');
   if (body.location !== undefined) throw later('location', 'Name a destination by destination_id.');
   const warnings: string[] = [];
   return {
