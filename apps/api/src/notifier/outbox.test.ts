@@ -2,9 +2,17 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { EventBatch, NotificationEvent } from '@tarfleet/contracts';
 import { NOTIFICATION_EVENTS } from '@tarfleet/contracts';
 import type { JobDraft } from '@tarfleet/db';
+import { planVerify } from '../planner/verify.ts';
 import { createRecorder } from '../recorder/record.ts';
 import { openRestoreFixture, type RestoreFixture, restoreResult } from '../testing/restore-fixture.ts';
-import { artifactResult, attemptOf, backupResult, STARTED, silent } from '../testing/run-fixture.ts';
+import {
+  artifactResult,
+  attemptOf,
+  backupResult,
+  queueThatIsDown,
+  STARTED,
+  silent,
+} from '../testing/run-fixture.ts';
 
 let f: RestoreFixture;
 let webhookId: string;
@@ -146,6 +154,37 @@ test('what happened and what is told of it are stored together or not at all', a
   await f.recorder.record(batch);
   await f.recorder.record(batch);
   expect(await eventsOf(id)).toEqual(Array(4).fill('backup.failed'));
+});
+
+test('a verification is told of with what it found, also when it came to nothing', async () => {
+  const { backup: source } = await f.backedUp();
+  const verify = async (how: Pick<Ended, 'state' | 'result' | 'failure'>) => {
+    const draft = await planVerify(f.t, { backup: source, userId: f.t.user.id, requestId: 'r' });
+    await f.t.dispatcherOn(queueThatIsDown()).submit(draft);
+    await end(draft.root, how);
+    const found = (await told(source.id, 'backup.verified')).find(({ jobId }) => jobId === draft.root.id);
+    return found?.content.data;
+  };
+  const checks = {
+    ...{ checksum: 'passed', contents: 'skipped', encryption: 'skipped', compression: 'skipped' },
+    metadata: 'passed',
+  } as const;
+  const result = {
+    ...{ kind: 'verify', level: 'quick', narrowed: false, verifiedAt: '2026-01-02T03:04:05.000Z', checks },
+    ...{ services: [], damagedAncestors: [] },
+  } as const;
+  expect(
+    await verify({ state: 'completed', result: { ...result, valid: true, issues: [] } as never }),
+  ).toMatchObject({
+    ...{ backup_id: source.id, type: 'full', size_bytes: 10, status: 'passed', verification_level: 'quick' },
+  });
+  const bad = { ...result, valid: false, issues: ['An archive is damaged.'] } as never;
+  expect(await verify({ state: 'completed', result: bad })).toMatchObject({
+    ...{ status: 'failed', issues: ['An archive is damaged.'], error: null },
+  });
+  expect(await verify({ state: 'failed', failure })).toMatchObject({
+    ...{ status: 'not_completed', verification_level: null, error: { code: 'STORAGE_FULL' } },
+  });
 });
 
 test('a restore is told of when it begins and when it ends', async () => {

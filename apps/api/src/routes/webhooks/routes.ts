@@ -156,7 +156,7 @@ export function webhookRoutes(app: Api, deps: WebhookDeps): void {
     '/api/webhooks/signing-secret',
     {
       config: {
-        audit: { action: 'webhook.signing-secret', target: 'webhook', shows: ['project_id'] },
+        audit: { action: 'webhook.reveal', target: 'webhook', shows: ['project_id'] },
         role: 'admin',
         errors: ['NOT_FOUND'],
       },
