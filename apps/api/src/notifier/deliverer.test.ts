@@ -1,10 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { DeliveryDraft, WebhookRecord } from '@tarfleet/db';
+import { type MailServer, type Receiver, startMailServer, startReceiver } from '@tarfleet/testbed';
 import { createSecretBox, generateApiKeys, webhookAad } from '@tarfleet/vault';
 import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
-import { type MailServer, startMailServer } from '../testing/mail-server.ts';
-import { type Receiver, startReceiver } from '../testing/receiver.ts';
 import { openRunFixture, type RunFixture, silent } from '../testing/run-fixture.ts';
 import { createAddressGuard, parseAllowed } from './address-guard.ts';
 import { type Deliverer, type DelivererOptions, startDeliverer } from './deliverer.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { type MailServer, startMailServer } from '../testing/mail-server.ts';
+import { type MailServer, startMailServer } from '@tarfleet/testbed';
 import { createMailer } from './mailer.ts';
 
 let server: MailServer | undefined;

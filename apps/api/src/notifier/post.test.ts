@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Receiver, startReceiver } from '../testing/receiver.ts';
+import { type Receiver, startReceiver } from '@tarfleet/testbed';
 import { createAddressGuard, parseAllowed, type Resolve } from './address-guard.ts';
 import { urlFault } from './check-url.ts';
 import { post } from './post.ts';
