@@ -76,6 +76,12 @@ test('of an answer without end only the beginning is read', async () => {
   });
   expect(await send()).toEqual({ kind: 'delivered', status: 200 });
   expect(written).toBeLessThan(64 << 20);
+  receiver.behave((response) => {
+    response
+      .writeHead(200, { 'content-length': '1000' })
+      .write('half', () => response.socket?.resetAndDestroy());
+  });
+  expect(await send()).toEqual({ kind: 'delivered', status: 200 });
   receiver.behave((response) => response.writeHead(200).flushHeaders());
   expect(await send()).toEqual({ kind: 'delivered', status: 200 });
 });

@@ -47,7 +47,9 @@ function send(url: URL, { headers, body, guard }: Post, signal: AbortSignal): Pr
   const { request } = url.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
     const asked = request(url, { method: 'POST', headers, lookup: guard.lookup, agent: false, signal });
-    asked.on('error', reject);
+    let status: number | undefined;
+    // Once there is a status it is the answer, whatever becomes of the rest.
+    asked.on('error', (error) => (status === undefined ? reject(error) : resolve(status)));
     asked.on('socket', (socket) => {
       // What was looked at before is what is connected to; should that ever not be so, nothing is said to it.
       socket.once('connect', () => {
@@ -57,18 +59,18 @@ function send(url: URL, { headers, body, guard }: Post, signal: AbortSignal): Pr
       });
     });
     asked.on('response', (response) => {
-      const status = response.statusCode ?? 0;
+      const answered = response.statusCode ?? 0;
+      status = answered;
       let bytes = 0;
       const enough = setTimeout(() => response.destroy(), READ_MS);
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
         if (bytes > READ_BYTES) response.destroy();
       });
-      // The status is the answer, whatever becomes of the rest.
       response.on('error', () => undefined);
       response.on('close', () => {
         clearTimeout(enough);
-        resolve(status);
+        resolve(answered);
       });
     });
     asked.end(body);
