@@ -10,6 +10,8 @@ import Fastify, {
 import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
 import './fastify-types.ts';
+import { createAddressGuard, parseAllowed } from './notifier/address-guard.ts';
+import { createRequestSecrets } from './notifier/signature.ts';
 import { createAccess } from './plugins/access.ts';
 import { addAudit } from './plugins/audit.ts';
 import { addAuth } from './plugins/auth.ts';
@@ -32,6 +34,7 @@ import { destinationRoutes } from './routes/destinations/routes.ts';
 import { healthRoutes } from './routes/health/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
+import { notificationRoutes } from './routes/notifications/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
@@ -39,6 +42,7 @@ import { serverRoutes } from './routes/servers/routes.ts';
 import { serviceRoutes } from './routes/services/routes.ts';
 import { tokenRoutes } from './routes/tokens/routes.ts';
 import { userRoutes } from './routes/users/routes.ts';
+import { webhookRoutes } from './routes/webhooks/routes.ts';
 import { workerRoutes } from './routes/workers/routes.ts';
 import { VERSION } from './version.ts';
 
@@ -77,6 +81,8 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   });
 
   const access = createAccess(db);
+  const guard = createAddressGuard(parseAllowed(config.WEBHOOK_ALLOWED));
+  const notifications = { guard, mail: config.SMTP_URL !== undefined };
 
   // In the order in which they see a request.
   addHeaders(app);
@@ -102,10 +108,12 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   serviceRoutes(app, deps);
   destinationRoutes(app, deps);
   workerRoutes(app, deps);
-  backupRoutes(app, { ...deps, access, keys: vault });
+  backupRoutes(app, { ...deps, access, keys: vault, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });
   jobRoutes(app, { ...deps, access });
+  webhookRoutes(app, { db, vault, access, guard, requestSecrets: createRequestSecrets(vault.jwtSecret) });
+  notificationRoutes(app, { db, access });
   auditRoutes(app, deps);
   return app;
 }

@@ -32,6 +32,19 @@ test('ways back may be kept for a part of an hour, or not at all', () => {
   expect(() => keep('-1')).toThrow(/RESTORE_KEEP_HOURS/);
 });
 
+test('letters need a server and a sender, and what webhooks may reach is a list of networks and hosts', () => {
+  const smtp = { SMTP_URL: 'smtp://u:canary-pw@h:587', SMTP_FROM: 'Tarfleet <b@example.com>' };
+  expect(readConfig({ ...NEEDED, ...smtp })).toMatchObject(smtp);
+  expect(() => readConfig({ ...NEEDED, SMTP_URL: smtp.SMTP_URL })).toThrow(/SMTP_URL and SMTP_FROM/);
+  expect(() => readConfig({ ...NEEDED, SMTP_FROM: smtp.SMTP_FROM })).toThrow(/SMTP_URL and SMTP_FROM/);
+  const wrong = () => readConfig({ ...NEEDED, ...smtp, SMTP_URL: 'http://u:canary-pw@h' });
+  expect(wrong).toThrow(/SMTP_URL/);
+  expect(wrong).not.toThrow(/canary/);
+  expect(readConfig({ ...NEEDED, WEBHOOK_ALLOWED: '10.0.0.0/8,hooks.internal' })).toBeTruthy();
+  expect(() => readConfig({ ...NEEDED, WEBHOOK_ALLOWED: '10.0.0.0/80' })).toThrow(/WEBHOOK_ALLOWED/);
+  expect(() => readConfig({ ...NEEDED, NOTIFY_RETRY_SECONDS: '5,x' })).toThrow(/NOTIFY_RETRY_SECONDS/);
+});
+
 test('another issuer needs its name and audience', () => {
   expect(() => readConfig({ ...NEEDED, JWKS_URL: 'https://x/keys' })).toThrow(/JWT_AUDIENCE/);
   const all = { JWKS_URL: 'https://x/keys', JWT_ISSUER: 'https://x', JWT_AUDIENCE: 'a' };

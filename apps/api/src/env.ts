@@ -1,5 +1,7 @@
 import { EnvError, parseEnv } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
+import { parseAllowed } from './notifier/address-guard.ts';
+import { DEFAULT_PAUSES } from './notifier/pauses.ts';
 
 /** The API's whole environment. `docs/configuration.md` describes each variable. */
 export const ApiEnv = Type.Object({
@@ -37,6 +39,19 @@ export const ApiEnv = Type.Object({
   RESTORE_KEEP_HOURS: Type.Number({ minimum: 0, maximum: 24 * 365, default: 24 }),
   /** Whether servers and destinations of kind `local` may be made (by admins). */
   LOCAL_ALLOWED: Type.Boolean({ default: false }),
+  /** Mail server, `smtp://user:password@host:587` or `smtps://`, and the sender of letters; both or neither. */
+  SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://[^\\s]+$' })),
+  SMTP_FROM: Type.Optional(Type.String({ pattern: '^[^\\r\\n]*[^\\s@]+@[^\\s@]+$' })),
+  /** Networks, addresses and names of hosts, with commas between, that webhooks may reach besides the public Internet. */
+  WEBHOOK_ALLOWED: Type.String({ default: '' }),
+  /** Before each further try at a delivery, in seconds, with commas between. */
+  NOTIFY_RETRY_SECONDS: Type.String({ pattern: '^\\d{1,7}(,\\d{1,7}){0,49}$', default: DEFAULT_PAUSES }),
+  /** Between two looks for deliveries that are due, in milliseconds. */
+  NOTIFY_EVERY_MS: Type.Integer({ minimum: 50, default: 1_000 }),
+  /** How long one request to a webhook may take, in milliseconds. */
+  NOTIFY_TIMEOUT_MS: Type.Integer({ minimum: 100, maximum: 30_000, default: 10_000 }),
+  /** After that another process takes a delivery over, in milliseconds: longer than any try takes. */
+  NOTIFY_CLAIM_MS: Type.Integer({ minimum: 1_000, default: 60_000 }),
 });
 export type ApiConfig = Static<typeof ApiEnv>;
 
@@ -48,6 +63,16 @@ export function readConfig(env: Record<string, string | undefined>): ApiConfig {
     throw new EnvError(
       'The environment is not usable:\n  JWKS_URL, JWT_ISSUER and JWT_AUDIENCE go together: without issuer and audience any token of that key set would be accepted. Set all three or none.',
     );
+  }
+  if ((config.SMTP_URL === undefined) !== (config.SMTP_FROM === undefined)) {
+    throw new EnvError(
+      'The environment is not usable:\n  SMTP_URL and SMTP_FROM go together: set both or neither.',
+    );
+  }
+  try {
+    parseAllowed(config.WEBHOOK_ALLOWED);
+  } catch (error) {
+    throw new EnvError(`The environment is not usable:\n  WEBHOOK_ALLOWED: ${(error as Error).message}.`);
   }
   return config;
 }

@@ -9,6 +9,8 @@ import { createDispatcher } from './dispatcher.ts';
 import type { ApiConfig } from './env.ts';
 import { createJobStarter } from './job-starter.ts';
 import { createLiveHub } from './live/hub.ts';
+import { createDeliveryMetrics } from './notifier/metrics.ts';
+import { startNotifier } from './notifier/start-notifier.ts';
 import type { PlanKeys } from './planner/targets.ts';
 import { createEndedHook } from './recorder/after-end.ts';
 import { startReconciler } from './recorder/reconcile.ts';
@@ -39,6 +41,8 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const hub = createLiveHub({ databaseUrl: config.DATABASE_URL, logger });
   const dispatcher = createDispatcher({ db, queue, signer: createPlanSigner(signingKey), logger });
   const metrics = createRunMetrics({ db, queue, pools: [...pools.keys()], logger });
+  const deliveryMetrics = createDeliveryMetrics({ db, logger });
+  const jwtSecret = Buffer.from(apiKeys.jwtSecret, 'base64url');
   const onEnded = createEndedHook({ db, queue, logger, metrics });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
@@ -47,7 +51,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     logger,
     db,
     queue,
-    vault: { ...keys, jwtSecret: Buffer.from(apiKeys.jwtSecret, 'base64url') },
+    vault: { ...keys, jwtSecret },
     jobs: createJobStarter({ db, keys, dispatcher }),
     dispatcher,
     hub,
@@ -55,6 +59,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     addMetrics: (registry) => {
       collectDefaultMetrics({ register: registry });
       metrics.register(registry);
+      deliveryMetrics.register(registry);
     },
   });
 
@@ -69,6 +74,9 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     everyMs: config.RECONCILE_EVERY_MS,
     patienceMs: config.RECONCILE_PATIENCE_MS,
   });
+  const notifier = startNotifier({
+    ...{ config, db, logger, box: keys.box, jwtSecret, metrics: deliveryMetrics },
+  });
   const url = await app.listen({ host: config.HOST, port: config.PORT });
   logger.info({ url }, 'api ready');
   return {
@@ -78,6 +86,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       await hub.close();
       await app.close();
       await reconciler.stop();
+      await notifier.stop();
       await events.close();
       await queue.close();
       await db.close();

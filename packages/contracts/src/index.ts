@@ -2,6 +2,7 @@
 export * from './errors.ts';
 export * from './events.ts';
 export * from './ids.ts';
+export * from './notifications.ts';
 export * from './parse.ts';
 export { PLAN_VERSION } from './plan-parts.ts';
 export * from './plans.ts';

@@ -1,6 +1,7 @@
-import type { ErrorCode } from '@tarfleet/contracts';
+import type { ErrorCode, Notification } from '@tarfleet/contracts';
 import { type ArtifactDraft, type ArtifactRecord, toArtifact } from './artifacts.ts';
 import type { Backup, Prisma } from './generated/client.ts';
+import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
 
 export const BACKUP_STATUSES = [
@@ -51,6 +52,8 @@ export interface BackupRecord {
   errorCode: ErrorCode | null;
   errorMessage: string | null;
   warnings: string[];
+  /** Who is to be told of its end, beside the project's webhooks. */
+  notification: Notification | null;
   restoreCount: number;
   lastRestoredAt: Date | null;
   createdAt: Date;
@@ -85,9 +88,11 @@ export type BackupDraft = Pick<
   | 'retentionDays'
   | 'warnings'
   | 'createdAt'
-> & { destinationId: string; artifacts: ArtifactDraft[] };
+> & { destinationId: string; artifacts: ArtifactDraft[]; notification?: Notification | null };
 
-export type BackupChange = Partial<Omit<BackupRecord, 'id' | 'projectId' | 'destinationId'>> & {
+export type BackupChange = Partial<
+  Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification'>
+> & {
   sweepAfter?: Date | null;
   sweptAt?: Date | null;
 };
@@ -135,9 +140,13 @@ export function createBackups(db: Db): Backups {
     return row && toFull(row);
   };
   return {
-    async create({ artifacts, ...draft }) {
+    async create({ artifacts, notification, ...draft }) {
       await db.backup.create({
-        data: { ...draft, status: 'in_progress', startedAt: draft.createdAt },
+        data: {
+          ...draft,
+          ...{ status: 'in_progress', startedAt: draft.createdAt },
+          notification: toJsonOrNull(notification),
+        },
         select: { id: true },
       });
       await db.artifact.createMany({
@@ -227,6 +236,7 @@ function toRecord(row: Backup): BackupRecord {
     outcome: row.outcome as BackupOutcome | null,
     errorCode: row.errorCode as ErrorCode | null,
     warnings: row.warnings as string[],
+    notification: row.notification as Notification | null,
     sizeBytes: toNumber(row.sizeBytes),
     contentBytes: toNumber(row.contentBytes),
     filesCount: toNumber(row.filesCount),

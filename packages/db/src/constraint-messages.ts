@@ -26,6 +26,7 @@ const MISSING: Record<string, string> = {
   servers_jump_id_fkey: 'The jump host does not exist; check its server id.',
   services_server_id_fkey: 'The server does not exist any more.',
   backups_project_id_fkey: 'The project does not exist any more.',
+  webhooks_project_id_fkey: 'The project does not exist any more.',
   backups_destination_id_fkey: 'The destination does not exist any more.',
 };
 

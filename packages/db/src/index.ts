@@ -6,6 +6,8 @@ export { AUDIT_OUTCOMES } from './audit-entry.ts';
 export { type AuditFilter, type AuditLog, createAuditId } from './audit-log.ts';
 export type * from './backups.ts';
 export { createDatabase, type Database, type DatabaseOptions } from './database.ts';
+export type * from './deliveries.ts';
+export { DELIVERY_CHANNELS, DELIVERY_STATES } from './deliveries.ts';
 export type { DestinationChanges, DestinationRecord, Destinations, NewDestination } from './destinations.ts';
 export type { Begun, Idempotency, StoredAnswer } from './idempotency.ts';
 export type * from './job-events.ts';
@@ -31,4 +33,5 @@ export {
   type TypeStatistics,
 } from './statistics.ts';
 export type { NewUser, Role, UserChanges, UserRecord, Users } from './users.ts';
+export type * from './webhooks.ts';
 export type { WorkerRecord, Workers } from './workers.ts';

@@ -2,6 +2,7 @@ import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { type Artifacts, createArtifacts } from './artifacts.ts';
 import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type Backups, createBackups } from './backups.ts';
+import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
@@ -19,6 +20,7 @@ import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createStatistics, type Statistics } from './statistics.ts';
 import { createUsers, type Users } from './users.ts';
+import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkers, type Workers } from './workers.ts';
 
 /** Every repository, by its noun. */
@@ -27,6 +29,7 @@ export interface Repositories {
   artifacts: Artifacts;
   auditLog: AuditLog;
   backups: Backups;
+  deliveries: Deliveries;
   destinations: Destinations;
   idempotency: Idempotency;
   jobEvents: JobEvents;
@@ -43,6 +46,7 @@ export interface Repositories {
   sessions: Sessions;
   statistics: Statistics;
   users: Users;
+  webhooks: Webhooks;
   workers: Workers;
 }
 
@@ -53,6 +57,7 @@ export function createRepositories(db: Db): Repositories {
     artifacts: createArtifacts(db),
     auditLog: createAuditLog(db),
     backups: createBackups(db),
+    deliveries: createDeliveries(db),
     destinations: createDestinations(db),
     idempotency: createIdempotency(db),
     jobEvents: createJobEvents(db),
@@ -69,6 +74,7 @@ export function createRepositories(db: Db): Repositories {
     sessions: createSessions(db),
     statistics: createStatistics(db),
     users: createUsers(db),
+    webhooks: createWebhooks(db),
     workers: createWorkers(db),
   };
 }

@@ -1,3 +1,4 @@
+import type { Notification } from '@tarfleet/contracts';
 import type { Prisma, RestoreAuditLog, RestoreJob } from './generated/client.ts';
 
 /** Document 1's. */
@@ -48,6 +49,8 @@ export interface RestoreRecord {
   targetPaths: string[];
   /** The services whose archives were restored. */
   serviceIds: string[];
+  /** Who is to be told of its end, beside the project's webhooks. */
+  notification: Notification | null;
 }
 
 /** Kept with the restore for those who look later; `target_paths` and `service_ids` are read again. */
@@ -116,6 +119,7 @@ function toOwn(row: RestoreJob) {
     createdAt: row.createdAt ?? new Date(0),
     targetPaths: metadata?.target_paths ?? [],
     serviceIds: metadata?.service_ids ?? [],
+    notification: row.notification as Notification | null,
   };
 }
 

@@ -1,5 +1,6 @@
+import type { Notification } from '@tarfleet/contracts';
 import { v7 } from 'uuid';
-import { toJson } from './json.ts';
+import { toJson, toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
 import {
   type AuditStep,
@@ -15,7 +16,7 @@ export type { AuditStep, RestoreMetadata, RestoreRecord, RestoreStatus } from '.
 export type RestoreDraft = Pick<
   RestoreRecord,
   'id' | 'backupId' | 'serverId' | 'userId' | 'restoreType' | 'servicesToRestore'
-> & { metadata: RestoreMetadata };
+> & { metadata: RestoreMetadata; notification?: Notification | null };
 
 export type RestoreChange = Partial<
   Pick<
@@ -83,11 +84,12 @@ export function createRestores(db: Db): Restores {
     return row && toRestoreRecord(row);
   };
   return {
-    async create({ metadata, ...draft }) {
+    async create({ metadata, notification, ...draft }) {
       await db.restoreJob.create({
         data: {
           ...draft,
           metadata: toJson(metadata),
+          notification: toJsonOrNull(notification),
           status: 'pending',
           progressPercentage: 0,
           currentStep: 'Waiting for a worker',

@@ -27,6 +27,10 @@ export const StackEnv = Type.Object({
   WORKERS: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   LOCAL_ROOTS: Type.String({ default: '' }),
   LOCAL_SERVICES: Type.Boolean({ default: false }),
+  /** For the API, which says what is wrong with them. */
+  SMTP_URL: Type.Optional(Type.String()),
+  SMTP_FROM: Type.Optional(Type.String()),
+  WEBHOOK_ALLOWED: Type.Optional(Type.String()),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   ...admin,
   ...destination,

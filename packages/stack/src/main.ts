@@ -24,6 +24,11 @@ try {
     ...(env.QUEUE_URL === undefined ? {} : { queueUrl: env.QUEUE_URL }),
     ...(destination ? { destination } : {}),
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
+    apiEnv: {
+      ...(env.SMTP_URL === undefined ? {} : { SMTP_URL: env.SMTP_URL }),
+      ...(env.SMTP_FROM === undefined ? {} : { SMTP_FROM: env.SMTP_FROM }),
+      ...(env.WEBHOOK_ALLOWED === undefined ? {} : { WEBHOOK_ALLOWED: env.WEBHOOK_ALLOWED }),
+    },
     workerEnv: { LOCAL_SERVICES: String(env.LOCAL_SERVICES) },
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,

@@ -1,8 +1,10 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
 export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
+export { type MailServer, type ReceivedMail, startMailServer } from './mail-server.ts';
 export { makeNastyTree } from './make-nasty-tree.ts';
 export { makeRealisticTree } from './make-realistic-tree.ts';
 export { prepareRealServices, type RealService, type RealServices } from './real-services.ts';
+export { type Behaviour, type Received, type Receiver, startReceiver } from './receiver.ts';
 export { type RunningRedis, startRedis } from './redis.ts';
 export { type Fault, type FaultProxy, startFaultProxy } from './s3/fault-proxy.ts';
 export { signedFetch } from './s3/sigv4.ts';

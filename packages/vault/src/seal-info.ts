@@ -23,3 +23,8 @@ export function destinationSecretsInfo(place: { destinationId: string; pool: str
 export function destinationAad(destinationId: string): string {
   return `destination:${destinationId}`;
 }
+
+/** The same of a webhook's signing secret: under another address it does not open. */
+export function webhookAad(webhook: { id: string; url: string }): string {
+  return `webhook:${JSON.stringify([webhook.id, webhook.url])}`;
+}

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
-import type { Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import type { BackupDraft, Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
@@ -38,6 +38,8 @@ export interface BackupRequest {
   deduplicate: boolean;
   encrypt: boolean;
   warnings: string[];
+  /** Who is to be told of its end, beside the project's webhooks. */
+  notification?: BackupDraft['notification'];
 }
 
 interface Chosen {
@@ -157,6 +159,7 @@ export async function planBackup(
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
         retentionDays: request.retentionDays,
         warnings,
+        notification: request.notification ?? null,
         createdAt: new Date(issuedAt),
         destinationId: destination.id,
         artifacts: artifacts.map(({ jobId, server, service }) => ({

@@ -1,4 +1,4 @@
-import type { RestorePlan } from '@tarfleet/contracts';
+import type { Notification, RestorePlan } from '@tarfleet/contracts';
 import type { Database } from '@tarfleet/db';
 import type { RunDraft } from '../dispatcher.ts';
 import { toJobDraft } from './job-draft.ts';
@@ -11,6 +11,8 @@ export interface RestoreRequest extends RestoreSubject {
   rollback: boolean;
   /** How long the way back is kept after the restore, in hours; without `rollback` only after a failure. */
   keepHours: number;
+  /** Who is to be told of its end, beside the project's webhooks. */
+  notification?: Notification | null;
 }
 
 export async function planRestore(
@@ -33,6 +35,7 @@ export async function planRestore(
         serverId: server.id,
         userId: request.userId,
         restoreType: request.services === null && request.paths === null ? 'full' : 'selective',
+        notification: request.notification ?? null,
         servicesToRestore: artifacts.map((artifact) => artifact.serviceName),
         metadata: {
           restore_path: request.restorePath,

@@ -10,6 +10,8 @@ export const AUDIT_TARGETS = [
   'destination',
   'backup',
   'job',
+  'webhook',
+  'notification',
 ] as const;
 export type AuditTarget = (typeof AUDIT_TARGETS)[number];
 

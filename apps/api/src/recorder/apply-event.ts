@@ -1,5 +1,6 @@
 import type { JobEvent } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
+import { tellStarted } from '../notifier/outbox.ts';
 import type { SettleOptions } from './end.ts';
 import { beginRestore, recordRestoreStep } from './restore-steps.ts';
 import { settle } from './settle.ts';
@@ -15,6 +16,7 @@ export async function applyEvent(
     case 'started': {
       const at = new Date(event.at);
       await beginRestore(tx, job, at);
+      await tellStarted(tx, job, at);
       return { ...job, state: 'running', worker: event.worker, startedAt: job.startedAt ?? at };
     }
     case 'step':

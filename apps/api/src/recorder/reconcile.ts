@@ -14,6 +14,8 @@ export interface Reconciler {
 
 /** How long a worker that is gone is remembered. */
 const WORKERS_KEPT_MS = 7 * 24 * 3600 * 1000;
+/** How long deliveries that have ended can be looked at and sent again. */
+const DELIVERIES_KEPT_MS = 30 * 24 * 3600 * 1000;
 /** No answer takes longer, one that waits for a job included: the process that owed it is gone. */
 const ANSWER_MS = 10 * 60_000;
 
@@ -98,4 +100,5 @@ async function tidy({ db }: ReconcilerOptions): Promise<void> {
   await db.sessions.purge();
   await db.workers.purge(new Date(Date.now() - WORKERS_KEPT_MS));
   await db.auditLog.settle(new Date(Date.now() - ANSWER_MS));
+  await db.deliveries.purge(new Date(Date.now() - DELIVERIES_KEPT_MS));
 }

@@ -1,5 +1,6 @@
 import type { ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
+import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { settleBackup } from './settle-backup.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
@@ -9,6 +10,16 @@ const SWEEP_AGAIN_MS = 3600 * 1000;
 
 /** What the end of a job means to the records it was about. In the caller's transaction; the job's own row is the caller's. */
 export async function settle(
+  tx: Repositories,
+  job: JobRecord,
+  end: End,
+  options: SettleOptions,
+): Promise<void> {
+  await settleRecords(tx, job, end, options);
+  await tellEnded(tx, job, end);
+}
+
+async function settleRecords(
   tx: Repositories,
   job: JobRecord,
   end: End,

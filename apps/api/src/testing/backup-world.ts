@@ -3,7 +3,7 @@ import type { EventBatch, Failure, JobKind } from '@tarfleet/contracts';
 import type { JobRecord } from '@tarfleet/db';
 import { createRecorder } from '../recorder/record.ts';
 import { artifactResult, attemptOf, backupResult, STARTED, silent } from './run-fixture.ts';
-import { buildTestApp, type TestApp } from './test-app.ts';
+import { buildTestApp, type TestApp, type TestAppOptions } from './test-app.ts';
 
 type Ended = Extract<EventBatch['events'][number], { type: 'ended' }>;
 
@@ -27,8 +27,8 @@ export interface BackupWorld {
 }
 
 /** The API with a pinned server, a service and a default destination, and jobs that end as the test says. */
-export async function openBackupWorld(): Promise<BackupWorld> {
-  const t = await buildTestApp();
+export async function openBackupWorld(options: TestAppOptions = {}): Promise<BackupWorld> {
+  const t = await buildTestApp(options);
   const { token } = await t.as('admin');
   const { id: projectId } = await t.db.projects.ensureDefault();
   const { id: serverId } = await t.db.servers.create({

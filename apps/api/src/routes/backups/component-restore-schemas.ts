@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { NotificationBody } from '../../notifier/notification.ts';
 import { nullable, strict, Timestamp, Uuid } from '../shapes.ts';
 import { PreviewData } from './preview-schemas.ts';
 
@@ -58,9 +59,7 @@ export const ComponentRestoreBody = strict({
       description: 'true: look whether and what a restore would change, and change nothing',
     }),
   ),
-  notification: Type.Optional(
-    Type.Object({}, { additionalProperties: true, description: 'Not supported yet: leave it out' }),
-  ),
+  notification: Type.Optional(NotificationBody),
 });
 export type ComponentRestoreBody = Static<typeof ComponentRestoreBody>;
 

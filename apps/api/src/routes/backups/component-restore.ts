@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Api } from '../../api-type.ts';
+import { readNotification } from '../../notifier/notification.ts';
 import type { RestoreSubject } from '../../planner/resolve-restore.ts';
-import { planRestore } from '../../planner/restore.ts';
+import { planRestore, type RestoreRequest } from '../../planner/restore.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
+import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { ComponentRestoreAnswer, ComponentRestoreBody } from './component-restore-schemas.ts';
 import { chooseComponents, findByEnvironment } from './component-restore-target.ts';
@@ -11,7 +13,7 @@ import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { lookAtRestore } from './look-at-restore.ts';
 import { missingFrom } from './missing-from.ts';
-import { normaliseComponentRestore, type RestoreWish } from './normalise.ts';
+import { normaliseComponentRestore } from './normalise.ts';
 import { assertRestored, notRunning } from './restore.ts';
 import { validationMessage } from './validate-restore.ts';
 import { estimateRestore } from './view-preview.ts';
@@ -64,9 +66,14 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
         ...{ ...wanted, backup, target, services: artifacts.map(({ serviceId }) => serviceId) },
         ...{ userId: actorOf(request).userId, requestId: request.id, mayUseLocal: true },
       };
+      const notification = await readNotification(deps.notifications, body.notification);
+      if (notification && body.dry_run) {
+        throw invalid([{ path: 'body/notification', message: 'does not go with dry_run' }]);
+      }
       const warnings = [...missingFrom(backup, body.components ?? null), ...asked];
-      const run = body.dry_run ? lookAlone : restore;
-      const { message, ...data } = await run(deps, request, reply, subject, warnings);
+      const { message, ...data } = body.dry_run
+        ? await lookAlone(deps, request, reply, subject, warnings)
+        : await restore(deps, request, reply, { ...subject, notification }, warnings);
       const estimated_duration_seconds = await estimateRestore(deps.db, backup, artifacts);
       return {
         success: true as const,
@@ -85,7 +92,7 @@ async function restore(
   deps: RunDeps,
   request: FastifyRequest,
   reply: FastifyReply,
-  subject: RestoreSubject & Pick<RestoreWish, 'rollback'>,
+  subject: Omit<RestoreRequest, 'keepHours'>,
   warnings: readonly string[],
 ): Promise<Outcome> {
   const draft = await planRestore(deps, { ...subject, keepHours: deps.config.RESTORE_KEEP_HOURS });

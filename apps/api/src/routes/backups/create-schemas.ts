@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { NotificationBody } from '../../notifier/notification.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -48,9 +49,7 @@ export const CreateBody = strict({
       description: 'Where to, by the URL of a destination: s3://bucket/prefix or file:///folder',
     }),
   ),
-  notification: Type.Optional(
-    Type.Object({}, { additionalProperties: true, description: 'Not supported yet: leave it out' }),
-  ),
+  notification: Type.Optional(NotificationBody),
   project_id: Type.Optional(
     Type.Integer({ ...ProjectId, description: 'Whose services; left out, the default project’s' }),
   ),

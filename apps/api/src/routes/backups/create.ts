@@ -1,4 +1,5 @@
 import type { Api } from '../../api-type.ts';
+import { readNotification } from '../../notifier/notification.ts';
 import { planBackup } from '../../planner/backup.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
@@ -54,10 +55,12 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         ? await deps.db.projects.get(request.body.project_id)
         : await deps.db.projects.ensureDefault();
       if (!project) throw notFound('project');
+      const notification = await readNotification(deps.notifications, request.body.notification);
       const { location } = request.body;
       const draft = await planBackup(deps, {
         ...wanted,
         ...(location === undefined ? {} : { destinationId: await destinationAt(deps.db, location) }),
+        notification,
         projectId: project.id,
         userId,
         requestId: request.id,

@@ -3,6 +3,7 @@ import type { CancelOptions } from '../../cancel.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
 import type { ApiConfig } from '../../env.ts';
 import type { LiveHub } from '../../live/hub.ts';
+import type { NotificationRules } from '../../notifier/notification.ts';
 import type { PlanKeys } from '../../planner/targets.ts';
 import type { Access } from '../../plugins/access.ts';
 
@@ -17,4 +18,5 @@ export interface RunDeps {
   keys: PlanKeys;
   hub: LiveHub;
   cancel: CancelOptions;
+  notifications: NotificationRules;
 }

@@ -27,7 +27,6 @@ export type RestoreWish = Pick<
 export function normaliseCreate(body: CreateBody): FromBody {
   const type = assertType(body.type);
   if (type === 'transaction') throw later('type: transaction', 'Use full, incremental or differential.');
-  if (body.notification !== undefined) throw later('notification', 'Leave it out.');
   if (body.location !== undefined && body.destination_id !== undefined) {
     throw invalid([{ path: 'body/location', message: 'is another way to say destination_id: send one' }]);
   }
@@ -81,7 +80,6 @@ export function normaliseRestore(body: RestoreBody, where = 'body'): RestoreWish
 
 /** Document 2's `POST /api/backups/restore`; which of the backup's services and where to is for those who look. */
 export function normaliseComponentRestore(body: ComponentRestoreBody): Omit<RestoreWish, 'services'> {
-  if (body.notification !== undefined) throw later('notification', 'Leave it out.');
   const { database, files } = body.restore_options ?? {};
   if (database?.point_in_time !== undefined) {
     throw later('point_in_time', 'Choose the backup that was made at that time.');

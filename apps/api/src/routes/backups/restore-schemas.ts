@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { NotificationBody } from '../../notifier/notification.ts';
 import { nullable, ProjectId, strict, Uuid } from '../shapes.ts';
 import { PreviewData } from './preview-schemas.ts';
 
@@ -75,6 +76,7 @@ const Fields = strict({
         'true: what is restored takes the place of what is there; false leaves as it is what exists. Left out, true for the original paths, false with restorePath',
     }),
   ),
+  notification: Type.Optional(NotificationBody),
 });
 export type RestoreBody = Static<typeof Fields>;
 

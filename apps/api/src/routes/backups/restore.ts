@@ -2,9 +2,11 @@ import type { RestoreResult } from '@tarfleet/contracts';
 import type { JobRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
+import { readNotification } from '../../notifier/notification.ts';
 import { planRestore } from '../../planner/restore.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
+import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
@@ -67,12 +69,17 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const body = request.body ?? {};
       const backup = await findBackup(deps, request, request.params.id, 'operator');
       const { warnings, ...wanted } = normaliseRestore(body);
+      const notification = await readNotification(deps.notifications, body.notification);
+      if (notification && wantsLookAlone(body)) {
+        throw invalid([{ path: 'body/notification', message: 'does not go with validateOnly' }]);
+      }
       const target = await findRestoreTarget(deps, request, backup, body);
       const { userId, role } = actorOf(request);
       const mayUseLocal = role === 'admin';
       const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
       if (wantsLookAlone(body)) return validateRestore(deps, request, reply, subject, warnings);
-      const draft = await planRestore(deps, { ...subject, keepHours: deps.config.RESTORE_KEEP_HOURS });
+      const keepHours = deps.config.RESTORE_KEEP_HOURS;
+      const draft = await planRestore(deps, { ...subject, keepHours, notification });
       await submitFor(request, deps.dispatcher, draft);
       const restoreJobId = draft.root.id;
       request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');

@@ -12,7 +12,7 @@ import { durationOf, notRunning } from '../backups/restore.ts';
 import { IdParams, NoBody } from '../shapes.ts';
 import { RollbackAnswer } from './schemas.ts';
 
-type Deps = Omit<RunDeps, 'config'>;
+type Deps = Omit<RunDeps, 'config' | 'notifications'>;
 
 /** Takes the way back that a restore has left, on request. */
 export function rollbackRoute(app: Api, deps: Deps): void {

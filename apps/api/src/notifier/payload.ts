@@ -1,0 +1,112 @@
+import type { Failure, NotificationEvent, ResultOf } from '@tarfleet/contracts';
+import type { BackupRecord, JobRecord, RestoreRecord } from '@tarfleet/db';
+import type { End } from '../recorder/end.ts';
+
+/** What a webhook's test sends; nothing subscribes to it. */
+export const TEST_EVENT = 'webhook.test';
+
+/** What is sent as JSON: document 2's shape. Names are snake case. */
+export interface Payload {
+  event: NotificationEvent | typeof TEST_EVENT;
+  /** When it happened, which may be long before it is sent. */
+  timestamp: string;
+  data: Record<string, unknown>;
+}
+
+type ErrorData = Pick<Failure, 'code' | 'message'> | null;
+
+/** Of a backup that a worker has begun, or that has ended; `status` is the record's. */
+export function backupPayload(event: NotificationEvent, backup: BackupRecord, at: Date): Payload {
+  const { errorCode: code, errorMessage: message, completedAt } = backup;
+  return {
+    event,
+    timestamp: at.toISOString(),
+    data: {
+      backup_id: backup.id,
+      type: backup.type,
+      size_bytes: backup.sizeBytes,
+      duration_seconds: completedAt && secondsBetween(backup.startedAt, completedAt),
+      status: backup.status,
+      project_id: backup.projectId,
+      name: backup.name,
+      started_at: backup.startedAt?.toISOString() ?? null,
+      completed_at: completedAt?.toISOString() ?? null,
+      verified: backup.verified,
+      error: code === null ? null : { code, message: message ?? '' },
+    },
+  };
+}
+
+/** Of a verification's end; null of the result when it came to none. */
+export function verifiedPayload(
+  backup: BackupRecord,
+  at: Date,
+  found: {
+    result: Pick<ResultOf<'verify'>, 'valid' | 'level' | 'issues'> | null;
+    jobId: string;
+    durationSeconds: number | null;
+    failure: Failure | null;
+  },
+): Payload {
+  const { result, failure } = found;
+  const status = result === null ? 'not_completed' : result.valid ? 'passed' : 'failed';
+  const error: ErrorData = result === null && failure ? brief(failure) : null;
+  return {
+    event: 'backup.verified',
+    timestamp: at.toISOString(),
+    data: {
+      ...{ backup_id: backup.id, type: backup.type, size_bytes: backup.sizeBytes },
+      ...{ duration_seconds: found.durationSeconds, status, project_id: backup.projectId, name: backup.name },
+      verify_job_id: found.jobId,
+      verification_level: result?.level ?? null,
+      issues: (result?.issues ?? []).slice(0, MOST_ISSUES),
+      error,
+    },
+  };
+}
+
+/** More are in the job. */
+const MOST_ISSUES = 20;
+
+export function restorePayload(
+  event: NotificationEvent,
+  restore: RestoreRecord,
+  at: Date,
+  end: Pick<End, 'failure'> | null,
+): Payload {
+  const { completedAt } = restore;
+  const failed = event === 'restore.failed';
+  return {
+    event,
+    timestamp: at.toISOString(),
+    data: {
+      restore_id: restore.id,
+      backup_id: restore.backupId,
+      type: restore.restoreType,
+      duration_seconds: end && completedAt && secondsBetween(restore.startedAt, completedAt),
+      status: end ? restore.status : 'in_progress',
+      project_id: restore.projectId,
+      server_id: restore.serverId,
+      services: restore.servicesToRestore,
+      services_restored: restore.servicesRestored,
+      services_failed: restore.servicesFailed,
+      started_at: restore.startedAt?.toISOString() ?? null,
+      completed_at: end ? (completedAt?.toISOString() ?? null) : null,
+      error: failed
+        ? { code: end?.failure?.code ?? 'RESTORE_FAILED', message: restore.errorMessage ?? '' }
+        : null,
+    },
+  };
+}
+
+export function durationOf(job: Pick<JobRecord, 'startedAt'>, endedAt: Date): number | null {
+  return secondsBetween(job.startedAt, endedAt);
+}
+
+function secondsBetween(from: Date | null, to: Date): number | null {
+  return from && Math.max(0, Math.round((to.getTime() - from.getTime()) / 1000));
+}
+
+function brief({ code, message }: Failure): ErrorData {
+  return { code, message };
+}
