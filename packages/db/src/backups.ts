@@ -21,6 +21,8 @@ export interface BackupRecord {
   id: string;
   projectId: number;
   createdBy: string | null;
+  /** The schedule that made it; it may be gone. */
+  scheduleId: string | null;
   name: string | null;
   description: string | null;
   type: string;
@@ -68,6 +70,7 @@ export type BackupDraft = Pick<
   | 'id'
   | 'projectId'
   | 'createdBy'
+  | 'scheduleId'
   | 'name'
   | 'description'
   | 'type'
