@@ -14,6 +14,8 @@ import { createEndedHook } from './recorder/after-end.ts';
 import { startReconciler } from './recorder/reconcile.ts';
 import { createRecorder } from './recorder/record.ts';
 import { createRunMetrics } from './run-metrics.ts';
+import { createScheduleMetrics } from './scheduler/schedule-metrics.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
 
 export interface RunningApi {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
@@ -22,7 +24,10 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-/** Assembles the API of one process (routes, recorder, reconciler) and listens. */
+/** Between two looks for backups that schedules owe, in milliseconds. */
+const WATCH_EVERY_MS = 30_000;
+
+/** Assembles the API of one process (routes, recorder, reconciler, scheduler) and listens. */
 export async function startApi(config: ApiConfig, logger: Logger): Promise<RunningApi> {
   const apiKeys = parseApiKeys(config.API_KEYS);
   const pools = new Map(
@@ -42,10 +47,13 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const onEnded = createEndedHook({ db, queue, logger, metrics });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
+  const clock = (): Promise<Date> => db.schedules.clock();
+  const scheduleMetrics = createScheduleMetrics({ db, logger });
   const app = await buildApp({
     config,
     logger,
     db,
+    clock,
     queue,
     vault: { ...keys, jwtSecret: Buffer.from(apiKeys.jwtSecret, 'base64url') },
     jobs: createJobStarter({ db, keys, dispatcher }),
@@ -55,6 +63,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     addMetrics: (registry) => {
       collectDefaultMetrics({ register: registry });
       metrics.register(registry);
+      scheduleMetrics.register(registry);
     },
   });
 
@@ -69,6 +78,10 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     everyMs: config.RECONCILE_EVERY_MS,
     patienceMs: config.RECONCILE_PATIENCE_MS,
   });
+  const scheduler = startScheduler({
+    ...{ db, keys, dispatcher, logger, clock, everyMs: config.SCHEDULE_EVERY_MS },
+    watchEveryMs: WATCH_EVERY_MS,
+  });
   const url = await app.listen({ host: config.HOST, port: config.PORT });
   logger.info({ url }, 'api ready');
   return {
@@ -77,6 +90,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       // Long answers end first, or the server would wait for them.
       await hub.close();
       await app.close();
+      await scheduler.stop();
       await reconciler.stop();
       await events.close();
       await queue.close();

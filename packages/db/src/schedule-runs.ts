@@ -41,6 +41,14 @@ export interface ScheduleRunEnd {
 export interface ScheduleHistory {
   counts: Partial<Record<ScheduleRunStatus, number>>;
   last: ScheduleRunRecord | null;
+}
+
+/** How a schedule stands, for those who watch it. */
+export interface ScheduleStanding {
+  /** What became of the newest time that was due; null when none was. */
+  lastStatus: ScheduleRunStatus | null;
+  /** Whether a backup of it has not ended. */
+  running: boolean;
   /** When the newest backup was due that is complete. */
   lastSuccessAt: Date | null;
 }
@@ -53,17 +61,11 @@ export interface ScheduleRuns {
   /** Newest first. */
   list(scheduleId: string, limit: number): Promise<ScheduleRunRecord[]>;
   history(scheduleIds: readonly string[]): Promise<Map<string, ScheduleHistory>>;
-  /** For each schedule that has one, when the newest backup was due that is complete. */
-  lastSuccesses(scheduleIds: readonly string[]): Promise<Map<string, Date>>;
+  /** By what was due until then: what a clock that ran ahead has begun does not count. */
+  standings(scheduleIds: readonly string[], until: Date): Promise<Map<string, ScheduleStanding>>;
 }
 
 export function createScheduleRuns(db: Db): ScheduleRuns {
-  const lastSuccesses = async (scheduleIds: readonly string[]): Promise<Map<string, Date>> => {
-    const rows = await db.$queryRaw<{ id: string; at: Date | null }[]>`
-      SELECT s.id, (SELECT max(r.due_at) FROM schedule_runs r WHERE r.schedule_id = s.id AND r.status = 'completed') AS at
-      FROM unnest(${[...scheduleIds]}::uuid[]) AS s(id)`;
-    return new Map(rows.flatMap(({ id, at }) => (at ? [[id, at] as const] : [])));
-  };
   return {
     async add(run) {
       const { count } = await db.scheduleRun.createMany({ data: run, skipDuplicates: true });
@@ -82,18 +84,15 @@ export function createScheduleRuns(db: Db): ScheduleRuns {
     },
     async history(scheduleIds) {
       const ids = [...scheduleIds];
-      const [counts, last, successes] = await Promise.all([
-        db.scheduleRun.groupBy({
-          by: ['scheduleId', 'status'],
-          where: { scheduleId: { in: ids } },
-          _count: true,
-        }),
-        db.$queryRaw<{ id: string }[]>`
-          SELECT l.id FROM unnest(${ids}::uuid[]) AS s(id) CROSS JOIN LATERAL (
-            SELECT r.id FROM schedule_runs r WHERE r.schedule_id = s.id ORDER BY r.due_at DESC LIMIT 1
-          ) AS l`,
-        lastSuccesses(ids),
-      ]);
+      const counts = await db.scheduleRun.groupBy({
+        by: ['scheduleId', 'status'],
+        where: { scheduleId: { in: ids } },
+        _count: true,
+      });
+      const last = await db.$queryRaw<{ id: string }[]>`
+        SELECT l.id FROM unnest(${ids}::uuid[]) AS s(id) CROSS JOIN LATERAL (
+          SELECT r.id FROM schedule_runs r WHERE r.schedule_id = s.id ORDER BY r.due_at DESC LIMIT 1
+        ) AS l`;
       const rows = await db.scheduleRun.findMany({ where: { id: { in: last.map(({ id }) => id) } } });
       return new Map(
         ids.map((id) => {
@@ -102,13 +101,23 @@ export function createScheduleRuns(db: Db): ScheduleRuns {
           const history: ScheduleHistory = {
             counts: Object.fromEntries(own.map(({ status, _count }) => [status, _count])),
             last: row ? toRun(row) : null,
-            lastSuccessAt: successes.get(id) ?? null,
           };
           return [id, history];
         }),
       );
     },
-    lastSuccesses,
+    async standings(scheduleIds, until) {
+      const rows = await db.$queryRaw<(ScheduleStanding & { id: string })[]>`
+        SELECT s.id, l.status AS "lastStatus",
+          EXISTS (SELECT FROM schedule_runs r WHERE r.schedule_id = s.id AND r.status = 'in_progress') AS running,
+          (SELECT max(r.due_at) FROM schedule_runs r
+           WHERE r.schedule_id = s.id AND r.status = 'completed' AND r.due_at <= ${until}) AS "lastSuccessAt"
+        FROM unnest(${[...scheduleIds]}::uuid[]) AS s(id) LEFT JOIN LATERAL (
+          SELECT r.status FROM schedule_runs r WHERE r.schedule_id = s.id AND r.due_at <= ${until}
+          ORDER BY r.due_at DESC LIMIT 1
+        ) AS l ON true`;
+      return new Map(rows.map(({ id, ...standing }) => [id, standing]));
+    },
   };
 }
 

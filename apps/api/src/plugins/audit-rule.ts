@@ -9,6 +9,7 @@ export const AUDIT_TARGETS = [
   'service',
   'destination',
   'backup',
+  'schedule',
   'job',
 ] as const;
 export type AuditTarget = (typeof AUDIT_TARGETS)[number];

@@ -56,6 +56,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         ...wanted,
         projectId: project.id,
         userId,
+        scheduleId: null,
         requestId: request.id,
       });
       await submitFor(request, deps.dispatcher, draft);
