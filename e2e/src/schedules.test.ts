@@ -110,14 +110,17 @@ test('200 days with changes of clocks, and replicas that are killed, lose and do
 
 /** As far at a time as each schedule is due once at most. */
 function* steps(expected: Map<string, Date[]>): Generator<number> {
-  const all = [...expected].flatMap(([name, times]) => times.map((time) => ({ name, at: time.getTime() })));
-  let [names, last] = [new Set<string>(), START.getTime()];
-  for (const { name, at } of all.sort((one, other) => one.at - other.at)) {
-    if (names.has(name)) {
+  const named = new Map<number, string[]>();
+  for (const [name, times] of expected) {
+    for (const time of times) named.set(time.getTime(), [...(named.get(time.getTime()) ?? []), name]);
+  }
+  let [due, last] = [new Set<string>(), START.getTime()];
+  for (const [at, names] of [...named].sort(([one], [other]) => one - other)) {
+    if (names.some((name) => due.has(name))) {
       yield last;
-      names = new Set();
+      due = new Set();
     }
-    names.add(name);
+    for (const name of names) due.add(name);
     last = at;
   }
   yield last;
