@@ -136,6 +136,7 @@ async function open(): Promise<{ world: World; clock: FakeClock; db: Database }>
   closing.push(() => rm(dir, { recursive: true, force: true }));
   await chmod(dir, 0o755);
   const clock = await createFakeClock(dir, START);
+  closing.push(() => clock.close());
   const postgres = await startPostgres({ dir: join(dir, 'postgres'), unsafeFast: true, env: clock.env });
   closing.push(() => postgres.stop());
   await postgres.ensureDatabase('schedules');

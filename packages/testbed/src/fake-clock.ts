@@ -1,4 +1,4 @@
-import { access, rename, writeFile } from 'node:fs/promises';
+import { access, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireTools } from './tools.ts';
 
@@ -10,6 +10,8 @@ export interface FakeClock {
   now(): Date;
   /** Sets it, forward or back, for all of them at the same moment. */
   set(time: Date): Promise<void>;
+  /** Removes what killed processes have left; after the last one has ended. */
+  close(): Promise<void>;
 }
 
 /**
@@ -39,6 +41,7 @@ export async function createFakeClock(dir: string, start: Date): Promise<FakeClo
     },
     now: () => new Date(Date.now() + aheadMs),
     set,
+    close: removeLeftOvers,
   };
 }
 
@@ -53,4 +56,21 @@ async function findLibrary(): Promise<string> {
     if (found) return path;
   }
   throw new Error('libfaketimeMT.so.1 is not where Debian keeps it; the tests of schedules need it.');
+}
+
+/** Each process has two files in shared memory, named by its id, and removes them unless it is killed. */
+async function removeLeftOvers(): Promise<void> {
+  for (const name of await readdir('/dev/shm')) {
+    const pid = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    await rm(join('/dev/shm', name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

@@ -3,7 +3,7 @@ import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import { type CronTimes, createCronTimes } from './cron-times.ts';
-import { tick } from './tick.ts';
+import { type TickDeps, tick } from './tick.ts';
 import { watch } from './watch.ts';
 
 /** How many schedules that are due one look deals with. */
@@ -43,11 +43,11 @@ export interface Looks {
 /** One process's part in the scheduling; every process does it, each step is right when several do it at once. */
 export function createLooks(options: Omit<SchedulerOptions, 'everyMs' | 'watchEveryMs'>): Looks {
   const { db, clock, logger } = options;
-  const deps = { ...options, timesOf: rememberTimes() };
+  const timesOf = rememberTimes();
   /** Since when this process has tried what is still due, by the monotonic clock. */
   const tried = new Map<string, number>();
 
-  const tickOne = async (id: string, now: Date): Promise<void> => {
+  const tickOne = async (deps: TickDeps, id: string, now: Date): Promise<void> => {
     const since = tried.get(id) ?? performance.now();
     tried.set(id, since);
     try {
@@ -62,13 +62,18 @@ export function createLooks(options: Omit<SchedulerOptions, 'everyMs' | 'watchEv
     async tickAll() {
       const now = await clock();
       const due = await db.schedules.due(now, BATCH);
+      // A queue that is down takes its time to say so: nothing that is due waits for that.
+      const sending: Promise<void>[] = [];
+      const send: TickDeps['send'] = (draft) => void sending.push(options.dispatcher.sendStored(draft));
       const rest = due.values();
       const worker = async (): Promise<void> => {
-        for (const id of rest) await tickOne(id, now);
+        for (const id of rest) await tickOne({ ...options, timesOf, send }, id, now);
       };
-      await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
+      await Promise.all(sending);
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
-    watchAll: () => watch(deps),
+    watchAll: () => watch({ ...options, timesOf }),
   };
 }
 

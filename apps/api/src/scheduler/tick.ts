@@ -13,7 +13,9 @@ import { type DueWindow, windowOf } from './window.ts';
 export interface TickDeps {
   db: Database;
   keys: PlanKeys;
-  dispatcher: Pick<Dispatcher, 'store' | 'sendStored'>;
+  dispatcher: Pick<Dispatcher, 'store'>;
+  /** Hands what is stored to the queue. */
+  send(draft: RunDraft): void;
   logger: Logger;
   timesOf(schedule: ScheduleRecord): CronTimes;
 }
@@ -76,7 +78,7 @@ async function start(deps: TickDeps, claim: Claim): Promise<void> {
     { scheduleId: schedule.id, backupId, dueAt: window.due, missed: window.missed },
     'schedule due',
   );
-  await deps.dispatcher.sendStored(draft);
+  deps.send(draft);
 }
 
 /** False when that time has been dealt with already, or the schedule was changed: then nothing is done but to go on. */
