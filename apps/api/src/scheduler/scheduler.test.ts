@@ -333,21 +333,23 @@ test('replicas that race on one database give each time one run', async () => {
   for (const id of ids) await t.db.schedules.delete(id);
 }, 120_000);
 
-test('a schedule that was changed while its backup was planned is left for the next look', async () => {
+test('a schedule that was changed while its backup was planned is left as it is now', async () => {
   at('2026-05-01T00:00:00Z');
   const before = await schedule();
   const { id, createdAt: _createdAt, updatedAt: _updatedAt, ...draft } = before;
+  const later = new Date('2026-05-01T05:00:00Z');
   at('2026-05-01T02:00:00Z');
   // Between the look and the transaction.
   const db = {
     ...t.db,
     transaction: (async (action) => {
-      await t.db.schedules.replace(id, { ...draft, enabled: false, nextAt: null });
+      await t.db.schedules.replace(id, { ...draft, cron: '0 5 * * *', nextAt: later });
       return t.db.transaction(action);
     }) as RunFixture['db']['transaction'],
   };
   await looks({ db }).tickAll();
   expect(await runs(id)).toEqual([]);
+  expect((await t.db.schedules.get(id))?.nextAt).toEqual(later);
 });
 
 test('the watchdog tells once of a window that came to no backup, until one succeeds', async () => {
