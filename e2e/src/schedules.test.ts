@@ -9,7 +9,7 @@ import { createDatabase, type Database } from '@tarfleet/db';
 import { createLogger } from '@tarfleet/kernel';
 import { type Process, startPostgres } from '@tarfleet/stack';
 import { createFakeClock, type FakeClock } from '@tarfleet/testbed';
-import { signIn } from './client.ts';
+import { type Client, signIn } from './client.ts';
 import { createRandom, pick } from './faults/random.ts';
 import { expectedTimes, type Habit } from './schedules/expected-times.ts';
 import { until } from './until.ts';
@@ -49,6 +49,9 @@ const HABITS: Record<string, Habit & { cron: string }> = {
   },
 };
 
+/** How often one replica is killed, and the clock put back. */
+const [KILLS, BACKS] = [7, 6];
+
 let closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closing.reverse()) await close();
@@ -66,18 +69,19 @@ test('200 days with changes of clocks, and replicas that are killed, lose and do
     Object.entries(HABITS).map(([name, habit]) => [name, expectedTimes(habit, START, END)]),
   );
   let begun = 0;
-  let kills = 0;
-  for (const step of steps(expected)) {
+  const all = [...steps(expected)];
+  const some = (count: number): Set<number> =>
+    new Set(Array.from({ length: count }, () => pick(random, all)));
+  const [kills, backs] = [some(KILLS), some(BACKS)];
+  for (const step of all) {
     const outage = step > OUTAGE.from.getTime() && !replicas.outage;
     if (outage) await replicas.killAll();
     if (outage) await clock.set(OUTAGE.to);
     if (outage) await replicas.startAll();
     if (step > clock.now().getTime()) await clock.set(new Date(step + Math.floor(random() * 60_000)));
-    const kill = random() < 0.05;
-    if (kill) {
+    if (kills.has(step)) {
       await sleep(random() * 300);
       await replicas.kill(random);
-      kills += 1;
     }
     const due = [...expected.values()].flat().filter((time) => time <= clock.now() && !isLost(time)).length;
     // Where a killed replica had the news of an end in hand, another gets them when its lock has run out.
@@ -85,7 +89,7 @@ test('200 days with changes of clocks, and replicas that are killed, lose and do
     await until(what, async () => (await ended(db)) >= due, 240_000);
     expect(await ended(db)).toBe(due);
     begun = due;
-    if (random() < 0.03) {
+    if (backs.has(step)) {
       const now = clock.now();
       await clock.set(new Date(now.getTime() - Math.floor(random() * 8 * 3_600_000)));
       await sleep(500);
@@ -106,8 +110,7 @@ test('200 days with changes of clocks, and replicas that are killed, lose and do
   expect(madeUp.map(({ line, missed }) => [line, missed])).toEqual([
     ['berlin 2026-12-18T01:30:00.000Z completed', 4],
   ]);
-  await expectBackups(world, db, runs);
-  expect(kills).toBeGreaterThan(2);
+  await expectBackups(await replicas.client(), db, runs);
 }, 900_000);
 
 /** As far at a time as each schedule is due once at most. */
@@ -170,13 +173,19 @@ async function open(): Promise<{ world: World; clock: FakeClock; db: Database }>
   return { world, clock, db };
 }
 
+interface Replica {
+  process: Process;
+  url: string;
+}
+
 /** Two API processes; one that is killed comes back by itself, and the other is let live meanwhile. */
 async function startReplicas(world: World) {
   const second = await world.stack.addApi();
-  let living: Process[] = [world.stack.api, second.process];
+  const { api: process, url } = world.stack;
+  let living: Replica[] = [{ process, url }, second];
   let coming: Promise<void> = Promise.resolve();
   const start = async (): Promise<void> => {
-    living.push((await world.stack.addApi()).process);
+    living.push(await world.stack.addApi());
   };
   const replicas = {
     outage: false,
@@ -184,17 +193,22 @@ async function startReplicas(world: World) {
       await coming;
       const victim = pick(random, living);
       living = living.filter((one) => one !== victim);
-      victim.child.kill('SIGKILL');
+      victim.process.child.kill('SIGKILL');
       coming = start();
     },
     async killAll(): Promise<void> {
       replicas.outage = true;
       await coming;
-      for (const one of living) one.child.kill('SIGKILL');
+      for (const one of living) one.process.child.kill('SIGKILL');
       living = [];
     },
     async startAll(): Promise<void> {
       await Promise.all([start(), start()]);
+    },
+    /** Of one that lives. */
+    async client(): Promise<Client> {
+      await coming;
+      return signIn(pick(() => 0, living).url, world.stack.adminEmail, PASSWORD);
     },
   };
   closing.push(() => coming);
@@ -226,7 +240,7 @@ async function runsOf(db: Database) {
 
 /** Each run has a backup of its own that was begun after its time and is complete, and there are no others. */
 async function expectBackups(
-  world: World,
+  client: Client,
   db: Database,
   runs: Awaited<ReturnType<typeof runsOf>>,
 ): Promise<void> {
@@ -242,8 +256,6 @@ async function expectBackups(
     });
     expect(backup?.createdAt.getTime()).toBeGreaterThanOrEqual(run.dueAt.getTime());
   }
-  const { url } = await world.stack.addApi();
-  const client = await signIn(url, world.stack.adminEmail, PASSWORD);
   const { data } = await client.must('GET', '/api/backups/schedule');
   for (const schedule of data.schedules) {
     const own = runs.filter(({ scheduleId }) => scheduleId === schedule.id).length;
