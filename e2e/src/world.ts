@@ -26,7 +26,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-const PASSWORD = 'test-password-1';
+export const PASSWORD = 'test-password-1';
 
 /** The whole system as processes, with short periods, on the shared test servers; and a real sshd to back up. */
 export async function createWorld(

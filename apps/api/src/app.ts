@@ -38,6 +38,7 @@ import { notificationRoutes } from './routes/notifications/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
+import { scheduleRoutes } from './routes/schedules/routes.ts';
 import { serverRoutes } from './routes/servers/routes.ts';
 import { serviceRoutes } from './routes/services/routes.ts';
 import { tokenRoutes } from './routes/tokens/routes.ts';
@@ -109,6 +110,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   destinationRoutes(app, deps);
   workerRoutes(app, deps);
   backupRoutes(app, { ...deps, access, keys: vault, notifications });
+  scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });
   jobRoutes(app, { ...deps, access });

@@ -20,6 +20,8 @@ export interface AppDeps {
   config: ApiConfig;
   logger: Logger;
   db: Database;
+  /** What time it is for schedules: the database's, so that all replicas agree. */
+  clock(): Promise<Date>;
   queue: Pick<QueueProducer, 'ping'>;
   vault: ApiVault;
   jobs: JobStarter;

@@ -21,6 +21,10 @@ export interface RunDraft {
 export interface Dispatcher {
   /** Stores the run, then sends it. Once it is stored it is accepted: when the queue is down the reconciler sends it later. */
   submit(draft: RunDraft): Promise<void>;
+  /** The first half of `submit`, in the caller's transaction: when it rejects, that must be undone. */
+  store(tx: Repositories, draft: RunDraft): Promise<void>;
+  /** The other half, once the caller's transaction is committed. Never rejects. */
+  sendStored(draft: RunDraft): Promise<void>;
   /**
    * Sends what is stored, unless it has been sent or has ended meanwhile. Rejects when the queue is down. The job
    * is locked until the queue has it, so it cannot end and leave the queue before: it would run a second time.
@@ -52,22 +56,29 @@ export function createDispatcher(deps: {
   };
   const idsOf = (root: Sendable, children: Sendable[]): string[] => [root, ...children].map(({ id }) => id);
 
+  const store: Dispatcher['store'] = async (tx, draft) => {
+    await draft.record(tx);
+    await tx.jobs.create([draft.root, ...draft.children]);
+    await takeLeases(tx, draft);
+  };
+  const sendStored: Dispatcher['sendStored'] = async (draft) => {
+    const first = (job: JobDraft): Sendable => ({ ...job, generation: 1 });
+    try {
+      const [root, children] = [first(draft.root), draft.children.map(first)];
+      await enqueue(root, children);
+      await db.jobs.markDispatched(idsOf(root, children));
+    } catch (error) {
+      logger.warn({ err: error, jobId: draft.root.id }, 'queue is down, the job is sent later');
+    }
+  };
+
   return {
     async submit(draft) {
-      await db.transaction(async (tx) => {
-        await draft.record(tx);
-        await tx.jobs.create([draft.root, ...draft.children]);
-        await takeLeases(tx, draft);
-      });
-      const first = (job: JobDraft): Sendable => ({ ...job, generation: 1 });
-      try {
-        const [root, children] = [first(draft.root), draft.children.map(first)];
-        await enqueue(root, children);
-        await db.jobs.markDispatched(idsOf(root, children));
-      } catch (error) {
-        logger.warn({ err: error, jobId: draft.root.id }, 'queue is down, the job is sent later');
-      }
+      await db.transaction((tx) => store(tx, draft));
+      await sendStored(draft);
     },
+    store,
+    sendStored,
     async send({ id }) {
       await db.transaction(async (tx) => {
         const root = await tx.jobs.lock(id);

@@ -15,6 +15,7 @@ test('what is documented is the default', () => {
     TRUSTED_PROXIES: 0,
     LOCAL_ALLOWED: false,
     RESTORE_KEEP_HOURS: 24,
+    SCHEDULE_EVERY_MS: 1_000,
   });
 });
 

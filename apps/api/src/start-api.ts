@@ -16,6 +16,8 @@ import { createEndedHook } from './recorder/after-end.ts';
 import { startReconciler } from './recorder/reconcile.ts';
 import { createRecorder } from './recorder/record.ts';
 import { createRunMetrics } from './run-metrics.ts';
+import { createScheduleMetrics } from './scheduler/schedule-metrics.ts';
+import { startScheduler } from './scheduler/scheduler.ts';
 
 export interface RunningApi {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
@@ -24,7 +26,10 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-/** Assembles the API of one process (routes, recorder, reconciler) and listens. */
+/** Between two looks for backups that schedules owe, in milliseconds. */
+const WATCH_EVERY_MS = 30_000;
+
+/** Assembles the API of one process (routes, recorder, reconciler, scheduler) and listens. */
 export async function startApi(config: ApiConfig, logger: Logger): Promise<RunningApi> {
   const apiKeys = parseApiKeys(config.API_KEYS);
   const pools = new Map(
@@ -46,10 +51,13 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const onEnded = createEndedHook({ db, queue, logger, metrics });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
+  const clock = (): Promise<Date> => db.schedules.clock();
+  const scheduleMetrics = createScheduleMetrics({ db, logger });
   const app = await buildApp({
     config,
     logger,
     db,
+    clock,
     queue,
     vault: { ...keys, jwtSecret },
     jobs: createJobStarter({ db, keys, dispatcher }),
@@ -60,6 +68,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       collectDefaultMetrics({ register: registry });
       metrics.register(registry);
       deliveryMetrics.register(registry);
+      scheduleMetrics.register(registry);
     },
   });
 
@@ -77,6 +86,10 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const notifier = startNotifier({
     ...{ config, db, logger, box: keys.box, jwtSecret, metrics: deliveryMetrics },
   });
+  const scheduler = startScheduler({
+    ...{ db, keys, dispatcher, logger, clock, everyMs: config.SCHEDULE_EVERY_MS },
+    watchEveryMs: WATCH_EVERY_MS,
+  });
   const url = await app.listen({ host: config.HOST, port: config.PORT });
   logger.info({ url }, 'api ready');
   return {
@@ -85,6 +98,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       // Long answers end first, or the server would wait for them.
       await hub.close();
       await app.close();
+      await scheduler.stop();
       await reconciler.stop();
       await notifier.stop();
       await events.close();

@@ -20,7 +20,7 @@ export interface AuditEntry {
   userId: string | null;
   /** As it was then. */
   userEmail: string | null;
-  /** How they said who they are: session, cookie, token, external, password. */
+  /** How they said who they are: session, cookie, token, external, password; or `schedule`, for what was due. */
   via: string | null;
   tokenId: string | null;
   tokenName: string | null;

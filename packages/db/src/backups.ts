@@ -23,6 +23,8 @@ export interface BackupRecord {
   id: string;
   projectId: number;
   createdBy: string | null;
+  /** The schedule that made it; it may be gone. */
+  scheduleId: string | null;
   name: string | null;
   description: string | null;
   type: string;
@@ -74,6 +76,7 @@ export type BackupDraft = Pick<
   | 'id'
   | 'projectId'
   | 'createdBy'
+  | 'scheduleId'
   | 'name'
   | 'description'
   | 'type'

@@ -8,6 +8,7 @@ const TAKEN: Record<string, string> = {
   services_server_id_name_key: 'The server has a service with this name already; choose another name.',
   destinations_name_key: 'A destination with this name exists already; choose another name.',
   destinations_default_key: 'Another destination became the default one at the same moment; try again.',
+  schedules_project_id_name_key: 'A schedule of this name was made at the same moment; try again.',
   service_leases_pkey: 'Another job works on one of these services; wait until it has ended.',
 };
 
@@ -27,6 +28,7 @@ const MISSING: Record<string, string> = {
   services_server_id_fkey: 'The server does not exist any more.',
   backups_project_id_fkey: 'The project does not exist any more.',
   webhooks_project_id_fkey: 'The project does not exist any more.',
+  schedules_project_id_fkey: 'The project does not exist any more.',
   backups_destination_id_fkey: 'The destination does not exist any more.',
 };
 

@@ -15,6 +15,9 @@ import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRestores, type Restores } from './restores.ts';
 import { createRewraps, type Rewraps } from './rewraps.ts';
+import { createScheduleAlerts, type ScheduleAlerts } from './schedule-alerts.ts';
+import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.ts';
+import { createSchedules, type Schedules } from './schedules.ts';
 import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
@@ -41,6 +44,9 @@ export interface Repositories {
   rateLimits: RateLimits;
   restores: Restores;
   rewraps: Rewraps;
+  scheduleAlerts: ScheduleAlerts;
+  scheduleRuns: ScheduleRuns;
+  schedules: Schedules;
   servers: Servers;
   services: Services;
   sessions: Sessions;
@@ -69,6 +75,9 @@ export function createRepositories(db: Db): Repositories {
     rateLimits: createRateLimits(db),
     restores: createRestores(db),
     rewraps: createRewraps(db),
+    scheduleAlerts: createScheduleAlerts(db),
+    scheduleRuns: createScheduleRuns(db),
+    schedules: createSchedules(db),
     servers: createServers(db),
     services: createServices(db),
     sessions: createSessions(db),

@@ -27,6 +27,8 @@ export interface PostgresOptions {
   port?: number;
   /** Trades safety against power loss for speed; for tests only. */
   unsafeFast?: boolean;
+  /** More environment for the server; for tests, which show it another clock. */
+  env?: Record<string, string>;
 }
 
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=400'];
@@ -50,7 +52,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const port = options.port ?? (await getPort({ host: '127.0.0.1' }));
   const settings = [...SETTINGS, ...(options.unsafeFast ? UNSAFE : [])].flatMap((one) => ['-c', one]);
   const args = ['-D', dataDir, '-p', String(port), ...settings];
-  const server = launch(join(binaries, 'bin/postgres'), args, user);
+  const server = launch(join(binaries, 'bin/postgres'), args, user, options.env);
   try {
     await server.waitFor('database system is ready to accept connections');
   } catch (error) {
@@ -110,11 +112,11 @@ async function removeParts(dir: string): Promise<void> {
 }
 
 /** A program of Postgres, with an environment of its own: the locale of the machine may be one that it lacks. */
-function launch(program: string, args: string[], user: ServerUser | null) {
+function launch(program: string, args: string[], user: ServerUser | null, env: Record<string, string> = {}) {
   const child = spawn(program, args, {
     ...(user ?? {}),
     cwd: '/',
-    env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' },
+    env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: Ctrl-C in a terminal must not end it before those who use it.
     detached: true,

@@ -23,6 +23,7 @@ const PACKAGES = {
   'mariadb-install-db': 'mariadb-server-core',
   mariadb: 'mariadb-client-core',
   'mariadb-admin': 'mariadb-client',
+  faketime: 'faketime',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
-import type { BackupDraft, Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import type { BackupDraft, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { chooseServices } from './choose-services.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
 import { toJobDraft } from './job-draft.ts';
 import { type ChosenParent, chooseParent, referToParents } from './parents.ts';
@@ -19,7 +20,9 @@ import {
 /** What a backup request comes to, whichever document it was written by. */
 export interface BackupRequest {
   projectId: number;
-  userId: string;
+  /** Null: a schedule's. */
+  userId: string | null;
+  scheduleId: string | null;
   requestId: string;
   dialect: string;
   type: BackupType;
@@ -42,14 +45,12 @@ export interface BackupRequest {
   notification?: BackupDraft['notification'];
 }
 
-interface Chosen {
-  service: ServiceRecord;
-  server: ServerRecord;
-}
-
-/** Resolves a request to one plan for each service and one for the parent that closes the backup. */
+/**
+ * Resolves a request to one plan for each service and one for the parent that closes the backup. Reads alone, so `db`
+ * may be a transaction.
+ */
 export async function planBackup(
-  deps: { db: Database; keys: PlanKeys },
+  deps: { db: Repositories; keys: PlanKeys },
   request: BackupRequest,
 ): Promise<RunDraft> {
   const { db, keys } = deps;
@@ -146,6 +147,7 @@ export async function planBackup(
         id: backupId,
         projectId: request.projectId,
         createdBy: request.userId,
+        scheduleId: request.scheduleId,
         name: request.name,
         description: request.description,
         type: backupType,
@@ -185,52 +187,4 @@ export async function planBackup(
       );
     },
   };
-}
-
-async function chooseServices(db: Database, request: BackupRequest): Promise<Chosen[]> {
-  // What a fault names of the rest is looked for in all of them.
-  const narrow = request.components === null && request.services !== null;
-  const all = await db.services.ofProject(
-    request.projectId,
-    ...(narrow && request.services ? [request.services] : []),
-  );
-  const inServer = all.filter(({ server }) => request.serverId === null || server.id === request.serverId);
-  if (request.serverId !== null && !all.some(({ server }) => server.id === request.serverId)) {
-    const server = await db.servers.get(request.serverId);
-    if (server?.projectId !== request.projectId) {
-      throw new AppError('NOT_FOUND', `There is no server ${request.serverId} in this project.`);
-    }
-  }
-  const { components, services } = request;
-  const unknown = (components ?? []).filter(
-    (name) => !inServer.some(({ service }) => service.component === name),
-  );
-  if (unknown.length > 0) {
-    const known = [...new Set(inServer.map(({ service }) => service.component))].join(', ') || 'none';
-    throw new AppError(
-      'COMPONENT_NOT_FOUND',
-      `No service has the component ${unknown.join(', ')}. Components here: ${known}.`,
-      { details: { components: unknown } },
-    );
-  }
-  const strange = (services ?? []).filter(
-    (wanted) => !inServer.some(({ service }) => service.id === wanted || service.name === wanted),
-  );
-  if (strange.length > 0) {
-    throw new AppError('NOT_FOUND', `There is no service ${strange.join(', ')} here.`, {
-      details: { services: strange },
-    });
-  }
-  const chosen = inServer.filter(
-    ({ service }) =>
-      (components === null || components.includes(service.component)) &&
-      (services === null || services.includes(service.id) || services.includes(service.name)),
-  );
-  if (chosen.length === 0) {
-    throw new AppError(
-      'NOTHING_TO_BACK_UP',
-      'No service is configured that this backup could hold. Add one with POST /api/servers/{id}/services.',
-    );
-  }
-  return chosen;
 }

@@ -1,7 +1,10 @@
 import type { Database } from '@tarfleet/db';
 import type { AuditRule, AuditTarget } from './audit-rule.ts';
 
-export type AuditReads = Pick<Database, 'servers' | 'backups' | 'jobs' | 'webhooks' | 'deliveries'>;
+export type AuditReads = Pick<
+  Database,
+  'servers' | 'backups' | 'schedules' | 'jobs' | 'webhooks' | 'deliveries'
+>;
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const LARGEST_INTEGER = 2_147_483_647;
@@ -27,6 +30,7 @@ export async function projectOf(
   if (!UUID.test(id)) return null;
   if (target === 'server') return (await db.servers.get(id))?.projectId ?? null;
   if (target === 'backup') return (await db.backups.get(id))?.projectId ?? null;
+  if (target === 'schedule') return (await db.schedules.get(id))?.projectId ?? null;
   if (target === 'job') return (await db.jobs.get(id))?.projectId ?? null;
   if (target === 'webhook') return (await db.webhooks.get(id))?.projectId ?? null;
   if (target === 'notification') return (await db.deliveries.get(id))?.projectId ?? null;

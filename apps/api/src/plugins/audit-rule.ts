@@ -9,6 +9,7 @@ export const AUDIT_TARGETS = [
   'service',
   'destination',
   'backup',
+  'schedule',
   'job',
   'webhook',
   'notification',

@@ -6,7 +6,7 @@ const DAY_MS = 24 * 3600 * 1000;
 /** The number of a job's very first attempt: see Delivery.attempt. */
 const FIRST_ATTEMPT = 1001;
 
-/** Closes a backup: its own row, its artifacts, its children's jobs, its leases, and the date of its sweep. */
+/** Closes a backup: its own row, its artifacts, its children's jobs, its leases, its schedule's run, and the date of its sweep. */
 export async function settleBackup(
   tx: Repositories,
   job: JobRecord,
@@ -32,6 +32,24 @@ export async function settleBackup(
     ...(days === null ? {} : { retentionUntil: new Date(end.at.getTime() + days * DAY_MS) }),
     ...(leftOvers ? { sweepAfter: new Date(end.at.getTime() + options.sweepGraceMs) } : {}),
   });
+  if (backup?.scheduleId)
+    await settleRun(tx, job.id, end, failure && { ...failure, message: describe(result, failure) });
+}
+
+/** What the backup has come to counts for the schedule that made it. */
+async function settleRun(
+  tx: Repositories,
+  backupId: string,
+  end: End,
+  failure: Failure | null,
+): Promise<void> {
+  const run = await tx.scheduleRuns.end(backupId, {
+    status: end.state,
+    endedAt: end.at,
+    errorCode: failure?.code ?? null,
+    errorMessage: failure?.message ?? null,
+  });
+  if (run?.status === 'completed') await tx.scheduleAlerts.resolve(run.scheduleId, run.dueAt, end.at);
 }
 
 function totals(result: BackupResult) {

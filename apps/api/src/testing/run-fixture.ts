@@ -74,6 +74,7 @@ export async function openRunFixture() {
     ...{
       projectId: project.id,
       userId: user.id,
+      scheduleId: null,
       requestId: 'req',
       dialect: 'botserver',
       type: 'full',

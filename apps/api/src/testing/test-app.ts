@@ -16,7 +16,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import type { Api } from '../api-type.ts';
 import { buildApp } from '../app.ts';
 import type { ApiVault, AppDeps } from '../deps.ts';
-import { createDispatcher } from '../dispatcher.ts';
+import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
 import { readConfig } from '../env.ts';
 import { createJobStarter } from '../job-starter.ts';
 import { createLiveHub } from '../live/hub.ts';
@@ -37,6 +37,7 @@ export interface TestApp {
   databaseUrl: string;
   vault: ApiVault;
   queue: QueueProducer;
+  dispatcher: Dispatcher;
   /** Every line logged so far. */
   logged(): string;
   pools: Record<'default' | 'far', PoolKeys>;
@@ -58,6 +59,7 @@ export interface TestApp {
 
 export interface TestAppOptions {
   env?: Record<string, string>;
+  clock?: () => Promise<Date>;
   queueUrl?: string;
 }
 
@@ -100,6 +102,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     }),
     logger,
     db,
+    clock: options.clock ?? (() => db.schedules.clock()),
     queue,
     vault,
     jobs: createJobStarter({ db, keys: vault, dispatcher }),
@@ -135,6 +138,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     databaseUrl: url,
     vault,
     queue,
+    dispatcher,
     logged: () => lines.join(''),
     pools,
     user,

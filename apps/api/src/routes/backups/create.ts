@@ -63,6 +63,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         notification,
         projectId: project.id,
         userId,
+        scheduleId: null,
         requestId: request.id,
       });
       await submitFor(request, deps.dispatcher, draft);

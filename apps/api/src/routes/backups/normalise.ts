@@ -15,7 +15,7 @@ type Type = (typeof TYPES)[number];
 const DEFAULT_RETENTION_DAYS = 90;
 const DEFAULT_LEVEL = 6;
 
-type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
+type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'scheduleId' | 'requestId'>;
 
 /** What of a restore its body alone decides. */
 export type RestoreWish = Pick<

@@ -225,7 +225,15 @@ test('more than one request may start: the rest comes with the next', async () =
       const id = `0190f6c0-0000-7000-8000-${String(n).padStart(12, '0')}`;
       const { projectId, destinationId } = model;
       await tx.backups.create({
-        ...{ id, projectId, destinationId: destinationId!, createdBy: null, name: null, description: null },
+        ...{
+          id,
+          projectId,
+          destinationId: destinationId!,
+          createdBy: null,
+          scheduleId: null,
+          name: null,
+          description: null,
+        },
         ...{
           type: 'full',
           dialect: 'botserver',

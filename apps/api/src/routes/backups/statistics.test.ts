@@ -24,7 +24,15 @@ async function add(
   const id = uuidv7();
   const createdAt = new Date(made);
   await world.t.db.backups.create({
-    ...{ id, projectId: projectId ?? world.projectId, createdBy: null, name: null, description: null, type },
+    ...{
+      id,
+      projectId: projectId ?? world.projectId,
+      createdBy: null,
+      scheduleId: null,
+      name: null,
+      description: null,
+      type,
+    },
     ...{ encrypted: false, encryptionKeys: [], dialect: 'botserver', keyPrefix: id, compressed: true },
     ...{ compressionLevel: 6, deduplicated: false, verifyRequested: false, retentionDays: null },
     ...{ warnings: [], createdAt, artifacts: [], destinationId: destinationId ?? world.destinationId },

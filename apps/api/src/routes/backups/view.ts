@@ -3,6 +3,9 @@ import { VERSION } from '../../version.ts';
 import { urlOf } from '../destinations/location.ts';
 import { formatBytes, iso, seconds } from './formats.ts';
 
+/** Who makes the backups of schedules. */
+const SCHEDULER = 'system_scheduler';
+
 /** A backup in document 2's list. */
 export function viewListItem(backup: FullBackup) {
   return {
@@ -67,7 +70,8 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
       server_version: VERSION,
       server_hostname: [...new Set(backup.artifacts.map((artifact) => artifact.serverName))].join(', '),
       backup_software_version: VERSION,
-      created_by: backup.creator,
+      created_by: backup.scheduleId === null ? backup.creator : SCHEDULER,
+      schedule_id: backup.scheduleId,
       tags: [] as string[],
     },
     restore_count: backup.restoreCount,

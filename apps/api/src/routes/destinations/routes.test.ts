@@ -125,6 +125,7 @@ test('what holds backups stays, and stays where it is', async () => {
     id: backupId,
     projectId,
     createdBy: null,
+    scheduleId: null,
     name: null,
     description: null,
     type: 'full',
