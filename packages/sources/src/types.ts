@@ -1,7 +1,7 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
 import type { ArchiveRoot, EncodedRun, IndexEntry, IndexedEntry, TarEntry } from '@tarfleet/archive';
-import type { PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
+import type { DatabaseFacts, PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
 export interface SourceWarning {
@@ -58,6 +58,8 @@ export interface Capture {
    * warning, too. Null when there were more than 10,000.
    */
   unreadable(): Buffer[] | null;
+  /** Of databases alone: once the tar stream has ended, what is in it. */
+  database?: () => DatabaseFacts;
   /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
   close(): Promise<void>;
 }

@@ -23,6 +23,11 @@ const PACKAGES = {
   'mariadb-install-db': 'mariadb-server-core',
   mariadb: 'mariadb-client-core',
   'mariadb-admin': 'mariadb-client',
+  'mariadb-dump': 'mariadb-client',
+  sqlite3: 'sqlite3',
+  psql: 'postgresql',
+  pg_dump: 'postgresql',
+  pgbench: 'postgresql',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

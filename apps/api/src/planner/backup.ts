@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
+import {
+  type ArtifactPlan,
+  type BackupPlan,
+  type BackupType,
+  PLAN_VERSION,
+  type ServiceTarget,
+} from '@tarfleet/contracts';
 import type { Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
@@ -87,9 +93,10 @@ export async function planBackup(
     const target = await toServerTarget(db, server);
     assertPinned(target);
     const artifactId = uuidv7();
+    const captured = toServiceTarget(service, server);
     const chosenParent = await chooseParent(db, {
       ...{ type: request.type, projectId: request.projectId, destinationId: destination.id },
-      service: toServiceTarget(service),
+      service: captured,
       encryption: encryption.get(server.pool) ?? null,
       warn: (message) => warnings.push(message),
     });
@@ -102,7 +109,7 @@ export async function planBackup(
       pool: server.pool,
       backupId,
       server: target,
-      service: toServiceTarget(service),
+      service: captured,
       destination: await toDestinationTarget(keys, destination, server.pool),
       keyPrefix,
       compression,
@@ -129,7 +136,7 @@ export async function planBackup(
     artifacts: artifacts.map(({ jobId, pool, server, service }) => ({
       jobId,
       pool,
-      service,
+      service: withoutOrders(service),
       serverId: server.id,
       serverName: server.name,
     })),
@@ -230,4 +237,9 @@ async function chooseServices(db: Database, request: BackupRequest): Promise<Cho
     );
   }
   return chosen;
+}
+
+/** The job that closes the backup neither connects to a database nor runs commands. */
+function withoutOrders({ database: _database, hooks: _hooks, ...service }: ServiceTarget): ServiceTarget {
+  return service;
 }

@@ -31,9 +31,8 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
     const context = { ...given, report: warnOnce(given.report) };
     const startedAt = new Date().toISOString();
     const { plan } = context;
-    const { service } = plan;
     assertKey(deps, plan);
-    await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);
+    await assertAllowed(deps, plan);
     return withStorage(deps, plan.destination, async (storage) => {
       const place = { ...placeOf(deps, storage, context), startedAt };
       const first = plan.deduplicate ? 'all' : 'none';
@@ -130,7 +129,7 @@ async function store(
   const { service } = plan;
   const counts = createEntryCounts();
   const capture = await report.step('scan', `Scanning ${service.name}`, () =>
-    deps.sourceOf(service.type).capture({
+    deps.sourceOf(service.type, plan.server).capture({
       session,
       service,
       signal,
@@ -204,12 +203,21 @@ async function store(
       directories: counts.directories,
       otherEntries: counts.other,
       warnings: report.warnings(),
+      ...(capture.database ? { database: capture.database() } : {}),
       startedAt,
       endedAt: new Date().toISOString(),
     };
   } finally {
     await capture.close();
   }
+}
+
+/** On the worker's own machine not everything may be read, and not everything may be run. */
+async function assertAllowed(deps: WorkerDeps, { server, service }: ArtifactPlan): Promise<void> {
+  const { configPaths, dataPaths, database, hooks } = service;
+  const own = database?.type === 'sqlite' ? [database.path] : [];
+  await deps.assertPathsAllowed(server, [...configPaths, ...dataPaths, ...own]);
+  if (database || hooks) deps.assertCommandsAllowed(server, service.name);
 }
 
 /** Before anything starts: nobody waits for a scan to learn that a key is missing. */

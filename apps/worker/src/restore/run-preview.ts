@@ -113,7 +113,7 @@ async function lookAtFiles(
   const { plan, report, signal } = context;
   const { artifact, opener } = one;
   const { name, type } = artifact.service;
-  const source = deps.sourceOf(type);
+  const source = deps.sourceOf(type, plan.server);
   const options = await findings.attempt(name, async () =>
     prepareOptions(plan, one, { session, signal, warn: findings.warn }),
   );

@@ -37,7 +37,8 @@ export async function unpack(run: RestoreRun): Promise<void> {
       'preflight',
       `Looking at ${plan.server.name}: tools, places, space, services`,
       async () => {
-        for (const { one, prepare } of options) await deps.sourceOf(one.artifact.service.type).check(prepare);
+        for (const { one, prepare } of options)
+          await deps.sourceOf(one.artifact.service.type, plan.server).check(prepare);
         await run.services.findUp(signal);
       },
     );
@@ -45,7 +46,7 @@ export async function unpack(run: RestoreRun): Promise<void> {
     await report.step('prepare_data', 'Unpacking beside the places where the files belong', async () => {
       for (const { one, prepare } of options) {
         const { artifactId, service } = one.artifact;
-        const prepared = await deps.sourceOf(one.artifact.service.type).prepare({
+        const prepared = await deps.sourceOf(one.artifact.service.type, plan.server).prepare({
           ...prepare,
           onEntry: counter.see,
           openTar: () => one.opener.open(),
