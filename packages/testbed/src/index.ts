@@ -2,6 +2,7 @@
 export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
 export { makeNastyTree } from './make-nasty-tree.ts';
 export { makeRealisticTree } from './make-realistic-tree.ts';
+export { type RunningMariadb, startMariadb } from './mariadb.ts';
 export { type RunningPostgres, startPostgresServer } from './postgres.ts';
 export { prepareRealServices, type RealService, type RealServices } from './real-services.ts';
 export { type RunningRedis, startRedis } from './redis.ts';

@@ -5,9 +5,13 @@ import { createWarningLimiter } from '../files/warnings.ts';
 import type { Capture, CaptureOptions, Source, SourceWarning } from '../types.ts';
 import type { DatabaseCapture } from './database-capture.ts';
 import { DUMP_ROOT, dumpTar } from './dump-tar.ts';
+import { captureMysql } from './mysql/capture.ts';
+import { mysqlTools } from './mysql/tools.ts';
 import { PART_BYTES } from './parts.ts';
 import { capturePostgres } from './postgres/capture.ts';
 import { postgresTools } from './postgres/tools.ts';
+import { captureRedis } from './redis/capture.ts';
+import { captureSqlite } from './sqlite/capture.ts';
 
 export interface DatabaseSourceOptions {
   /** The password of a database; null where it has none. */
@@ -45,7 +49,7 @@ async function captureDatabase(
   try {
     const secrets = await openSecrets(database);
     const place = { session, signal: link.signal };
-    const found = await captureOf(place, database, secrets?.password ?? null, limiter.warn);
+    const found = await captureOf(place, service, database, secrets?.password ?? null, limiter.warn);
     const mtime = String(Math.floor(Date.now() / 1000));
     const { tar, index } = dumpTar({ dumps: found.dumps, mtime, signal: link.signal, onEntry });
     tar.once('close', () => {
@@ -71,6 +75,7 @@ async function captureDatabase(
 
 async function captureOf(
   place: Pick<CaptureOptions, 'session' | 'signal'>,
+  service: Pick<CaptureOptions['service'], 'id'>,
   database: DatabaseTarget,
   password: string | null,
   warn: (warning: SourceWarning) => void,
@@ -78,10 +83,11 @@ async function captureOf(
   switch (database.type) {
     case 'postgres':
       return capturePostgres(postgresTools(place, database, password), database, warn);
-    default:
-      throw new AppError(
-        'NOT_SUPPORTED',
-        `This worker cannot back up databases of the type ${database.type}.`,
-      );
+    case 'mysql':
+      return captureMysql(await mysqlTools(place, database, password), database, warn);
+    case 'sqlite':
+      return captureSqlite(place, database, service.id, warn);
+    case 'redis':
+      return captureRedis(place, database, password);
   }
 }

@@ -22,6 +22,8 @@ export interface ToolCall {
   /** The Debian package of the tool, for the message that it is missing. */
   package: string;
   program: string;
+  /** What it is called in messages, where that is something else. */
+  called?: string;
   args: readonly string[];
   secret: ToolSecret | null;
   /** Each line that it prints to stderr, without secrets; only the last of them are told when it fails. */
@@ -93,10 +95,11 @@ export async function runTool(call: ToolCall, input = ''): Promise<string> {
 }
 
 function failure(
-  { program, where, ...call }: ToolCall,
+  { where, ...call }: ToolCall,
   exit: { code: number | null; signal: string | null },
   words: string,
 ): AppError {
+  const program = call.called ?? call.program;
   if (exit.code === 127 || exit.code === 126) {
     const folder = where.binDir === null ? '' : ` in ${where.binDir}`;
     return new AppError(

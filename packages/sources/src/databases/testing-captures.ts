@@ -16,11 +16,12 @@ export interface CapturedDatabase {
   entries: TarEntry[];
   index: Pick<IndexEntry, 'path' | 'sha256'>[];
   tar: Buffer;
+  serviceId: string;
 }
 
-export function databaseService(database: DatabaseTarget): ServiceTarget {
+export function databaseService(database: DatabaseTarget, id: string = randomUUID()): ServiceTarget {
   return {
-    ...{ id: randomUUID(), name: 'db', type: database.type, component: 'database', database },
+    ...{ id, name: 'db', type: database.type, component: 'database', database },
     ...{ configPaths: [], dataPaths: [], exclude: [] },
   };
 }
@@ -28,13 +29,14 @@ export function databaseService(database: DatabaseTarget): ServiceTarget {
 export async function captureWhole(
   session: Session,
   database: DatabaseTarget,
-  { password = null, signal = calm() }: { password?: string | null; signal?: AbortSignal } = {},
+  { password = null, signal = calm(), serviceId }: { password?: string | null; signal?: AbortSignal; serviceId?: string } = {},
 ): Promise<CapturedDatabase> {
   const source = createDatabaseSource({ openSecrets: async () => (password === null ? null : { password }) });
+  const service = databaseService(database, serviceId);
   const warnings: SourceWarning[] = [];
   const entries: TarEntry[] = [];
   const capture = await source.capture({
-    ...{ session, signal, service: databaseService(database), parent: null, deduplicate: 'none' },
+    ...{ session, signal, service, parent: null, deduplicate: 'none' },
     warn: (warning) => warnings.push(warning),
     onEntry: (entry) => entries.push(entry),
   });
@@ -49,7 +51,7 @@ export async function captureWhole(
         index.push({ path: Buffer.from(path), sha256 });
       }
     }
-    return { dumps: await joined(tar), facts, warnings, entries, index, tar };
+    return { dumps: await joined(tar), facts, warnings, entries, index, tar, serviceId: service.id };
   } finally {
     await capture.close();
   }
