@@ -77,8 +77,18 @@ export interface RestoreContext {
   warn(warning: SourceWarning): void;
 }
 
+/** What a restore of a database has to know, beside `service.database`, which is where to. */
+export interface DatabaseRestore {
+  /** What the backup says that it holds. */
+  facts: DatabaseFacts;
+  /** Whether what is there under the same name makes way. */
+  dropExisting: boolean;
+}
+
 export interface PrepareOptions extends RestoreContext {
   service: ServiceTarget;
+  /** Of databases alone. */
+  database?: DatabaseRestore;
   /** Names the working folders, so that another attempt finds them; no two services of a job have the same. */
   jobId: string;
   /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
@@ -147,6 +157,7 @@ export interface RestoreSteps {
 export interface PreviewOptions extends RestoreContext {
   /** As for `prepare`. */
   service: ServiceTarget;
+  database?: DatabaseRestore;
   roots: ArchiveRoot[];
   restorePath: string | null;
   overwrite: boolean;

@@ -35,7 +35,11 @@ export async function startMariadb({ password }: { password: string }): Promise<
       `event_scheduler=ON\ninnodb_flush_log_at_trx_commit=0\n[client]\nsocket=${socket}\nuser=root\n`,
   );
   const defaults = `--defaults-file=${file}`;
-  await run(tools['mariadb-install-db'], [defaults, '--auth-root-authentication-method=normal', '--skip-test-db']);
+  await run(tools['mariadb-install-db'], [
+    defaults,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+  ]);
   const child = spawn(tools.mariadbd, [defaults], { stdio: 'ignore' });
   const sql = async (statements: string, database?: string): Promise<string> => {
     const args = [defaults, '--batch', '--skip-column-names', '--default-character-set=utf8mb4'];
@@ -58,7 +62,9 @@ export async function startMariadb({ password }: { password: string }): Promise<
     await sleep(50);
   }
   const quoted = password.replace(/[\\']/g, '\\$&');
-  await sql(`CREATE USER backup@'%' IDENTIFIED BY '${quoted}'; GRANT ALL ON *.* TO backup@'%' WITH GRANT OPTION;`);
+  await sql(
+    `CREATE USER backup@'%' IDENTIFIED BY '${quoted}'; GRANT ALL ON *.* TO backup@'%' WITH GRANT OPTION;`,
+  );
   return {
     ...{ port, socket, password, sql },
     async stop() {

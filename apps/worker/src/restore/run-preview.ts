@@ -85,6 +85,9 @@ async function lookAtArchives(
   const roots =
     plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
   await deps.assertPathsAllowed(plan.server, roots);
+  for (const { artifact } of opened) {
+    if (artifact.service.type !== 'files') deps.assertCommandsAllowed(plan.server, artifact.service.name);
+  }
   let verified: boolean | null = null;
   if (plan.verifyIntegrity) {
     const sound = await findings.attempt(null, () =>

@@ -21,6 +21,9 @@ export async function unpack(run: RestoreRun): Promise<void> {
     const paths =
       plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
     await deps.assertPathsAllowed(plan.server, paths);
+    for (const { artifact } of opened) {
+      if (artifact.service.type !== 'files') deps.assertCommandsAllowed(plan.server, artifact.service.name);
+    }
     if (plan.verifyIntegrity) {
       await report.step(
         'verify_integrity',

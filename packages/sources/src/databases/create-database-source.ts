@@ -11,6 +11,7 @@ import { PART_BYTES } from './parts.ts';
 import { capturePostgres } from './postgres/capture.ts';
 import { postgresTools } from './postgres/tools.ts';
 import { captureRedis } from './redis/capture.ts';
+import { createDatabaseSteps } from './restore-steps.ts';
 import { captureSqlite } from './sqlite/capture.ts';
 
 export interface DatabaseSourceOptions {
@@ -20,18 +21,9 @@ export interface DatabaseSourceOptions {
 
 /** Databases of a server, by their own tools. */
 export function createDatabaseSource(deps: DatabaseSourceOptions): Source {
-  const refuse = async (): Promise<never> => {
-    throw new AppError('NOT_SUPPORTED', 'This version does not restore databases of this type yet.');
-  };
   return {
     capture: (options) => captureDatabase(deps, options),
-    preview: refuse,
-    check: refuse,
-    prepare: refuse,
-    apply: refuse,
-    undo: refuse,
-    undoable: refuse,
-    forget: refuse,
+    ...createDatabaseSteps(deps),
   };
 }
 

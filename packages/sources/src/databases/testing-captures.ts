@@ -29,7 +29,11 @@ export function databaseService(database: DatabaseTarget, id: string = randomUUI
 export async function captureWhole(
   session: Session,
   database: DatabaseTarget,
-  { password = null, signal = calm(), serviceId }: { password?: string | null; signal?: AbortSignal; serviceId?: string } = {},
+  {
+    password = null,
+    signal = calm(),
+    serviceId,
+  }: { password?: string | null; signal?: AbortSignal; serviceId?: string } = {},
 ): Promise<CapturedDatabase> {
   const source = createDatabaseSource({ openSecrets: async () => (password === null ? null : { password }) });
   const service = databaseService(database, serviceId);

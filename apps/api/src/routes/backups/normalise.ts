@@ -19,7 +19,14 @@ type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'requestId'>;
 /** What of a restore its body alone decides. */
 export type RestoreWish = Pick<
   RestoreRequest,
-  'services' | 'paths' | 'restorePath' | 'overwrite' | 'verifyIntegrity' | 'rollback' | 'healthChecks'
+  | 'services'
+  | 'paths'
+  | 'restorePath'
+  | 'overwrite'
+  | 'verifyIntegrity'
+  | 'rollback'
+  | 'healthChecks'
+  | 'dropExisting'
 > & { warnings: string[] };
 
 /** Document 2's `POST /api/backups/create`. */
@@ -72,6 +79,7 @@ export function normaliseRestore(body: RestoreBody, where: 'body' | 'query' = 'b
     verifyIntegrity: body.verifyIntegrity ?? true,
     rollback: body.createRollbackPoint ?? true,
     healthChecks: !(body.skipHealthChecks ?? false),
+    dropExisting: body.database?.dropExisting ?? false,
     warnings,
   };
 }

@@ -18,7 +18,8 @@ const target = (more: Partial<MysqlTarget> = {}): MysqlTarget => ({
   ...{ includeTables: [], excludeTables: [] },
   ...more,
 });
-const capture = (more: Partial<MysqlTarget> = {}) => captureWhole(session, target(more), { password: PASSWORD });
+const capture = (more: Partial<MysqlTarget> = {}) =>
+  captureWhole(session, target(more), { password: PASSWORD });
 
 beforeAll(async () => {
   mariadb = await startMariadb({ password: PASSWORD });
@@ -40,7 +41,8 @@ test('a database with its routines, triggers, events and views loads elsewhere r
   await mariadb.sql('CREATE DATABASE other');
   await mariadb.sql(dumps.get('shop.sql')?.toString() ?? '', 'other');
   for (const table of ['customers', 'orders', 'odd(table', 'totals']) {
-    const rows = (database: string): Promise<string> => mariadb.sql(`SELECT * FROM ${database}.\`${table}\` ORDER BY 1`);
+    const rows = (database: string): Promise<string> =>
+      mariadb.sql(`SELECT * FROM ${database}.\`${table}\` ORDER BY 1`);
     expect(await rows('other')).toBe(await rows('shop'));
   }
   const things = (database: string): Promise<string> =>
@@ -55,12 +57,16 @@ test('a database with its routines, triggers, events and views loads elsewhere r
 });
 
 test('all databases but the system’s own; tables by name; a schema alone', async () => {
-  await mariadb.sql('CREATE DATABASE `-t x`; CREATE TABLE `-t x`.t (n INT) ENGINE=MyISAM; INSERT INTO `-t x`.t VALUES (1), (2)');
+  await mariadb.sql(
+    'CREATE DATABASE `-t x`; CREATE TABLE `-t x`.t (n INT) ENGINE=MyISAM; INSERT INTO `-t x`.t VALUES (1), (2)',
+  );
   const all = await capture({ databases: ['-t x'] });
   expect([...all.dumps.keys()]).toEqual(['about.json', '%2dt%20x.sql']);
   expect(all.facts).toMatchObject({ tables: 1, records: 2 });
   expect(all.warnings.map(({ code }) => code)).toEqual(['TABLE_NOT_TRANSACTIONAL']);
-  expect((await capture({ databases: null })).facts.databases).toEqual(expect.arrayContaining(['-t x', 'shop']));
+  expect((await capture({ databases: null })).facts.databases).toEqual(
+    expect.arrayContaining(['-t x', 'shop']),
+  );
   const some = await capture({ includeTables: ['shop.orders'] });
   expect(some.facts).toMatchObject({ tables: 1, records: 1500 });
   const others = await capture({ excludeTables: ['shop.orders'] });
@@ -78,7 +84,8 @@ test('a wrong password, a missing database and a dump that is killed fail in the
   locked.catch(() => undefined);
   const capturing = capture();
   capturing.catch(() => undefined);
-  const waits = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'backup' AND STATE LIKE 'Waiting%'";
+  const waits =
+    "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'backup' AND STATE LIKE 'Waiting%'";
   await until(async () => (await mariadb.sql(waits)) !== '');
   const commands = (await sshd.commands()).map(({ line }) => line).join('\n');
   expect(commands).toContain('mariadb-dump');
@@ -86,12 +93,20 @@ test('a wrong password, a missing database and a dump that is killed fail in the
   await mariadb.sql(`KILL ${(await mariadb.sql(waits)).trim()}`);
   await expect(capturing).rejects.toMatchObject({
     code: 'COMMAND_FAILED',
-    message: expect.stringMatching(/mariadb-dump failed on the server[\s\S]*(Lost connection|gone away|interrupted|killed)/i),
+    message: expect.stringMatching(
+      /mariadb-dump failed on the server[\s\S]*(Lost connection|gone away|interrupted|killed)/i,
+    ),
   });
-  await mariadb.sql("KILL (SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(600)%' AND USER = 'root' AND ID <> CONNECTION_ID() LIMIT 1)").catch(async () => {
-    const id = await mariadb.sql("SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'");
-    await mariadb.sql(`KILL ${id.trim()}`);
-  });
+  await mariadb
+    .sql(
+      "KILL (SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(600)%' AND USER = 'root' AND ID <> CONNECTION_ID() LIMIT 1)",
+    )
+    .catch(async () => {
+      const id = await mariadb.sql(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'",
+      );
+      await mariadb.sql(`KILL ${id.trim()}`);
+    });
   await locked.catch(() => undefined);
 });
 

@@ -45,7 +45,10 @@ export async function captureMysql(
       }
       const { tables, records, whole } = counter.counts();
       if (!whole) {
-        throw new AppError('COMMAND_FAILED', `The dump of ${name} has no end, though ${tools.names.dump} said nothing.`);
+        throw new AppError(
+          'COMMAND_FAILED',
+          `The dump of ${name} has no end, though ${tools.names.dump} said nothing.`,
+        );
       }
       counted.tables += tables;
       counted.records += records;

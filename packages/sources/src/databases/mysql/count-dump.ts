@@ -13,7 +13,9 @@ const INSERT = Buffer.from('INSERT INTO ');
 const END = Buffer.from('-- Dump completed');
 /** How much of a line's beginning says what it is. */
 const HEAD = Math.max(CREATE.length, INSERT.length, END.length);
-const [NEWLINE, QUOTE, BACKSLASH, OPEN, CLOSE, SEMICOLON, TICK, V] = [0x0a, 0x27, 0x5c, 0x28, 0x29, 0x3b, 0x60, 0x56];
+const [NEWLINE, QUOTE, BACKSLASH, OPEN, CLOSE, SEMICOLON, TICK, V] = [
+  0x0a, 0x27, 0x5c, 0x28, 0x29, 0x3b, 0x60, 0x56,
+];
 
 export function createSqlDumpCounter(): SqlDumpCounter {
   const found = { tables: 0, records: 0, whole: false };
@@ -27,7 +29,8 @@ export function createSqlDumpCounter(): SqlDumpCounter {
   /** Past the word VALUES: before it there may be names of columns. */
   let inValues = false;
 
-  const begins = (what: Buffer): boolean => headBytes >= what.length && head.subarray(0, what.length).equals(what);
+  const begins = (what: Buffer): boolean =>
+    headBytes >= what.length && head.subarray(0, what.length).equals(what);
   const endLine = (): void => {
     if (!inInsert && begins(CREATE)) found.tables += 1;
     if (begins(END)) found.whole = true;

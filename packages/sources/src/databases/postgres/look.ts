@@ -14,6 +14,12 @@ export interface PostgresDatabase {
   provider: string;
   /** Of ICU and built-in locales. */
   locale: string | null;
+  /** How many connections it takes; -1: any number. */
+  limit: number;
+  /** Of the database itself, for everybody (`role` null) or for one role; `value` as SQL. */
+  settings: { role: string | null; name: string; value: string }[];
+  /** Null: as they are without a word. `grantee` null: everybody. */
+  privileges: { grantee: string | null; privilege: string; grantable: boolean }[] | null;
   /** On disk, in bytes; null where this user may not know. */
   bytes: number | null;
 }
@@ -45,6 +51,21 @@ export async function lookAtPostgres(tools: PostgresTools, target: PostgresTarge
         'ctype', d.datctype,
         'provider', coalesce(to_jsonb(d)->>'datlocprovider', 'c'),
         'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'),
+        'limit', d.datconnlimit,
+        'settings', (SELECT coalesce(json_agg(json_build_object(
+            'role', r.rolname,
+            'name', split_part(c.setting, '=', 1),
+            'value', CASE WHEN split_part(c.setting, '=', 1) = ANY (ARRAY['search_path', 'temp_tablespaces',
+                'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries', 'unix_socket_directories'])
+              THEN nullif(substr(c.setting, strpos(c.setting, '=') + 1), '')
+              ELSE quote_literal(substr(c.setting, strpos(c.setting, '=') + 1)) END)), '[]'::json)
+          FROM pg_db_role_setting s
+          CROSS JOIN LATERAL unnest(s.setconfig) AS c (setting)
+          LEFT JOIN pg_roles r ON r.oid = s.setrole
+          WHERE s.setdatabase = d.oid),
+        'privileges', CASE WHEN d.datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
+            'grantee', r.rolname, 'privilege', a.privilege_type, 'grantable', a.is_grantable)), '[]'::json)
+          FROM aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee) END,
         'bytes', CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) END
       ) ORDER BY d.datname), '[]'::json) FROM pg_database d WHERE ${wanted}))`,
   );

@@ -7,6 +7,8 @@ import { type RunningTool, runTool, startTool, type ToolCall } from '../run-tool
 /** Postgres' own programs on a server, with their connection and password. */
 export interface PostgresTools {
   start(program: string, args: readonly string[], onLine?: (line: string) => void): Promise<RunningTool>;
+  /** The line with which a program tells its version. */
+  version(program: string): Promise<string>;
   /** Runs statements in a database, all in one session, and gives what they print. */
   sql(database: string, statements: string): Promise<string>;
   /** The same with one statement that gives one JSON value. */
@@ -43,6 +45,7 @@ export function postgresTools(
     );
   return {
     sql,
+    version: (program) => runTool({ ...call(program, []), args: ['--version'], secret: null }),
     start: (program, args, onLine) => startTool({ ...call(program, args), ...(onLine ? { onLine } : {}) }),
     async json(database, statement) {
       const printed = await sql(database, `${statement};\n`);

@@ -19,12 +19,18 @@ let session: Session;
 const stops: (() => Promise<void>)[] = [];
 
 const cli = async (port: number, ...args: string[]): Promise<string> =>
-  (await run('redis-cli', ['-p', String(port), ...args], { env: { ...process.env, REDISCLI_AUTH: PASSWORD } })).stdout.trim();
+  (
+    await run('redis-cli', ['-p', String(port), ...args], {
+      env: { ...process.env, REDISCLI_AUTH: PASSWORD },
+    })
+  ).stdout.trim();
 
 async function startRedisWith(folder: string): Promise<number> {
   const port = 20_000 + Math.floor(Math.random() * 10_000);
   const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'inherit'] });
-  child.stdin.end(`port ${port}\nbind 127.0.0.1\ndir ${folder}\nsave ""\nrequirepass "${PASSWORD.replaceAll('\\', '\\\\')}"\n`);
+  child.stdin.end(
+    `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsave ""\nrequirepass "${PASSWORD.replaceAll('\\', '\\\\')}"\n`,
+  );
   stops.push(async () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -49,14 +55,25 @@ afterAll(async () => {
 
 test('the RDB file loads elsewhere with every key, and a wrong password fails in words', async () => {
   const port = await startRedisWith(dir);
-  await cli(port, 'EVAL', "for i = 1, 50000 do redis.call('SET', 'key:' .. i, string.rep('v', i % 300)) end", '0');
+  await cli(
+    port,
+    'EVAL',
+    "for i = 1, 50000 do redis.call('SET', 'key:' .. i, string.rep('v', i % 300)) end",
+    '0',
+  );
   await cli(port, '-n', '3', 'HSET', 'hash', 'a', '1', 'b', '2');
   const target: RedisTarget = {
     ...{ type: 'redis', host: '127.0.0.1', port, user: null, secrets: null },
     ...{ runAs: null, binDir: null },
   };
   const { dumps, facts } = await captureWhole(session, target, { password: PASSWORD });
-  expect(facts).toEqual({ method: 'redis_rdb', serverVersion: expect.any(String), databases: [], tables: null, records: 50_001 });
+  expect(facts).toEqual({
+    method: 'redis_rdb',
+    serverVersion: expect.any(String),
+    databases: [],
+    tables: null,
+    records: 50_001,
+  });
   const rdb = dumps.get('dump.rdb') ?? Buffer.alloc(0);
   const folder = await mkdtemp(join(tmpdir(), 'tarfleet-redis-'));
   stops.push(() => rm(folder, { recursive: true, force: true }));
@@ -64,7 +81,9 @@ test('the RDB file loads elsewhere with every key, and a wrong password fails in
   expect((await run('redis-check-rdb', [join(folder, 'dump.rdb')])).stdout).toContain('RDB looks OK');
   expect(rdb.at(-9)).toBe(0xff);
   const other = await startRedisWith(folder);
-  expect(await cli(other, 'DEBUG', 'DIGEST').catch(() => 'no')).toBe(await cli(port, 'DEBUG', 'DIGEST').catch(() => 'no'));
+  expect(await cli(other, 'DEBUG', 'DIGEST').catch(() => 'no')).toBe(
+    await cli(port, 'DEBUG', 'DIGEST').catch(() => 'no'),
+  );
   expect(await cli(other, 'GET', 'key:299')).toBe('v'.repeat(299));
   expect(await cli(other, '-n', '3', 'HGETALL', 'hash')).toBe('a\n1\nb\n2');
   expect(await cli(other, 'DBSIZE')).toBe('50000');

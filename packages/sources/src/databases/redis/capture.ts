@@ -75,7 +75,11 @@ async function* withoutMark(
   let kept: Buffer = Buffer.alloc(0);
   let given = 0;
   for await (const chunk of output) {
-    if (given === 0 && kept.length === 0 && chunk.subarray(0, 5).toString() !== 'REDIS'.slice(0, chunk.length)) {
+    if (
+      given === 0 &&
+      kept.length === 0 &&
+      chunk.subarray(0, 5).toString() !== 'REDIS'.slice(0, chunk.length)
+    ) {
       throw new AppError('COMMAND_FAILED', 'What redis-cli printed is no RDB file.');
     }
     const bytes = kept.length === 0 ? chunk : Buffer.concat([kept, chunk]);

@@ -36,7 +36,11 @@ test('the copy holds every row, and nothing is left beside the database', async 
   const path = join(dir, "app's data.db");
   await sql(path, FILL);
   const { dumps, facts } = await captureWhole(session, target(path));
-  expect(facts).toMatchObject({ method: 'sqlite3_backup', databases: [path], serverVersion: expect.stringMatching(/^3\./) });
+  expect(facts).toMatchObject({
+    method: 'sqlite3_backup',
+    databases: [path],
+    serverVersion: expect.stringMatching(/^3\./),
+  });
   expect(facts.records).toBeGreaterThanOrEqual(20_002);
   const copy = join(dir, 'copy.db');
   await writeFile(copy, dumps.get('app%27s%20data.db.sqlite') ?? '');
@@ -47,13 +51,19 @@ test('the copy holds every row, and nothing is left beside the database', async 
 
 test('a database that is written to all the time is copied as it was at one moment', async () => {
   const path = join(dir, 'busy.db');
-  await sql(path, `PRAGMA journal_mode = WAL; ${FILL}; CREATE TABLE sums (one INTEGER, two INTEGER); INSERT INTO sums VALUES (0, 0)`);
+  await sql(
+    path,
+    `PRAGMA journal_mode = WAL; ${FILL}; CREATE TABLE sums (one INTEGER, two INTEGER); INSERT INTO sums VALUES (0, 0)`,
+  );
   const step = `UPDATE sums SET one = one + 1, two = two - 1; UPDATE pairs SET b = hex(randomblob(200)) WHERE a % 1000 = 7;`;
-  const writer = spawn('sqlite3', ['-batch', '-cmd', '.timeout 20000', path], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const writer = spawn('sqlite3', ['-batch', '-cmd', '.timeout 20000', path], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
   let writing = true;
   const wrote = (async () => {
     while (writing) {
-      if (writer.stdin.write(`BEGIN IMMEDIATE; ${step} COMMIT;\n`.repeat(20))) await new Promise((done) => setImmediate(done));
+      if (writer.stdin.write(`BEGIN IMMEDIATE; ${step} COMMIT;\n`.repeat(20)))
+        await new Promise((done) => setImmediate(done));
       else await new Promise((done) => writer.stdin.once('drain', done));
     }
     writer.stdin.end();
@@ -92,7 +102,9 @@ test('what a killed run left is removed, and a link to the database is followed'
 });
 
 test('no file, no database and a damaged one are told', async () => {
-  await expect(captureWhole(session, target(join(dir, 'gone.db')))).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' });
+  await expect(captureWhole(session, target(join(dir, 'gone.db')))).rejects.toMatchObject({
+    code: 'PATH_NOT_FOUND',
+  });
   const text = join(dir, 'text.db');
   await writeFile(text, 'this is no database '.repeat(1000));
   await expect(captureWhole(session, target(text))).rejects.toMatchObject({

@@ -51,7 +51,8 @@ export async function captureSqlite(
           const end = head.indexOf('\n');
           if (end === -1 && head.length < HEAD_MAX) continue;
           const match = HEAD.exec(head.subarray(0, Math.max(0, end)).toString());
-          if (!match) throw new AppError('COMMAND_FAILED', 'The server printed something else than was asked for.');
+          if (!match)
+            throw new AppError('COMMAND_FAILED', 'The server printed something else than was asked for.');
           const [, version = '', tables, records, bytes, sound] = match;
           Object.assign(facts, { serverVersion: version, tables: Number(tables), records: Number(records) });
           if (sound === 'damaged') warn(damaged(path));
@@ -63,7 +64,9 @@ export async function captureSqlite(
         yield content;
       }
       if (head !== null || left !== 0) {
-        throw new AppError('COMMAND_FAILED', `The copy of ${path} did not arrive whole.`, { retryable: true });
+        throw new AppError('COMMAND_FAILED', `The copy of ${path} did not arrive whole.`, {
+          retryable: true,
+        });
       }
     },
   };

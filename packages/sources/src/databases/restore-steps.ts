@@ -1,0 +1,78 @@
+import { type DatabaseTarget, PREVIEW_EXAMPLES, type PreviewChanges } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import type { PreparedRestore, PrepareOptions, PreviewOptions, RestoreContext, Source } from '../types.ts';
+import type { DatabaseSourceOptions } from './create-database-source.ts';
+import { checkPostgres, type PostgresRestore, preparePostgres } from './postgres/restore/prepare.ts';
+import { homeFor, listDatabases, oidOf } from './postgres/restore/server.ts';
+import { type PostgresState, readPostgresState } from './postgres/restore/state.ts';
+import { applyPostgres, forgetPostgres, undoablePostgres, undoPostgres } from './postgres/restore/swap.ts';
+import { type PostgresTools, postgresTools } from './postgres/tools.ts';
+
+/** Restores of databases. Of engines that have none here yet, everything is refused with NOT_SUPPORTED before anything begins. */
+export function createDatabaseSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'capture'> {
+  const toolsFor = async (context: RestoreContext, target: PostgresState['target']): Promise<PostgresTools> =>
+    postgresTools(context, target, (await openSecrets(target))?.password ?? null);
+
+  const begin = async (
+    options: Pick<PrepareOptions, 'service' | 'database'> & RestoreContext,
+  ): Promise<PostgresRestore> => {
+    const { service, database } = options;
+    const target = asPostgres(service.database, service.name);
+    if (!database)
+      throw new AppError('PLAN_INVALID', `The plan does not say how ${service.name} is restored.`);
+    return { tools: await toolsFor(options, target), target, ...database };
+  };
+
+  const prepared = async (given: PreparedRestore, context: RestoreContext) => {
+    const state = readPostgresState(given);
+    return { state, tools: await toolsFor(context, state.target) };
+  };
+
+  return {
+    check: async (options) => checkPostgres(await begin(options)),
+    prepare: async (options) => preparePostgres(await begin(options), options),
+    async apply(given, context) {
+      const { state, tools } = await prepared(given, context);
+      return applyPostgres(tools, state);
+    },
+    async undo(given, context) {
+      const { state, tools } = await prepared(given, context);
+      await undoPostgres(tools, state);
+    },
+    async undoable(given, context) {
+      const { state, tools } = await prepared(given, context);
+      return undoablePostgres(tools, state);
+    },
+    async forget(given, context, { keepOld }) {
+      const { state, tools } = await prepared(given, context);
+      await forgetPostgres(tools, state, keepOld);
+    },
+    preview: async (options) => preview(await begin(options), options),
+  };
+}
+
+/** Whole databases: which there are, and which would be replaced. */
+async function preview(
+  { tools, facts }: PostgresRestore,
+  { entries }: PreviewOptions,
+): Promise<PreviewChanges> {
+  await entries.return(undefined);
+  const there = await listDatabases(tools, homeFor(facts.databases));
+  const group = (names: readonly string[]) => ({
+    ...{ entries: names.length, files: 0, bytes: 0, examples: names.slice(0, PREVIEW_EXAMPLES) },
+  });
+  const exists = (name: string): boolean => oidOf(there, name) !== null;
+  return {
+    created: group(facts.databases.filter((name) => !exists(name))),
+    overwritten: group(facts.databases.filter(exists)),
+    ...{ unchanged: group([]), deleted: group([]), kept: group([]) },
+  };
+}
+
+function asPostgres(database: DatabaseTarget | undefined, name: string): PostgresState['target'] {
+  if (database?.type === 'postgres') return database;
+  throw new AppError(
+    'NOT_SUPPORTED',
+    `${name}: this version backs up databases of the type ${database?.type ?? 'unknown'}, and restores those of postgres alone. Take the dump out of the archive, and load it with the database's own tool.`,
+  );
+}
