@@ -12,7 +12,7 @@ afterEach(async () => {
   await world?.close();
   await postgres?.stop();
   world = undefined;
-}, 60_000);
+}, 120_000);
 
 test('a pgbench database is backed up, verified deeply, shown as what it is, replaced, and put back', async () => {
   const here = await createWorld('postgres');
@@ -83,4 +83,4 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
 
   expect(here.logs()).not.toContain('canary');
   expect(JSON.stringify(await client.must('GET', `/api/jobs/${data.backup_id}`))).not.toContain('canary');
-}, 60_000);
+}, 120_000);

@@ -16,6 +16,7 @@ import { storeDataKey } from '@tarfleet/vault';
 import { encryptOrPass } from '../archives/encrypt.ts';
 import { type OpenParent, openParent } from '../archives/parent.ts';
 import { writeIndex } from '../archives/write-index.ts';
+import { withHooks } from '../hooks/with-hooks.ts';
 import type { JobContext, Processor } from '../job-context.ts';
 import { createEntryCounts } from '../jobs/entry-counts.ts';
 import { createMeter } from '../jobs/meter.ts';
@@ -36,11 +37,13 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
     return withStorage(deps, plan.destination, async (storage) => {
       const place = { ...placeOf(deps, storage, context), startedAt };
       const first = plan.deduplicate ? 'all' : 'none';
-      const result = await archive(deps, context, place, first).catch((error: unknown) => {
-        if (!(error instanceof LargeCopyLost)) throw error;
-        context.log.warn({}, 'a large file changed before its copies were written; capturing again');
-        return archive(deps, context, place, 'small');
-      });
+      const result = await withHooks(deps, context, () =>
+        archive(deps, context, place, first).catch((error: unknown) => {
+          if (!(error instanceof LargeCopyLost)) throw error;
+          context.log.warn({}, 'a large file changed before its copies were written; capturing again');
+          return archive(deps, context, place, 'small');
+        }),
+      );
       return { state: 'completed', result };
     });
   };
