@@ -3,13 +3,14 @@ import type { ArtifactRecord, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { toDatabaseTarget } from './database-target.ts';
 import { databasePlace } from './restore-run.ts';
+import { toServiceRun } from './service-run.ts';
 
 const TYPES: Record<string, DatabaseType> = {
   ...{ pg_dump: 'postgres', mysqldump: 'mysql', 'mariadb-dump': 'mysql' },
   ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis' },
 };
 /** Whose dumps can be put back by this version. */
-const RESTORABLE: readonly DatabaseType[] = ['postgres'];
+const RESTORABLE: readonly DatabaseType[] = ['postgres', 'sqlite', 'redis'];
 
 export interface RestoredDatabases {
   databases: NonNullable<RestorePlan['databases']>;
@@ -46,6 +47,7 @@ export function restoredDatabases(
       );
     }
     const service = choose(artifact, type, server, services);
+    if (type === 'redis') assertStoppable(service);
     const target = toDatabaseTarget(service, server);
     if (target === undefined) throw new TypeError('a service of a database has one');
     databases.push({ serviceId: artifact.serviceId, target });
@@ -71,5 +73,14 @@ function choose(
   throw new AppError(
     'CONFLICT',
     `${server.name} ${what} of the type ${type}, so where ${serviceName} is to be restored to is not clear. Add one of that name, with POST /api/servers/${server.id}/services.`,
+  );
+}
+
+/** Redis writes its file when it stops and reads it when it starts: only in between can it be replaced. */
+function assertStoppable(service: ServiceRecord): void {
+  if (toServiceRun(service).runner.kind !== 'none') return;
+  throw new AppError(
+    'CONFLICT',
+    `How ${service.name} is stopped and started is not known, and its file can only be replaced while it stands. Give the service a unit, or the commands stop, start and status.`,
   );
 }

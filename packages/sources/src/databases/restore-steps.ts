@@ -2,14 +2,51 @@ import { type DatabaseTarget, PREVIEW_EXAMPLES, type PreviewChanges } from '@tar
 import { AppError } from '@tarfleet/kernel';
 import type { PreparedRestore, PrepareOptions, PreviewOptions, RestoreContext, Source } from '../types.ts';
 import type { DatabaseSourceOptions } from './create-database-source.ts';
+import { createFileSteps, type FileEngine } from './file-swap/restore-steps.ts';
 import { checkPostgres, type PostgresRestore, preparePostgres } from './postgres/restore/prepare.ts';
 import { homeFor, listDatabases, oidOf } from './postgres/restore/server.ts';
 import { type PostgresState, readPostgresState } from './postgres/restore/state.ts';
 import { applyPostgres, forgetPostgres, undoablePostgres, undoPostgres } from './postgres/restore/swap.ts';
 import { type PostgresTools, postgresTools } from './postgres/tools.ts';
+import { redisEngine } from './redis/restore.ts';
+import { sqliteEngine } from './sqlite/restore.ts';
 
 /** Restores of databases. Of engines that have none here yet, everything is refused with NOT_SUPPORTED before anything begins. */
-export function createDatabaseSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'capture'> {
+export function createDatabaseSteps(deps: DatabaseSourceOptions): Omit<Source, 'capture'> {
+  const postgres = postgresSteps(deps);
+  const files = createFileSteps(async (options) => {
+    const { service, database: restore } = options;
+    if (!restore)
+      throw new AppError('PLAN_INVALID', `The plan does not say how ${service.name} is restored.`);
+    return { engine: await fileEngine(deps, options), ...restore };
+  });
+  const of = (type: unknown): Omit<Source, 'capture'> =>
+    type === 'sqlite' || type === 'redis' ? files : postgres;
+  const ofState = ({ state }: PreparedRestore) => of((state as { kind?: unknown } | null)?.kind);
+  return {
+    check: (options) => of(options.service.database?.type).check(options),
+    prepare: (options) => of(options.service.database?.type).prepare(options),
+    preview: (options) => of(options.service.database?.type).preview(options),
+    apply: (prepared, context) => ofState(prepared).apply(prepared, context),
+    undo: (prepared, context) => ofState(prepared).undo(prepared, context),
+    undoable: (prepared, context) => ofState(prepared).undoable(prepared, context),
+    forget: (prepared, context, options) => ofState(prepared).forget(prepared, context, options),
+  };
+}
+
+async function fileEngine(
+  { openSecrets }: DatabaseSourceOptions,
+  options: RestoreContext & Pick<PrepareOptions, 'service'>,
+): Promise<FileEngine> {
+  const { database, name } = options.service;
+  if (database?.type === 'sqlite') return sqliteEngine(options, database);
+  if (database?.type === 'redis') {
+    return redisEngine(options, database, (await openSecrets(database))?.password ?? null);
+  }
+  throw new AppError('PLAN_INVALID', `The plan does not say which database ${name} is.`);
+}
+
+function postgresSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'capture'> {
   const toolsFor = async (context: RestoreContext, target: PostgresState['target']): Promise<PostgresTools> =>
     postgresTools(context, target, (await openSecrets(target))?.password ?? null);
 
@@ -73,6 +110,6 @@ function asPostgres(database: DatabaseTarget | undefined, name: string): Postgre
   if (database?.type === 'postgres') return database;
   throw new AppError(
     'NOT_SUPPORTED',
-    `${name}: this version backs up databases of the type ${database?.type ?? 'unknown'}, and restores those of postgres alone. Take the dump out of the archive, and load it with the database's own tool.`,
+    `${name}: this version backs up databases of the type ${database?.type ?? 'unknown'}, and does not restore them. Take the dump out of the archive, and load it with the database's own tool.`,
   );
 }

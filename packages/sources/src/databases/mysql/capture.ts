@@ -1,6 +1,7 @@
 import type { MysqlTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { SourceWarning } from '../../types.ts';
+import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
 import { entryName, mysqlText } from '../names.ts';
@@ -10,8 +11,7 @@ import type { MysqlTools } from './tools.ts';
 
 /** What the server itself keeps there. */
 const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
-export const ABOUT = 'about.json';
-export const DUMP_ENDING = '.sql';
+const DUMP_ENDING = '.sql';
 
 interface MysqlDatabase {
   name: string;
@@ -56,13 +56,7 @@ export async function captureMysql(
   });
 
   async function* dumps(): AsyncGenerator<Dump> {
-    const about = { v: 1, type: 'mysql', ...look };
-    yield {
-      name: ABOUT,
-      async *bytes() {
-        yield Buffer.from(`${JSON.stringify(about, null, 2)}\n`);
-      },
-    };
+    yield aboutDump({ v: 1, type: 'mysql', ...look });
     for (const { name } of look.databases) yield database(name);
   }
   return {

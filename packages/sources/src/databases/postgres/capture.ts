@@ -1,6 +1,7 @@
 import type { PostgresTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { SourceWarning } from '../../types.ts';
+import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
 import { entryName, pgConnection } from '../names.ts';
@@ -11,8 +12,6 @@ import { homeOf, type PostgresTools } from './tools.ts';
 
 /** How long pg_dump waits for a table that somebody else has locked. */
 const LOCK_WAIT = '10min';
-/** The first entry: what a restore has to know before it reads the dumps. */
-export const ABOUT = 'about.json';
 export const ROLES = 'roles.sql';
 export const DUMP_ENDING = '.dump';
 
@@ -56,7 +55,7 @@ export async function capturePostgres(
   });
 
   async function* dumps(): AsyncGenerator<Dump> {
-    yield aboutDump(look);
+    yield aboutDump({ v: 1, type: 'postgres', version: look.version, databases: look.databases });
     if (target.roles) yield rolesDump(tools, target, look, { warn, tell });
     for (const { name } of look.databases) yield database(name);
   }
@@ -80,16 +79,6 @@ function dumpArguments({ schemaOnly, includeTables, excludeTables }: PostgresTar
     ...includeTables.map((pattern) => `--table=${pattern}`),
     ...excludeTables.map((pattern) => `--exclude-table=${pattern}`),
   ];
-}
-
-function aboutDump({ version, databases }: PostgresLook): Dump {
-  const about = { v: 1, type: 'postgres', version, databases };
-  return {
-    name: ABOUT,
-    async *bytes() {
-      yield Buffer.from(`${JSON.stringify(about, null, 2)}\n`);
-    },
-  };
 }
 
 /** Only a superuser may read the roles' passwords. */

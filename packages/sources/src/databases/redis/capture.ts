@@ -1,11 +1,12 @@
 import type { RedisTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
+import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
 import { runTool, startTool, type ToolCall, toolOutput } from '../run-tool.ts';
 
-export const DUMP_NAME = 'dump.rdb';
+const DUMP_NAME = 'dump.rdb';
 /** How many bytes mark the end where redis does not say the length before; redis-cli leaves them at the end of its output. */
 const MARK_BYTES = 40;
 /** What an RDB file ends with: its last opcode, and a checksum of eight bytes. */
@@ -18,13 +19,7 @@ export async function captureRedis(
   target: RedisTarget,
   password: string | null,
 ): Promise<DatabaseCapture> {
-  const call = (args: readonly string[]): ToolCall => ({
-    ...place,
-    where: target,
-    ...{ package: 'redis-tools', program: 'redis-cli' },
-    args: [...connectionOf(target), ...args],
-    secret: password === null ? null : { how: 'env:REDISCLI_AUTH', content: password, password },
-  });
+  const call = (args: readonly string[]): ToolCall => redisCall(place, target, password, args);
   const info = await runTool(call(['INFO']));
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];
   if (version === undefined) {
@@ -48,6 +43,7 @@ export async function captureRedis(
     },
   };
   async function* dumps(): AsyncGenerator<Dump> {
+    yield aboutDump({ v: 1, type: 'redis', version, owner: '0:0', mode: '600' });
     yield dump;
   }
   return {
@@ -57,7 +53,21 @@ export async function captureRedis(
   };
 }
 
-export function connectionOf({ host, port, user }: RedisTarget): string[] {
+/** redis-cli with its connection and password. */
+export function redisCall(
+  { session, signal }: { session: Session; signal: AbortSignal },
+  target: RedisTarget,
+  password: string | null,
+  args: readonly string[],
+): ToolCall {
+  return {
+    ...{ session, signal, where: target, package: 'redis-tools', program: 'redis-cli' },
+    args: [...connectionOf(target), ...args],
+    secret: password === null ? null : { how: 'env:REDISCLI_AUTH', content: password, password },
+  };
+}
+
+function connectionOf({ host, port, user }: RedisTarget): string[] {
   return [
     '--no-auth-warning',
     ...(host === null ? [] : host.startsWith('/') ? ['-s', host] : ['-h', host]),

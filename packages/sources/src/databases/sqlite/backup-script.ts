@@ -1,7 +1,7 @@
-/** Argument: the database. Prints about how many bytes a copy of it has. */
+/** Argument: the database. Prints about how many bytes a copy of it has, its owner's numbers and its mode. */
 export const LOOK_SCRIPT = `[ -e "$1" ] || { printf 'No such file.\\n' >&2; exit 1; }
 [ -f "$1" ] || { printf 'It is no file.\\n' >&2; exit 1; }
-stat -L -c %s -- "$1"`;
+stat -L -c '%s %u:%g %a' -- "$1"`;
 
 /**
  * Copies a SQLite database with the backup API and prints a line about it, then the copy. Arguments: the database, the

@@ -93,7 +93,7 @@ test('what a killed run left is removed, and a link to the database is followed'
   const link = join(dir, '-link.db');
   await symlink(path, link);
   const captured = await captureWhole(session, target(link));
-  expect([...captured.dumps.keys()]).toEqual(['%2dlink.db.sqlite']);
+  expect([...captured.dumps.keys()]).toEqual(['about.json', '%2dlink.db.sqlite']);
   const left = join(dir, `.tarfleet-sqlite-${captured.serviceId}`);
   await mkdir(left);
   await writeFile(join(left, 'copy'), 'half of it');

@@ -3,13 +3,14 @@ import type { SqliteTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
+import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
 import { entryName } from '../names.ts';
 import { startTool, toolOutput } from '../run-tool.ts';
 import { BACKUP_SCRIPT, LOOK_SCRIPT } from './backup-script.ts';
 
-export const DUMP_ENDING = '.sqlite';
+const DUMP_ENDING = '.sqlite';
 /** The script's first line: version, tables, records, bytes of the copy, and whether it is sound. */
 const HEAD = /^([0-9.]+) (\d+) (\d+) (\d+) (ok|damaged)$/;
 const HEAD_MAX = 1000;
@@ -29,6 +30,7 @@ export async function captureSqlite(
       `There is no database ${path} on the server: ${looked.stderr.toString().trim()}`,
     );
   }
+  const [bytes, owner, mode] = looked.stdout.toString().trim().split(' ');
   const facts = { serverVersion: '', tables: 0, records: 0 };
   const sqlite = target.binDir === null ? 'sqlite3' : `${target.binDir.replace(/\/+$/, '')}/sqlite3`;
 
@@ -53,10 +55,10 @@ export async function captureSqlite(
           const match = HEAD.exec(head.subarray(0, Math.max(0, end)).toString());
           if (!match)
             throw new AppError('COMMAND_FAILED', 'The server printed something else than was asked for.');
-          const [, version = '', tables, records, bytes, sound] = match;
+          const [, version = '', tables, records, size, sound] = match;
           Object.assign(facts, { serverVersion: version, tables: Number(tables), records: Number(records) });
           if (sound === 'damaged') warn(damaged(path));
-          left = Number(bytes);
+          left = Number(size);
           content = head.subarray(end + 1);
           head = null;
         }
@@ -71,11 +73,12 @@ export async function captureSqlite(
     },
   };
   async function* dumps(): AsyncGenerator<Dump> {
+    yield aboutDump({ v: 1, type: 'sqlite', path, owner, mode });
     yield database;
   }
   return {
     dumps: dumps(),
-    bytes: Number(looked.stdout.toString().trim()) || 0,
+    bytes: Number(bytes) || 0,
     facts: () => ({ method: 'sqlite3_backup', databases: [path], ...facts }),
   };
 }
