@@ -9,9 +9,6 @@ const TYPES: Record<string, DatabaseType> = {
   ...{ pg_dump: 'postgres', mysqldump: 'mysql', 'mariadb-dump': 'mysql' },
   ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis' },
 };
-/** Whose dumps can be put back by this version. */
-const RESTORABLE: readonly DatabaseType[] = ['postgres', 'sqlite', 'redis'];
-
 export interface RestoredDatabases {
   databases: NonNullable<RestorePlan['databases']>;
   /** What of the server is put in place: stands beside the paths of files. */
@@ -34,10 +31,10 @@ export function restoredDatabases(
     const type = artifact.backupMethod === null ? undefined : TYPES[artifact.backupMethod];
     if (artifact.backupMethod === null) continue;
     const { serviceName: name } = artifact;
-    if (type === undefined || !RESTORABLE.includes(type)) {
+    if (type === undefined) {
       throw new AppError(
         'NOT_SUPPORTED',
-        `${name}: this version does not restore backups made by ${artifact.backupMethod}. Choose other services by selectedServices; the dump can be taken out of the archive and loaded with the database's own tool.`,
+        `${name}: backups made by ${artifact.backupMethod} are not known here.`,
       );
     }
     if (wish.paths !== null || wish.restorePath !== null) {

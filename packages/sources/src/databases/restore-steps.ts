@@ -1,8 +1,9 @@
-import { type DatabaseTarget, PREVIEW_EXAMPLES, type PreviewChanges } from '@tarfleet/contracts';
+import type { DatabaseTarget, PreviewChanges } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { PreparedRestore, PrepareOptions, PreviewOptions, RestoreContext, Source } from '../types.ts';
 import type { DatabaseSourceOptions } from './create-database-source.ts';
 import { createFileSteps, type FileEngine } from './file-swap/restore-steps.ts';
+import { createMysqlSteps } from './mysql/restore-steps.ts';
 import { checkPostgres, type PostgresRestore, preparePostgres } from './postgres/restore/prepare.ts';
 import { homeFor, listDatabases, oidOf } from './postgres/restore/server.ts';
 import { type PostgresState, readPostgresState } from './postgres/restore/state.ts';
@@ -10,8 +11,9 @@ import { applyPostgres, forgetPostgres, undoablePostgres, undoPostgres } from '.
 import { type PostgresTools, postgresTools } from './postgres/tools.ts';
 import { redisEngine } from './redis/restore.ts';
 import { sqliteEngine } from './sqlite/restore.ts';
+import { wholePreview } from './whole-preview.ts';
 
-/** Restores of databases. Of engines that have none here yet, everything is refused with NOT_SUPPORTED before anything begins. */
+/** Restores of databases, each as its engine allows. */
 export function createDatabaseSteps(deps: DatabaseSourceOptions): Omit<Source, 'capture'> {
   const postgres = postgresSteps(deps);
   const files = createFileSteps(async (options) => {
@@ -20,8 +22,11 @@ export function createDatabaseSteps(deps: DatabaseSourceOptions): Omit<Source, '
       throw new AppError('PLAN_INVALID', `The plan does not say how ${service.name} is restored.`);
     return { engine: await fileEngine(deps, options), ...restore };
   });
-  const of = (type: unknown): Omit<Source, 'capture'> =>
-    type === 'sqlite' || type === 'redis' ? files : postgres;
+  const mysql = createMysqlSteps(deps);
+  const of = (type: unknown): Omit<Source, 'capture'> => {
+    if (type === 'sqlite' || type === 'redis') return files;
+    return type === 'mysql' ? mysql : postgres;
+  };
   const ofState = ({ state }: PreparedRestore) => of((state as { kind?: unknown } | null)?.kind);
   return {
     check: (options) => of(options.service.database?.type).check(options),
@@ -88,28 +93,16 @@ function postgresSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'ca
   };
 }
 
-/** Whole databases: which there are, and which would be replaced. */
 async function preview(
   { tools, facts }: PostgresRestore,
   { entries }: PreviewOptions,
 ): Promise<PreviewChanges> {
   await entries.return(undefined);
   const there = await listDatabases(tools, homeFor(facts.databases));
-  const group = (names: readonly string[]) => ({
-    ...{ entries: names.length, files: 0, bytes: 0, examples: names.slice(0, PREVIEW_EXAMPLES) },
-  });
-  const exists = (name: string): boolean => oidOf(there, name) !== null;
-  return {
-    created: group(facts.databases.filter((name) => !exists(name))),
-    overwritten: group(facts.databases.filter(exists)),
-    ...{ unchanged: group([]), deleted: group([]), kept: group([]) },
-  };
+  return wholePreview(facts.databases, (name) => oidOf(there, name) !== null);
 }
 
 function asPostgres(database: DatabaseTarget | undefined, name: string): PostgresState['target'] {
   if (database?.type === 'postgres') return database;
-  throw new AppError(
-    'NOT_SUPPORTED',
-    `${name}: this version backs up databases of the type ${database?.type ?? 'unknown'}, and does not restore them. Take the dump out of the archive, and load it with the database's own tool.`,
-  );
+  throw new AppError('PLAN_INVALID', `The plan does not say which database ${name} is.`);
 }

@@ -7,18 +7,11 @@ import type { Dump } from '../dump-tar.ts';
 import { entryName, mysqlText } from '../names.ts';
 import { toolOutput } from '../run-tool.ts';
 import { createSqlDumpCounter } from './count-dump.ts';
-import type { MysqlTools } from './tools.ts';
+import type { MysqlDatabase, MysqlTools } from './tools.ts';
 
-/** What the server itself keeps there. */
-const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
-const DUMP_ENDING = '.sql';
+export type { MysqlDatabase };
 
-interface MysqlDatabase {
-  name: string;
-  charset: string;
-  collation: string;
-  bytes: number;
-}
+export const DUMP_ENDING = '.sql';
 
 /** Each database by mysqldump or mariadb-dump, as it was at one moment. */
 export async function captureMysql(
@@ -72,20 +65,29 @@ export async function captureMysql(
 }
 
 /**
- * One transaction that sees one moment, row by row rather than a table in memory at a time; what is not ASCII or is
- * binary as hexadecimal digits. The names come last, behind the end of the options.
+ * One transaction that sees one moment, row by row rather than a table in memory at a time; what is binary as hexadecimal
+ * digits; as a plain client could load it.
  */
+const OPTIONS = [
+  ...['--single-transaction', '--quick', '--routines', '--triggers', '--events', '--hex-blob'],
+  ...['--default-character-set=utf8mb4', '--dump-date', '--comments', '--max-allowed-packet=1G'],
+];
+
+/** The names come last, behind the end of the options. */
 function dumpArguments({ schemaOnly, includeTables, excludeTables }: MysqlTarget, name: string): string[] {
   const own = includeTables.filter((table) => table.startsWith(`${name}.`));
   return [
-    ...['--single-transaction', '--quick', '--routines', '--triggers', '--events', '--hex-blob'],
-    ...['--default-character-set=utf8mb4', '--dump-date', '--comments', '--max-allowed-packet=1G'],
+    ...OPTIONS,
     ...(schemaOnly ? ['--no-data'] : []),
     ...excludeTables.map((table) => `--ignore-table=${table}`),
-    '--',
-    name,
+    ...['--', name],
     ...own.map((table) => table.slice(name.length + 1)),
   ];
+}
+
+/** All of a database. */
+export function wholeDumpArguments(name: string): string[] {
+  return [...OPTIONS, '--', name];
 }
 
 async function lookAtMysql(
@@ -93,19 +95,7 @@ async function lookAtMysql(
   target: MysqlTarget,
 ): Promise<{ version: string; databases: MysqlDatabase[] }> {
   const [[version = ''] = []] = await tools.sql('SELECT VERSION();\n');
-  const list = (names: readonly string[]): string => names.map(mysqlText).join(', ');
-  const wanted =
-    target.databases === null
-      ? `s.SCHEMA_NAME NOT IN (${list(SYSTEM)})`
-      : `s.SCHEMA_NAME IN (${list(target.databases)})`;
-  const rows = await tools.sql(
-    `SELECT s.SCHEMA_NAME, s.DEFAULT_CHARACTER_SET_NAME, s.DEFAULT_COLLATION_NAME,
-      (SELECT COALESCE(SUM(t.DATA_LENGTH), 0) FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME)
-    FROM information_schema.SCHEMATA s WHERE ${wanted} ORDER BY s.SCHEMA_NAME;\n`,
-  );
-  const databases = rows.map(([name = '', charset = '', collation = '', bytes = '0']) => {
-    return { name, charset, collation, bytes: Number(bytes) };
-  });
+  const databases = await tools.databases(target.databases);
   const missing = (target.databases ?? []).filter((name) => !databases.some((one) => one.name === name));
   if (missing.length > 0) {
     throw new AppError(

@@ -1,7 +1,18 @@
 import type { MysqlTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
-import { mysqlOption } from '../names.ts';
+import { mysqlOption, mysqlText } from '../names.ts';
 import { type RunningTool, runTool, startTool, type ToolCall, type ToolSecret } from '../run-tool.ts';
+
+export interface MysqlDatabase {
+  name: string;
+  charset: string;
+  collation: string;
+  /** Of its rows, about. */
+  bytes: number;
+}
+
+/** What the server itself keeps there. */
+const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
 
 /** The programs of MySQL or MariaDB on a server, with their connection and password. */
 export interface MysqlTools {
@@ -14,6 +25,12 @@ export interface MysqlTools {
   ): Promise<RunningTool>;
   /** Runs statements and gives what they print: a line for each row, tabs between the columns, as the client escapes them. */
   sql(statements: string): Promise<string[][]>;
+  /** Those of these names that are there; null: all but the server's own. */
+  databases(names: readonly string[] | null): Promise<MysqlDatabase[]>;
+  /** Has a script (see `restore-scripts.ts`) load a file of the server into a database. */
+  load(database: string, file: string, script: string): Promise<void>;
+  /** Has a script write a dump to a file of the server. */
+  save(file: string, script: string, args: readonly string[]): Promise<void>;
 }
 
 const FIND_SCRIPT = `[ -z "$1" ] || PATH=$1
@@ -44,21 +61,53 @@ export async function mysqlTools(
     args: ['--defaults-extra-file=/dev/fd/3', ...args],
     secret,
   });
+  const sql: MysqlTools['sql'] = async (statements) => {
+    const printed = await runTool(
+      call('client', ['--batch', '--skip-column-names', '--default-character-set=utf8mb4']),
+      statements,
+    );
+    return printed
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\t').map(unescaped));
+  };
+  /** A script of the shell that gets the program with its arguments. */
+  const through = async (
+    program: 'client' | 'dump',
+    args: readonly string[],
+    { file, script }: { file: string; script: string },
+  ): Promise<void> => {
+    const inner = call(program, args);
+    const path =
+      target.binDir === null ? inner.program : `${target.binDir.replace(/\/+$/, '')}/${inner.program}`;
+    await runTool({
+      ...inner,
+      ...{ where: { ...target, binDir: null }, program: 'sh', called: inner.program },
+      args: ['-c', script, 'sh', file, path, ...inner.args],
+    });
+  };
   return {
-    names,
+    ...{ names, sql },
     start: (program, args, onLine) => startTool({ ...call(program, args), ...(onLine ? { onLine } : {}) }),
-    async sql(statements) {
-      const printed = await runTool(
-        call('client', ['--batch', '--skip-column-names', '--default-character-set=utf8mb4']),
-        statements,
+    async databases(wanted) {
+      const list = (some: readonly string[]): string => some.map(mysqlText).join(', ');
+      const which = wanted === null ? `NOT IN (${list(SYSTEM)})` : `IN (${list(wanted)})`;
+      const rows = await sql(
+        `SELECT s.SCHEMA_NAME, s.DEFAULT_CHARACTER_SET_NAME, s.DEFAULT_COLLATION_NAME,
+          (SELECT COALESCE(SUM(t.DATA_LENGTH), 0) FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = s.SCHEMA_NAME)
+        FROM information_schema.SCHEMATA s WHERE s.SCHEMA_NAME ${which} ORDER BY s.SCHEMA_NAME;\n`,
       );
-      return printed
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => line.split('\t').map(unescaped));
+      return rows.map(([name = '', charset = '', collation = '', bytes = '0']) => {
+        return { name, charset, collation, bytes: Number(bytes) };
+      });
     },
+    load: (database, file, script) =>
+      through('client', [...LOAD_OPTIONS, `--database=${database}`], { file, script }),
+    save: (file, script, args) => through('dump', args, { file, script }),
   };
 }
+
+const LOAD_OPTIONS = ['--batch', '--default-character-set=utf8mb4', '--max-allowed-packet=1G'];
 
 /** All of the connection: so nothing that users chose is an argument. */
 function optionFile({ host, port, user }: MysqlTarget, password: string | null): string {
