@@ -11,13 +11,15 @@ import { createWorld, type World } from './world.ts';
 
 const run = promisify(execFile);
 const WAIT = { prefer: 'wait=60' };
+/** Of a job on a machine that does much else. */
+const PATIENCE_MS = 240_000;
 const PASSWORD = "engines-canary'9";
 let world: World;
 let serverId: string;
 beforeAll(async () => {
   world = await createWorld('postgres');
   serverId = await world.addServer('source');
-}, 120_000);
+}, 300_000);
 afterAll(() => world?.close(), 60_000);
 
 async function addDatabase(
@@ -35,7 +37,8 @@ async function thereAndBack(
   const { client } = world;
   const before = await look();
   const body = { type: 'full', encrypt: true, services: [name] };
-  const { data } = await client.must('POST', '/api/backups/create', body, WAIT);
+  const { data } = await client.must('POST', '/api/backups/create', body);
+  await client.ended(data.backup_id, PATIENCE_MS);
   const { data: details } = await client.must('GET', `/api/backups/${data.backup_id}`);
   expect([details.status, details.error]).toEqual(['completed', null]);
   expect(details.components.database).toMatchObject({
@@ -59,10 +62,18 @@ async function thereAndBack(
     message: expect.stringContaining('drop_existing'),
   });
   expect(await look()).toBe(after);
-  const done = await client.must('POST', restore, { database: { dropExisting: true } }, WAIT);
-  expect(done.data.status).toBe('completed');
+  const { data: done } = await client.must('POST', restore, { database: { dropExisting: true } });
+  expect(await client.ended(done.restoreJobId, PATIENCE_MS)).toMatchObject({
+    state: 'completed',
+    failure: null,
+  });
   expect(await look()).toBe(before);
-  await client.must('POST', `/api/backups/restore-jobs/${done.data.restoreJobId}/rollback`, {}, WAIT);
+  const { data: undone } = await client.must(
+    'POST',
+    `/api/backups/restore-jobs/${done.restoreJobId}/rollback`,
+    {},
+  );
+  expect(await client.ended(undone.rollbackJobId, PATIENCE_MS)).toMatchObject({ state: 'completed' });
   expect(await look()).toBe(after);
   expect(world.logs()).not.toContain('canary');
 }
@@ -90,7 +101,7 @@ test('a shop in MariaDB', async () => {
   } finally {
     await mariadb.stop();
   }
-}, 120_000);
+}, 300_000);
 
 test('a SQLite database between its hooks', async () => {
   await requireTools(['sqlite3']);
@@ -112,7 +123,7 @@ test('a SQLite database between its hooks', async () => {
     change: () => sql('INSERT INTO t VALUES (3)'),
   });
   expect(await readFile(join(dir, 'hooks'), 'utf8')).toBe('before\nafter\n');
-}, 120_000);
+}, 300_000);
 
 test('a Redis, stopped for its file to be replaced', async () => {
   await requireTools(['redis-server', 'redis-cli']);
@@ -156,7 +167,7 @@ test('a Redis, stopped for its file to be replaced', async () => {
   } finally {
     await cli('SHUTDOWN', 'NOSAVE').catch(() => undefined);
   }
-}, 120_000);
+}, 300_000);
 
 function withoutTimes(text: string): string {
   return text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?/g, '');

@@ -29,7 +29,7 @@ const log = async (): Promise<string[]> =>
 function attempt(
   number: number,
   hooks: ServiceHooks,
-  { reachable = () => true, stop = new AbortController() } = {},
+  { reachable = (): boolean => true, stop = new AbortController() } = {},
 ) {
   const { report } = keepingReporter('artifact');
   const warned: string[] = [];

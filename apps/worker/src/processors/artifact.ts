@@ -14,7 +14,7 @@ import type { Storage } from '@tarfleet/storage';
 import type { Session } from '@tarfleet/transport';
 import { storeDataKey } from '@tarfleet/vault';
 import { encryptOrPass } from '../archives/encrypt.ts';
-import { type OpenParent, openParent } from '../archives/parent.ts';
+import type { OpenParent } from '../archives/parent.ts';
 import { writeIndex } from '../archives/write-index.ts';
 import { withHooks } from '../hooks/with-hooks.ts';
 import type { JobContext, Processor } from '../job-context.ts';
@@ -24,6 +24,7 @@ import { createPace } from '../jobs/pace.ts';
 import { warnOnce } from '../jobs/warn-once.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
+import { findParent } from './find-parent.ts';
 
 /** One service into one archive: server, tar, gzip members, destination, with nothing staged in between. */
 export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPlan> {
@@ -73,30 +74,6 @@ function placeOf(
   };
   return { storage, name, key, dataKey };
 }
-
-/** A parent that is damaged or gone makes the backup a full one: better that than none. */
-async function findParent(
-  { keyring }: WorkerDeps,
-  storage: Storage,
-  { plan, report, signal }: JobContext<ArtifactPlan>,
-): Promise<OpenParent | null> {
-  const { parent } = plan;
-  if (parent === null) return null;
-  try {
-    return await report.step('parent', 'Opening the backup to compare with', () =>
-      openParent({ storage, keyring }, plan, parent, signal),
-    );
-  } catch (error) {
-    if (!(error instanceof AppError) || !UNUSABLE.has(error.code)) throw error;
-    report.warn({
-      code: 'PARENT_UNUSABLE',
-      message: `${plan.service.name}: everything was read, for the backup ${parent.backupId} could not be compared with: ${error.message}`,
-    });
-    return null;
-  }
-}
-
-const UNUSABLE = new Set(['BACKUP_CORRUPTED', 'OBJECT_NOT_FOUND', 'NOT_SUPPORTED']);
 
 /** LargeCopyLost (with `all` alone): nothing was stored, and `small` will do. */
 async function archive(

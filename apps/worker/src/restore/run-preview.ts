@@ -6,6 +6,7 @@ import type { Session } from '@tarfleet/transport';
 import type { JobContext } from '../job-context.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
+import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
 import { assertGuardable } from './assert-guardable.ts';
 import { createFindings, type Findings } from './findings.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
@@ -85,9 +86,7 @@ async function lookAtArchives(
   const roots =
     plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
   await deps.assertPathsAllowed(plan.server, roots);
-  for (const { artifact } of opened) {
-    if (artifact.service.type !== 'files') deps.assertCommandsAllowed(plan.server, artifact.service.name);
-  }
+  await assertDatabasesAllowed(deps, plan);
   let verified: boolean | null = null;
   if (plan.verifyIntegrity) {
     const sound = await findings.attempt(null, () =>

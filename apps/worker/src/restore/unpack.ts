@@ -3,6 +3,7 @@ import type { RestorePlan } from '@tarfleet/contracts';
 import type { JobContext } from '../job-context.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
+import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
 import type { JournalPart } from './journal.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
 import { prepareOptions } from './prepare-options.ts';
@@ -21,9 +22,7 @@ export async function unpack(run: RestoreRun): Promise<void> {
     const paths =
       plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
     await deps.assertPathsAllowed(plan.server, paths);
-    for (const { artifact } of opened) {
-      if (artifact.service.type !== 'files') deps.assertCommandsAllowed(plan.server, artifact.service.name);
-    }
+    await assertDatabasesAllowed(deps, plan);
     if (plan.verifyIntegrity) {
       await report.step(
         'verify_integrity',

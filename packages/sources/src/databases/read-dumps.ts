@@ -1,4 +1,4 @@
-import { createTarParser } from '@tarfleet/archive';
+import { createTarParser, type TarEntry } from '@tarfleet/archive';
 import { AppError } from '@tarfleet/kernel';
 import { PART_BYTES, PART_NAME } from './parts.ts';
 
@@ -18,8 +18,11 @@ interface Part {
  * The dumps of a database's archive in their order, from its tar stream; a part at a time is in memory. Ends only after
  * the archive's own end. ARCHIVE_MALFORMED for what no capture of a database has written, and when a part is missing.
  */
-export async function* readDumps(tar: AsyncIterable<Buffer>): AsyncGenerator<ReadDump> {
-  const parts = readParts(tar);
+export async function* readDumps(
+  tar: AsyncIterable<Buffer>,
+  onEntry: (entry: TarEntry) => void,
+): AsyncGenerator<ReadDump> {
+  const parts = readParts(tar, onEntry);
   let next = await parts.next();
   while (!next.done) {
     const { name } = next.value;
@@ -39,15 +42,20 @@ export async function* readDumps(tar: AsyncIterable<Buffer>): AsyncGenerator<Rea
   }
 }
 
-async function* readParts(tar: AsyncIterable<Buffer>): AsyncGenerator<Part> {
+async function* readParts(
+  tar: AsyncIterable<Buffer>,
+  onEntry: (entry: TarEntry) => void,
+): AsyncGenerator<Part> {
   const found: { name: string; number: number; size: number }[] = [];
   const parser = createTarParser({
-    onEntry({ path, type, size }) {
+    onEntry(entry) {
+      const { path, type, size } = entry;
       if (type === 'directory') return;
       const [, name = '', number = ''] = /^dump\/(.*)$/s.exec(path.toString())?.[1]?.match(PART_NAME) ?? [];
       if (type !== 'file' || name === '' || size > PART_BYTES) {
         throw malformed(`${JSON.stringify(path.toString())} is no part of a dump`);
       }
+      onEntry(entry);
       found.push({ name, number: Number(number), size });
     },
   });

@@ -25,6 +25,8 @@ export const FileSwap = Type.Object(
     stageId: Identity,
     name: Type.String({ minLength: 1 }),
     fileId: Identity,
+    /** Whether its service makes the file anew as it runs: then it is told by its place. */
+    rewritten: Type.Boolean(),
     /** Names in the same folder that belong to the old one, and go and come with it. */
     also: Type.Array(Type.String({ minLength: 1 })),
     /** Whether there was a file before. */
@@ -56,6 +58,7 @@ export interface NewFile {
   at: FilePlace;
   jobId: string;
   also: (name: string) => string[];
+  rewritten: boolean;
   bytes: AsyncIterable<Buffer>;
   /** `1000:1000`, and in octal; where there is no file whose owner and mode it could take. */
   owner: string;
@@ -92,7 +95,9 @@ export async function stageFile(place: Place, file: NewFile): Promise<FileSwap> 
   await withItsEnd(told, pipeline(Readable.from(counted()), command.stdin));
   const finish = [...own, name, String(bytes), file.owner, file.mode];
   const fileId = (await script(place, FINISH_SCRIPT, finish, 'RESTORE_FAILED')).trim();
-  return { folder, stage, stageId, name, fileId, also: file.also(name), hadOld: exists, parts, bytes };
+  const { rewritten } = file;
+  const kept = { also: file.also(name), hadOld: exists };
+  return { folder, stage, stageId, name, fileId, rewritten, ...kept, parts, bytes };
 }
 
 export async function applyFile(place: Place, swap: FileSwap): Promise<RestoreSummary> {
@@ -105,8 +110,7 @@ export async function undoFile(place: Place, swap: FileSwap): Promise<void> {
 }
 
 export async function undoableFile(place: Place, swap: FileSwap): Promise<string | null> {
-  const { folder, stage, stageId, name, fileId, hadOld } = swap;
-  const argv = [folder, stage, stageId, name, fileId, hadOld ? 'yes' : 'no'];
+  const argv = [...words({ ...swap, also: [] }), swap.hadOld ? 'yes' : 'no'];
   const { code, stderr } = await place.session.run(['sh', '-c', UNDOABLE_SCRIPT, 'sh', ...argv], {
     signal: place.signal,
   });
@@ -126,8 +130,8 @@ export function stagedPath({ folder, stage }: FileSwap): string {
   return `${folder.replace(/\/$/, '')}/${stage}/new/file`;
 }
 
-function words({ folder, stage, stageId, name, fileId, also }: FileSwap): string[] {
-  return [folder, stage, stageId, name, fileId, ...also];
+function words({ folder, stage, stageId, name, fileId, rewritten, also }: FileSwap): string[] {
+  return [folder, stage, stageId, name, rewritten ? '-' : fileId, ...also];
 }
 
 async function script(

@@ -22,6 +22,8 @@ export interface FileEngine {
   path: string;
   /** Whether what is there would be lost; null: as the file is there. */
   holdsData: boolean | null;
+  /** Whether its service makes the file anew as it runs. */
+  rewritten: boolean;
   /** What belongs to the file. */
   also(name: string): string[];
   /** Looks at the new file before it is put in place. */
@@ -117,10 +119,18 @@ async function bring(options: PrepareOptions, engine: FileEngine, at: FilePlace)
   let about = { owner: '0:0', mode: '600' };
   let swap: FileSwap | null = null;
   try {
-    for await (const { name, bytes } of readDumps(tar)) {
+    for await (const { name, bytes } of readDumps(tar, options.onEntry)) {
       if (name === ABOUT) about = await readAbout(bytes);
       else if (swap !== null) throw malformed('it holds more than one file');
-      else swap = await stageFile(options, { at, jobId: options.jobId, also: engine.also, bytes, ...about });
+      else
+        swap = await stageFile(options, {
+          at,
+          jobId: options.jobId,
+          also: engine.also,
+          rewritten: engine.rewritten,
+          bytes,
+          ...about,
+        });
     }
   } finally {
     tar.on('error', () => undefined);

@@ -49,10 +49,16 @@ fi
 sync ./new/file
 stat -c %d:%i ./new/file`;
 
-/** Arguments of the next three: the file's name, the new one's device and inode, then names of what belongs to the old one. */
+/**
+ * Arguments of the next two: the file's name, the new one's device and inode (`-` where its service makes it anew as it runs:
+ * then whatever is in place once the new one has left the working folder), then names of what belongs to the old one.
+ */
 const PLACES = `name=$1 id=$2
 shift 2
-is_new() { [ "$(stat -c %d:%i -- "$place/$name" 2>/dev/null)" = "$id" ]; }
+is_new() {
+  if [ "$id" = - ]; then ! there ./new/file && there "$place/$name"; return; fi
+  [ "$(stat -c %d:%i -- "$place/$name" 2>/dev/null)" = "$id" ]
+}
 `;
 
 /** May be repeated, also after it broke off. */
@@ -74,6 +80,8 @@ if is_new; then
   done
   mv -T -- "$place/$name" ./new/file || exit 1
 fi
+# So that another go finds that this was done.
+[ "$id" != - ] || there ./new/file || : >./new/file
 there ./new/file || fault "Another $name is in place by now." || exit 1
 for one in "$@" "$name"; do
   there "./old/$one" || continue
@@ -84,7 +92,7 @@ sync -f .`;
 
 /** Then: \`yes\` where there was one before. */
 export const UNDOABLE_SCRIPT = `${ENTER}name=$1 id=$2
-[ "$(stat -c %d:%i -- "$place/$name" 2>/dev/null)" = "$id" ] || fault "another $name is in place by now." || exit 1
+[ "$id" = - ] || [ "$(stat -c %d:%i -- "$place/$name" 2>/dev/null)" = "$id" ] || fault "another $name is in place by now." || exit 1
 [ "$3" != yes ] || there "./old/$name" || fault "what was there before is gone." || exit 1`;
 
 /** Arguments: folder, name, device and inode, then \`keep\` or \`remove\`. What is gone is no error. */

@@ -2,17 +2,9 @@ import { AppError } from '@tarfleet/kernel';
 import type { PrepareOptions, RestoreContext, Source } from '../../types.ts';
 import type { DatabaseSourceOptions } from '../create-database-source.ts';
 import { wholePreview } from '../whole-preview.ts';
-import {
-  applyMysql,
-  checkMysql,
-  forgetMysql,
-  type MysqlRestore,
-  type MysqlState,
-  prepareMysql,
-  readMysqlState,
-  undoableMysql,
-  undoMysql,
-} from './restore.ts';
+import { checkMysql, type MysqlRestore, prepareMysql } from './restore-prepare.ts';
+import { type MysqlState, readMysqlState } from './restore-state.ts';
+import { applyMysql, forgetMysql, undoableMysql, undoMysql } from './restore-swap.ts';
 import { type MysqlTools, mysqlTools } from './tools.ts';
 
 /** Restores of MySQL and MariaDB. */

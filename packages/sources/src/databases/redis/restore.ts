@@ -51,6 +51,7 @@ export async function redisEngine(
       path: `${dir.replace(/\/$/, '')}/${file}`,
       holdsData: /^db\d+:keys=[1-9]/m.test(info),
     },
+    rewritten: true,
     also: () => [],
     async check(swap) {
       const program = 'redis-check-rdb';

@@ -11,7 +11,7 @@ export function sqliteEngine(
   target: Extract<DatabaseTarget, { type: 'sqlite' }>,
 ): FileEngine {
   return {
-    ...{ kind: 'sqlite', path: target.path, holdsData: null },
+    ...{ kind: 'sqlite', path: target.path, holdsData: null, rewritten: false },
     also: (name) => [`${name}-wal`, `${name}-shm`, `${name}-journal`],
     async check(swap) {
       // Read as it is: nothing may come to lie beside it.

@@ -51,7 +51,7 @@ export async function checkPostgres({ tools, facts, dropExisting }: PostgresRest
 /** Every database of the archive under a name of its own, beside those that are there. */
 export async function preparePostgres(
   restore: PostgresRestore,
-  options: Pick<PrepareOptions, 'jobId' | 'openTar' | 'signal' | 'warn'>,
+  options: Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
 ): Promise<PreparedRestore> {
   const { tools, target, facts } = restore;
   await checkPostgres(restore);
@@ -79,7 +79,7 @@ export async function preparePostgres(
 
 async function loadAll(
   { tools, facts }: PostgresRestore,
-  { jobId, openTar }: Pick<PrepareOptions, 'jobId' | 'openTar'>,
+  { jobId, openTar, onEntry }: Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
   state: PostgresState,
 ): Promise<void> {
   const home = homeFor(facts.databases);
@@ -87,7 +87,7 @@ async function loadAll(
   let about: PostgresDatabase[] = [];
   const tar = await openTar();
   try {
-    for await (const dump of readDumps(tar)) {
+    for await (const dump of readDumps(tar, onEntry)) {
       const name = byEntry.get(dump.name);
       if (dump.name === ABOUT) about = aboutOf(await small(dump));
       else if (dump.name === ROLES) state.roles = await addRoles(tools, home, (await small(dump)).toString());
