@@ -126,7 +126,7 @@ test('a SQLite database between its hooks', async () => {
 }, 300_000);
 
 test('a Redis, stopped for its file to be replaced', async () => {
-  await requireTools(['redis-server', 'redis-cli']);
+  const tools = await requireTools(['redis-server', 'redis-cli']);
   const dir = join(world.dir, 'redis');
   await mkdir(dir);
   const port = await freePort();
@@ -138,7 +138,7 @@ test('a Redis, stopped for its file to be replaced', async () => {
   const env = { ...process.env, REDISCLI_AUTH: PASSWORD };
   const cli = async (...args: string[]): Promise<string> =>
     (await run('redis-cli', ['-p', String(port), ...args], { env })).stdout;
-  spawn('redis-server', [conf], { stdio: 'ignore' });
+  spawn(tools['redis-server'], [conf], { stdio: 'ignore' });
   await until('redis answers', async () => (await cli('PING').catch(() => '')).includes('PONG'));
   try {
     for (let key = 0; key < 50; key += 1) await cli('SET', `key:${key}`, 'v'.repeat(key * 10));
@@ -153,7 +153,7 @@ test('a Redis, stopped for its file to be replaced', async () => {
           `${secret} SHUTDOWN SAVE; while kill -0 $(cat ${dir}/pid) 2>/dev/null; do sleep 0.1; done`,
         ],
       },
-      start: { command: ['redis-server', conf] },
+      start: { command: [tools['redis-server'], conf] },
       status: { command: ['sh', '-c', `${secret} PING | grep -q PONG`] },
     });
     await thereAndBack('cache', 'redis_rdb', {

@@ -60,13 +60,17 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
   expect(verified.verification_status).toBe('passed');
 
   // Load goes on while it is backed up and restored; of the database before the restore a row tells.
-  const rows = async (): Promise<string> => server.sql('bench', 'SELECT * FROM pgbench_accounts ORDER BY aid');
+  const rows = async (): Promise<string> =>
+    server.sql('bench', 'SELECT * FROM pgbench_accounts ORDER BY aid');
   const before = await rows();
   await server.sql('bench', "UPDATE pgbench_accounts SET filler = 'after the backup' WHERE aid = 1");
   const after = await rows();
   const restore = `/api/backups/${data.backup_id}/restore`;
   const refused = await client.request('POST', restore, { restoreType: 'full' }, WAIT);
-  expect(refused.body).toMatchObject({ code: 'RESTORE_FAILED', message: expect.stringContaining('drop_existing') });
+  expect(refused.body).toMatchObject({
+    code: 'RESTORE_FAILED',
+    message: expect.stringContaining('drop_existing'),
+  });
   expect(await rows()).toBe(after);
   const preview = await client.must('GET', `/api/backups/${data.backup_id}/restore-preview`, undefined, WAIT);
   expect(JSON.stringify(preview)).toContain('drop_existing');
@@ -79,7 +83,9 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
   expect(JSON.stringify(job)).toContain('bench_tarfleet_old_');
   await client.must('POST', `/api/backups/restore-jobs/${restoreJobId}/rollback`, {}, WAIT);
   expect(await rows()).toBe(after);
-  expect(await server.sql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE '%tarfleet%'")).toBe('0\n');
+  expect(
+    await server.sql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE '%tarfleet%'"),
+  ).toBe('0\n');
 
   expect(here.logs()).not.toContain('canary');
   expect(JSON.stringify(await client.must('GET', `/api/jobs/${data.backup_id}`))).not.toContain('canary');

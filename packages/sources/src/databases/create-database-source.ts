@@ -1,9 +1,10 @@
-import type { DatabaseSecrets, DatabaseTarget } from '@tarfleet/contracts';
+import type { DatabaseTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { linkSignal } from '../files/link-signal.ts';
 import { createWarningLimiter } from '../files/warnings.ts';
 import type { Capture, CaptureOptions, Source, SourceWarning } from '../types.ts';
 import type { DatabaseCapture } from './database-capture.ts';
+import type { DatabaseSourceOptions } from './database-source-options.ts';
 import { DUMP_ROOT, dumpTar } from './dump-tar.ts';
 import { captureMysql } from './mysql/capture.ts';
 import { mysqlTools } from './mysql/tools.ts';
@@ -13,11 +14,6 @@ import { postgresTools } from './postgres/tools.ts';
 import { captureRedis } from './redis/capture.ts';
 import { createDatabaseSteps } from './restore-steps.ts';
 import { captureSqlite } from './sqlite/capture.ts';
-
-export interface DatabaseSourceOptions {
-  /** The password of a database; null where it has none. */
-  openSecrets(database: DatabaseTarget): Promise<DatabaseSecrets | null>;
-}
 
 /** Databases of a server, by their own tools. */
 export function createDatabaseSource(deps: DatabaseSourceOptions): Source {

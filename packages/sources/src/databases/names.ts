@@ -46,8 +46,3 @@ export function mysqlText(text: string): string {
 export function mysqlOption(value: string): string {
   return `"${value.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\t', '\\t').replaceAll('\r', '\\r')}"`;
 }
-
-/** An identifier in SQLite's SQL. */
-export function sqliteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}

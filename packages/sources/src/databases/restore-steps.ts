@@ -1,7 +1,7 @@
 import type { DatabaseTarget, PreviewChanges } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { PreparedRestore, PrepareOptions, PreviewOptions, RestoreContext, Source } from '../types.ts';
-import type { DatabaseSourceOptions } from './create-database-source.ts';
+import type { DatabaseSourceOptions } from './database-source-options.ts';
 import { createFileSteps, type FileEngine } from './file-swap/restore-steps.ts';
 import { createMysqlSteps } from './mysql/restore-steps.ts';
 import { checkPostgres, type PostgresRestore, preparePostgres } from './postgres/restore/prepare.ts';

@@ -1,6 +1,6 @@
 import { AppError } from '@tarfleet/kernel';
 import type { PrepareOptions, RestoreContext, Source } from '../../types.ts';
-import type { DatabaseSourceOptions } from '../create-database-source.ts';
+import type { DatabaseSourceOptions } from '../database-source-options.ts';
 import { wholePreview } from '../whole-preview.ts';
 import { checkMysql, type MysqlRestore, prepareMysql } from './restore-prepare.ts';
 import { type MysqlState, readMysqlState } from './restore-state.ts';

@@ -13,6 +13,7 @@ import { captureWhole } from '../testing-captures.ts';
 
 const run = promisify(execFile);
 const PASSWORD = "redis ca'na\\ry";
+let tools: Awaited<ReturnType<typeof requireTools>>;
 let dir: string;
 let sshd: RunningSshd;
 let session: Session;
@@ -27,7 +28,7 @@ const cli = async (port: number, ...args: string[]): Promise<string> =>
 
 async function startRedisWith(folder: string): Promise<number> {
   const port = 20_000 + Math.floor(Math.random() * 10_000);
-  const child = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const child = spawn(tools['redis-server'], ['-'], { stdio: ['pipe', 'ignore', 'inherit'] });
   child.stdin.end(
     `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsave ""\nrequirepass "${PASSWORD.replaceAll('\\', '\\\\')}"\n`,
   );
@@ -40,7 +41,7 @@ async function startRedisWith(folder: string): Promise<number> {
 }
 
 beforeAll(async () => {
-  await requireTools(['redis-server', 'redis-cli']);
+  tools = await requireTools(['redis-server', 'redis-cli']);
   dir = await mkdtemp(join(tmpdir(), 'tarfleet-redis-'));
   sshd = await startSshd();
   session = await sshSession(sshd);

@@ -11,10 +11,11 @@ import { localSession } from '../../files/testing-sessions.ts';
 import { captureWhole } from '../testing-captures.ts';
 
 const run = promisify(execFile);
+let tools: Awaited<ReturnType<typeof requireTools>>;
 let dir: string;
 let session: Session;
 beforeEach(async () => {
-  await requireTools(['sqlite3']);
+  tools = await requireTools(['sqlite3']);
   dir = await mkdtemp(join(tmpdir(), 'tarfleet-sqlite-'));
   session = await localSession();
 });
@@ -56,7 +57,7 @@ test('a database that is written to all the time is copied as it was at one mome
     `PRAGMA journal_mode = WAL; ${FILL}; CREATE TABLE sums (one INTEGER, two INTEGER); INSERT INTO sums VALUES (0, 0)`,
   );
   const step = `UPDATE sums SET one = one + 1, two = two - 1; UPDATE pairs SET b = hex(randomblob(200)) WHERE a % 1000 = 7;`;
-  const writer = spawn('sqlite3', ['-batch', '-cmd', '.timeout 20000', path], {
+  const writer = spawn(tools.sqlite3, ['-batch', '-cmd', '.timeout 20000', path], {
     stdio: ['pipe', 'ignore', 'inherit'],
   });
   let writing = true;
