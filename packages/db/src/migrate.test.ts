@@ -15,6 +15,7 @@ const ALL = [
   '20260301000000_deduplicated',
   '20260401000000_ways_back',
   '20260501000000_audit_log',
+  '20260602000000_databases',
 ];
 let database: TestDatabase;
 let root: string;
