@@ -189,3 +189,23 @@ test('the counter knows a dump that is cut anywhere, in whatever pieces it comes
   strange.see(Buffer.from('not a dump at all, and longer than a head'));
   expect(strange.counts()).toBeNull();
 });
+
+test('a connection that is cut in the middle of a dump is its error, never its end', async () => {
+  const own = await sshSession(sshd);
+  const locked = postgres.sql(
+    'bench',
+    'BEGIN; LOCK TABLE pgbench_accounts IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)',
+  );
+  locked.catch(() => undefined);
+  const capturing = captureWhole(own, target(), { password: PASSWORD });
+  capturing.catch(() => undefined);
+  await until(async () => (await sshd.commands()).some(({ line }) => line.includes('pg_dump')));
+  await sshd.cutConnections();
+  await expect(capturing).rejects.toMatchObject({ code: 'CONNECTION_LOST', retryable: true });
+  await postgres.sql(
+    'postgres',
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bench' AND pid <> pg_backend_pid()",
+  );
+  await locked.catch(() => undefined);
+  await own.close();
+});
