@@ -3,7 +3,11 @@ import type { ArtifactRecord, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { restoredDatabases } from './restore-databases.ts';
 import { databasePlace, pathsToKeep, planRun } from './restore-run.ts';
 
-const whole = { paths: null, restorePath: null };
+interface Wish {
+  paths: string[] | null;
+  restorePath: string | null;
+}
+const whole: Wish = { paths: null, restorePath: null };
 const server = {
   id: 'server',
   name: 'box',
@@ -55,7 +59,7 @@ test('paths, another folder, and a redis that cannot be stopped are refused', ()
     { ...whole, restorePath: '/else' },
     { paths: ['/srv'], restorePath: null },
   ]) {
-    expect(() => resolve(services, {}, wish as typeof whole)).toThrow('a database is restored whole');
+    expect(() => resolve(services, {}, wish)).toThrow('a database is restored whole');
   }
   expect(() => resolve(services, { backupMethod: 'redis_rdb', serviceName: 'cache' })).toThrow(
     /stopped and started/,
