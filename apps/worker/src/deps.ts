@@ -2,6 +2,8 @@
 import { availableParallelism } from 'node:os';
 import type { Codec } from '@tarfleet/archive';
 import {
+  DatabaseSecrets,
+  type DatabaseTarget,
   DestinationSecrets,
   type DestinationTarget,
   ServerSecrets,
@@ -9,10 +11,11 @@ import {
 } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import { createServiceControl } from '@tarfleet/services';
-import { createFilesSource } from '@tarfleet/sources';
+import { createDatabaseSource, createFilesSource } from '@tarfleet/sources';
 import { createStorage } from '@tarfleet/storage';
 import { assertWithinRoots, createTransport } from '@tarfleet/transport';
 import {
+  databaseSecretsInfo,
   destinationSecretsInfo,
   type Keyring,
   openSealedObject,
@@ -60,6 +63,27 @@ export function createDeps(options: DepsOptions): WorkerDeps {
     return openSealedObject(keys.keys, info, target.secrets, DestinationSecrets);
   };
 
+  const openDatabaseSecrets = async (
+    server: ServerTarget,
+    database: DatabaseTarget,
+  ): Promise<DatabaseSecrets | null> => {
+    if (database.type === 'sqlite' || database.secrets === null) return null;
+    const { type, host, port, user } = database;
+    const info = databaseSecretsInfo({
+      ...{ projectId: server.projectId, serverId: server.id, type, host, port, user },
+      server: server.kind === 'ssh' ? { host: server.host, port: server.port } : null,
+    });
+    return openSealedObject(keys.keys, info, database.secrets, DatabaseSecrets);
+  };
+
+  const assertCommandsAllowed = (server: ServerTarget, service: string): void => {
+    if (server.kind !== 'local' || options.localServices) return;
+    throw new AppError(
+      'LOCAL_NOT_ALLOWED',
+      `This worker runs no commands of services of its own machine, such as ${service}: LOCAL_SERVICES=true in its environment allows it.`,
+    );
+  };
+
   return {
     logger,
     keyring,
@@ -68,15 +92,13 @@ export function createDeps(options: DepsOptions): WorkerDeps {
     connect: (target, options) => transport.connect({ target, openSecrets: openServerSecrets, ...options }),
     openStorage: async (target) =>
       createStorage(target, await openDestinationSecrets(target), { localRoots, localAllowed, logger }),
-    sourceOf: () => files,
+    sourceOf: (type, server) =>
+      type === 'files'
+        ? files
+        : createDatabaseSource({ openSecrets: (database) => openDatabaseSecrets(server, database) }),
     serviceOf(server, context, service) {
       const filesAlone = service.runner.kind === 'none' && service.healthCheck === null;
-      if (server.kind === 'local' && !options.localServices && !filesAlone) {
-        throw new AppError(
-          'LOCAL_NOT_ALLOWED',
-          `This worker neither stops, starts nor checks services of its own machine, such as ${service.name}: LOCAL_SERVICES=true in its environment allows it.`,
-        );
-      }
+      if (!filesAlone) assertCommandsAllowed(server, service.name);
       return services.of(context, service);
     },
     tmpDir,
@@ -84,6 +106,7 @@ export function createDeps(options: DepsOptions): WorkerDeps {
     async assertPathsAllowed(server, paths) {
       if (server.kind === 'local') await assertWithinRoots(paths, localRoots);
     },
+    assertCommandsAllowed,
     openServerSecrets,
     async reseal(plan) {
       const info = serverSecretsInfo(plan);

@@ -25,7 +25,8 @@ export interface WorkerDeps {
   ): Promise<Session>;
   /** Opens a destination; the caller closes it. */
   openStorage(destination: DestinationTarget): Promise<Storage>;
-  sourceOf(type: ServiceTarget['type']): Source;
+  /** The driver for a service's type; passwords of databases are opened for this server alone. */
+  sourceOf(type: ServiceTarget['type'], server: ServerTarget): Source;
   /**
    * How a service is stopped, started and checked. Throws LOCAL_NOT_ALLOWED for one of a `local` server unless the
    * worker's environment allows that.
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   serviceOf(server: ServerTarget, context: ServiceContext, service: ServiceRun): ServiceHandle;
   /** Refuses paths of a `local` server that lie outside the allowed roots. */
   assertPathsAllowed(server: ServerTarget, paths: string[]): Promise<void>;
+  /** Refuses to run what a service says on a `local` server, unless the worker's environment allows that. */
+  assertCommandsAllowed(server: ServerTarget, service: string): void;
   openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;
   reseal(plan: ResealPlan): Promise<SealedBox>;
   /** The keys of encrypted backups. */

@@ -28,5 +28,6 @@ export * from './ranged/assemble-tar.ts';
 export type { ArchiveReader } from './ranged/read-blocks.ts';
 export * from './root-list.ts';
 export { type NewEntry, paddingOf, TAR_END, tarComment, tarHeader } from './tar-encoder.ts';
+export { createTarParser } from './tar-parser.ts';
 export * from './tar-walker.ts';
 export * from './types.ts';

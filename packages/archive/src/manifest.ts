@@ -1,6 +1,6 @@
 /** A backup's closing record, written last: without it the backup does not exist. */
 import { createHash } from 'node:crypto';
-import { createParser, ProjectId, Timestamp, Uuid } from '@tarfleet/contracts';
+import { createParser, DatabaseFacts, ProjectId, Timestamp, Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
 
@@ -61,6 +61,8 @@ export const ManifestArtifact = Type.Object(
     otherEntries: Count,
     /** How many warnings its capture gave. */
     warnings: Count,
+    /** Of databases alone: what their dumps hold. */
+    database: Type.Optional(DatabaseFacts),
     startedAt: Timestamp,
     endedAt: Timestamp,
   },

@@ -1,6 +1,8 @@
 /** The words that API and workers share: plans, events, results, error codes. */
+export * from './database.ts';
 export * from './errors.ts';
 export * from './events.ts';
+export * from './hooks.ts';
 export * from './ids.ts';
 export * from './notifications.ts';
 export * from './parse.ts';

@@ -1,5 +1,6 @@
 /** Putting a backup back on a server, and taking that back. */
 import { type Static, Type } from 'typebox';
+import { DatabaseTarget } from './database.ts';
 import { Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
 import { ServiceRun } from './service-run.ts';
@@ -32,6 +33,11 @@ const restoreFields = {
   overwrite: Type.Boolean(),
   verifyIntegrity: Type.Boolean(),
   ...runFields,
+  /** Of services of databases: where each is restored to, and whether what is there under the same names makes way. */
+  databases: Type.Optional(
+    Type.Array(Type.Object({ serviceId: Uuid, target: DatabaseTarget }, closed), { minItems: 1 }),
+  ),
+  dropExisting: Type.Optional(Type.Boolean()),
   /** Paths of the server's other services: left as they are where they lie inside what is restored. */
   keep: Type.Array(Type.String({ pattern: '^/' })),
 };

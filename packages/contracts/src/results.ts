@@ -1,5 +1,6 @@
 /** What each kind of job gives back when it ends. */
 import { type Static, Type } from 'typebox';
+import { DatabaseFacts } from './database.ts';
 import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
 import { PreviewResult } from './preview-result.ts';
@@ -46,6 +47,8 @@ export const ArtifactResult = Type.Object(
     directories: Count,
     otherEntries: Count,
     warnings: Count,
+    /** Of databases alone. */
+    database: Type.Optional(DatabaseFacts),
     startedAt: Timestamp,
     endedAt: Timestamp,
   },

@@ -51,3 +51,10 @@ export const DestinationSecrets = Type.Object(
   { additionalProperties: false },
 );
 export type DestinationSecrets = Static<typeof DestinationSecrets>;
+
+/** What is inside a database's box. */
+export const DatabaseSecrets = Type.Object(
+  { password: Type.String({ minLength: 1 }) },
+  { additionalProperties: false },
+);
+export type DatabaseSecrets = Static<typeof DatabaseSecrets>;

@@ -1,11 +1,19 @@
 /** How a service is stopped, started and checked: what a restore needs of it besides its files. */
 import { type Static, Type } from 'typebox';
+import { DATABASE_TYPES } from './database.ts';
 import { Uuid } from './ids.ts';
 
 const closed = { additionalProperties: false } as const;
 
 /** As the API gives it: `files` has nothing to stop. */
-export const SERVICE_TYPES = ['files', 'docker', 'docker-compose', 'systemd', 'command'] as const;
+export const SERVICE_TYPES = [
+  'files',
+  'docker',
+  'docker-compose',
+  'systemd',
+  'command',
+  ...DATABASE_TYPES,
+] as const;
 export type ServiceType = (typeof SERVICE_TYPES)[number];
 
 const Seconds = Type.Number({ exclusiveMinimum: 0, maximum: 86_400 });

@@ -1,5 +1,7 @@
 /** What a plan says of the server, the services and the destination: names, places and sealed secrets. */
 import { type Static, Type } from 'typebox';
+import { DATABASE_TYPES, DatabaseTarget } from './database.ts';
+import { ServiceHooks } from './hooks.ts';
 import { PoolName, ProjectId, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
 
@@ -76,11 +78,15 @@ export const ServiceTarget = Type.Object(
   {
     id: Uuid,
     name: Type.String(),
-    type: Type.Literal('files'),
+    /** Which source captures it. */
+    type: Type.Enum(['files', ...DATABASE_TYPES]),
     component: Type.String(),
     configPaths: Type.Array(Type.String({ pattern: '^/' })),
     dataPaths: Type.Array(Type.String({ pattern: '^/' })),
     exclude: Type.Array(Type.String({ minLength: 1 })),
+    /** Of every type but `files`; of the same type as the service. */
+    database: Type.Optional(DatabaseTarget),
+    hooks: Type.Optional(ServiceHooks),
   },
   closed,
 );

@@ -28,6 +28,11 @@ export interface ArtifactRecord {
   completedAt: Date | null;
   /** What it was compared with; null when everything was read. */
   parentId: string | null;
+  /** How a database was backed up; null for files. */
+  backupMethod: string | null;
+  /** Of a database; null where that is not known. */
+  tablesCount: number | null;
+  recordsCount: number | null;
 }
 
 export type ArtifactDraft = Pick<
@@ -78,6 +83,9 @@ export interface ArtifactDone {
   indexKey: string | null;
   indexBytes: number | null;
   parentId: string | null;
+  backupMethod: string | null;
+  tablesCount: number | null;
+  recordsCount: number | null;
   startedAt: Date;
   completedAt: Date;
 }
@@ -213,6 +221,9 @@ export function toArtifact(row: Artifact): ArtifactRecord {
     paths: row.paths,
     exclude: row.exclude,
     parentId: row.parentId,
+    backupMethod: row.backupMethod,
+    tablesCount: number(row.tablesCount),
+    recordsCount: number(row.recordsCount),
     status: row.status as ArtifactStatus,
     key: row.key,
     sha256: row.sha256,

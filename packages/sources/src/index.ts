@@ -1,3 +1,5 @@
 /** What is captured: a driver for each kind of source. */
+export { createDatabaseSource } from './databases/create-database-source.ts';
+export type { DatabaseSourceOptions } from './databases/database-source-options.ts';
 export { createFilesSource, type FilesSourceOptions } from './files/create-files-source.ts';
 export * from './types.ts';

@@ -1,7 +1,7 @@
 /** What the rest of Tarfleet knows of a source: a service becomes a tar stream, and a tar stream a service. */
 import type { Readable } from 'node:stream';
 import type { ArchiveRoot, EncodedRun, IndexEntry, IndexedEntry, TarEntry } from '@tarfleet/archive';
-import type { PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
+import type { DatabaseFacts, PreviewChanges, ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
 
 export interface SourceWarning {
@@ -58,6 +58,8 @@ export interface Capture {
    * warning, too. Null when there were more than 10,000.
    */
   unreadable(): Buffer[] | null;
+  /** Of databases alone: once the tar stream has ended, what is in it. */
+  database?: () => DatabaseFacts;
   /** Removes what the capture keeps on the worker's disk. Safe to call twice, and at any time. */
   close(): Promise<void>;
 }
@@ -75,8 +77,18 @@ export interface RestoreContext {
   warn(warning: SourceWarning): void;
 }
 
+/** What a restore of a database has to know, beside `service.database`, which is where to. */
+export interface DatabaseRestore {
+  /** What the backup says that it holds. */
+  facts: DatabaseFacts;
+  /** Whether what is there under the same name makes way. */
+  dropExisting: boolean;
+}
+
 export interface PrepareOptions extends RestoreContext {
   service: ServiceTarget;
+  /** Of databases alone. */
+  database?: DatabaseRestore;
   /** Names the working folders, so that another attempt finds them; no two services of a job have the same. */
   jobId: string;
   /** Opens the archive's tar stream, from its beginning; called once for each filesystem that targets lie on. */
@@ -145,6 +157,7 @@ export interface RestoreSteps {
 export interface PreviewOptions extends RestoreContext {
   /** As for `prepare`. */
   service: ServiceTarget;
+  database?: DatabaseRestore;
   roots: ArchiveRoot[];
   restorePath: string | null;
   overwrite: boolean;

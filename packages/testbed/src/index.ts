@@ -4,6 +4,8 @@ export { createFakeClock, type FakeClock } from './fake-clock.ts';
 export { type MailServer, type ReceivedMail, startMailServer } from './mail-server.ts';
 export { makeNastyTree } from './make-nasty-tree.ts';
 export { makeRealisticTree } from './make-realistic-tree.ts';
+export { type RunningMariadb, startMariadb } from './mariadb.ts';
+export { type RunningPostgres, startPostgresServer } from './postgres.ts';
 export { prepareRealServices, type RealService, type RealServices } from './real-services.ts';
 export { type Behaviour, type Received, type Receiver, startReceiver } from './receiver.ts';
 export { type RunningRedis, startRedis } from './redis.ts';

@@ -24,6 +24,11 @@ const PACKAGES = {
   mariadb: 'mariadb-client-core',
   'mariadb-admin': 'mariadb-client',
   faketime: 'faketime',
+  'mariadb-dump': 'mariadb-client',
+  sqlite3: 'sqlite3',
+  psql: 'postgresql',
+  pg_dump: 'postgresql',
+  pgbench: 'postgresql',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

@@ -28,3 +28,23 @@ export function destinationAad(destinationId: string): string {
 export function webhookAad(webhook: { id: string; url: string }): string {
   return `webhook:${JSON.stringify([webhook.id, webhook.url])}`;
 }
+
+/** Where a database's password may be used: changing any of these asks for it again. */
+export interface DatabaseSecretsPlace {
+  projectId: number;
+  serverId: string;
+  /** Of the server, as the worker connects to it; null for a local one. */
+  server: { host: string; port: number } | null;
+  type: string;
+  /** Of the database, as the server sees it. */
+  host: string | null;
+  port: number | null;
+  user: string | null;
+}
+
+/** `info` of a database's password. */
+export function databaseSecretsInfo(place: DatabaseSecretsPlace): string {
+  const { projectId, serverId, server, type, host, port, user } = place;
+  const through = server && [server.host.toLowerCase(), server.port];
+  return `tarfleet:database-secrets:v1:${JSON.stringify([projectId, serverId, through, type, host, port, user])}`;
+}

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
+import {
+  type ArtifactPlan,
+  type BackupPlan,
+  type BackupType,
+  PLAN_VERSION,
+  type ServiceTarget,
+} from '@tarfleet/contracts';
 import type { BackupDraft, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
@@ -90,9 +96,10 @@ export async function planBackup(
     const target = await toServerTarget(db, server);
     assertPinned(target);
     const artifactId = uuidv7();
+    const captured = toServiceTarget(service, server);
     const chosenParent = await chooseParent(db, {
       ...{ type: request.type, projectId: request.projectId, destinationId: destination.id },
-      service: toServiceTarget(service),
+      service: captured,
       encryption: encryption.get(server.pool) ?? null,
       warn: (message) => warnings.push(message),
     });
@@ -105,7 +112,7 @@ export async function planBackup(
       pool: server.pool,
       backupId,
       server: target,
-      service: toServiceTarget(service),
+      service: captured,
       destination: await toDestinationTarget(keys, destination, server.pool),
       keyPrefix,
       compression,
@@ -132,7 +139,7 @@ export async function planBackup(
     artifacts: artifacts.map(({ jobId, pool, server, service }) => ({
       jobId,
       pool,
-      service,
+      service: withoutOrders(service),
       serverId: server.id,
       serverName: server.name,
     })),
@@ -187,4 +194,9 @@ export async function planBackup(
       );
     },
   };
+}
+
+/** The job that closes the backup neither connects to a database nor runs commands. */
+function withoutOrders({ database: _database, hooks: _hooks, ...service }: ServiceTarget): ServiceTarget {
+  return service;
 }

@@ -31,6 +31,12 @@ export async function chooseParent(
   { type, projectId, destinationId, service, encryption, warn }: ParentQuery,
 ): Promise<ChosenParent | null> {
   if (type === 'full') return null;
+  if (service.type !== 'files') {
+    warn(
+      `${service.name}: everything is read, for a ${type} backup of a database of the type ${service.type} does not exist.`,
+    );
+    return null;
+  }
   const found = await db.artifacts.findParent({
     ...{ projectId, destinationId, serviceId: service.id, exclude: service.exclude },
     paths: [...service.configPaths, ...service.dataPaths],

@@ -88,6 +88,7 @@ const restore = (backup: RestoreRequest['backup'], change: Partial<RestoreReques
   planRestore(t, {
     ...{ backup, userId: t.user.id, requestId: 'r', services: null, paths: null, restorePath: null },
     ...{ target: null, overwrite: true, rollback: true, keepHours: 24, healthChecks: true },
+    dropExisting: false,
     ...{ verifyIntegrity: true, mayUseLocal: false },
     ...change,
   });

@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { assertKeysKnown } from './encryption-keys.ts';
 import { assertRestorable } from './on-backup.ts';
 import { chooseArtifacts, onlyServer } from './restore-artifacts.ts';
+import { restoredDatabases } from './restore-databases.ts';
 import { pathsToKeep, planRun, targetsOf } from './restore-run.ts';
 import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
@@ -24,6 +25,8 @@ export interface RestoreSubject {
   overwrite: boolean;
   verifyIntegrity: boolean;
   healthChecks: boolean;
+  /** Whether databases that are there under the same names make way. */
+  dropExisting: boolean;
   /** Whether the actor is an administrator: nobody else touches the workers' own hosts. */
   mayUseLocal: boolean;
 }
@@ -58,10 +61,12 @@ export async function resolveRestore(
   }
   const serviceIds = artifacts.map((artifact) => artifact.serviceId);
   const all = await db.services.find({ serverId: server.id });
-  const targets = targetsOf(
-    artifacts.flatMap(({ paths }) => paths),
+  const { databases, places } = restoredDatabases(artifacts, { server, services: all }, request);
+  const paths = targetsOf(
+    artifacts.flatMap((artifact) => artifact.paths),
     request,
   );
+  const targets = [...paths, ...places];
   const { run, concerned } = planRun(all, targets);
   return {
     fields: {
@@ -83,7 +88,8 @@ export async function resolveRestore(
       verifyIntegrity: request.verifyIntegrity,
       ...run,
       healthChecks: request.healthChecks,
-      keep: pathsToKeep(all, targets, serviceIds),
+      keep: pathsToKeep(all, paths, serviceIds),
+      ...(databases.length > 0 ? { databases, dropExisting: request.dropExisting } : {}),
     },
     ...{ artifacts, server, targets, concerned },
   };

@@ -18,14 +18,24 @@ export interface RestoreRun {
  * when they depend on each other in a circle.
  */
 export function planRun(all: readonly ServiceRecord[], targets: readonly string[]): RestoreRun {
-  const touched = all.filter((service) => pathsOf(service).some((path) => overlapsAny(path, targets)));
+  const touched = all.filter(
+    (service) =>
+      targets.includes(databasePlace(service)) || pathsOf(service).some((path) => overlapsAny(path, targets)),
+  );
   const concerned = withDependents(
     all,
     touched.map(({ name }) => name),
   );
+  // It is asked to put its own data in place.
+  const staysUp = new Set(
+    all
+      .filter((one) => SERVERS.includes(one.type) && targets.includes(databasePlace(one)))
+      .map(({ id }) => id),
+  );
   const runs = new Map(concerned.map((service) => [service.id, toServiceRun(service)]));
   const acted = concerned.filter(({ id }) => {
     const run = runs.get(id);
+    if (staysUp.has(id)) return false;
     return run !== undefined && (run.runner.kind !== 'none' || run.healthCheck !== null);
   });
   const { stop, start } = orderServices(all, acted);
@@ -71,6 +81,14 @@ export function pathsToKeep(
 
 export function overlapsAny(path: string, others: readonly string[]): boolean {
   return others.some((other) => isBelow(path, other) || isBelow(other, path));
+}
+
+/** Those that put back their databases themselves, and so must run. */
+const SERVERS = ['postgres', 'mysql'];
+
+/** What stands for a service's database among the paths that a restore puts in place; no path is like it. */
+export function databasePlace({ id }: Pick<ServiceRecord, 'id'>): string {
+  return `database:${id}`;
 }
 
 function narrower(root: string, path: string): string[] {

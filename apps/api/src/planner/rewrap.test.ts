@@ -92,7 +92,7 @@ test('a change that failed or was cancelled leaves both keys, and either lets a 
       planRestore(t, {
         ...{ backup: now, ...origin(), services: null, paths: null, restorePath: null },
         ...{ overwrite: true, verifyIntegrity: true, mayUseLocal: true },
-        ...{ target: null, rollback: true, keepHours: 24, healthChecks: true },
+        ...{ target: null, rollback: true, keepHours: 24, healthChecks: true, dropExisting: false },
       });
     for (const one of ['old', 'new']) {
       await keys('w1', [one], one);

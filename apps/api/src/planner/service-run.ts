@@ -1,6 +1,7 @@
-import type { HealthCheck, ServiceRun, ServiceRunner } from '@tarfleet/contracts';
+import type { HealthCheck, ServiceRun, ServiceRunner, ServiceType } from '@tarfleet/contracts';
 import type { ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import { runnerOf } from '../routes/services/check-run.ts';
 import type { HealthCheckBody, RunSettings } from '../routes/services/run-schemas.ts';
 import { readRun } from '../routes/services/run-settings.ts';
 
@@ -14,7 +15,7 @@ export function toServiceRun({ id, name, type, settings }: ServiceRecord): Servi
   return {
     id,
     name,
-    runner: toRunner(name, type, run),
+    runner: toRunner(name, runnerOf(type as ServiceType, run), run),
     healthCheck: run.health_check && toHealthCheck(run.health_check, run.unit),
   };
 }

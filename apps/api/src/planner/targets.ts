@@ -14,6 +14,7 @@ import {
   type SecretBox,
   sealFor,
 } from '@tarfleet/vault';
+import { toDatabaseTarget, toHooks } from './database-target.ts';
 
 /** What plans are made with. */
 export interface PlanKeys {
@@ -69,10 +70,16 @@ export function assertPinned(target: ServerTarget): void {
   }
 }
 
-/** What is captured, by the source `files`, whatever runs the service. */
-export function toServiceTarget(service: ServiceRecord): ServiceTarget {
+/** What is captured: its database, or by the source `files` its paths, whatever runs the service. */
+export function toServiceTarget(service: ServiceRecord, server: ServerRecord): ServiceTarget {
   const { id, name, component, configPaths, dataPaths, exclude } = service;
-  return { id, name, type: 'files', component, configPaths, dataPaths, exclude };
+  const database = toDatabaseTarget(service, server);
+  const hooks = toHooks(service);
+  return {
+    ...{ id, name, type: database?.type ?? 'files', component, configPaths, dataPaths, exclude },
+    ...(database ? { database } : {}),
+    ...(hooks ? { hooks } : {}),
+  };
 }
 
 /** The destination for one pool's workers: its secrets are sealed for them alone. */

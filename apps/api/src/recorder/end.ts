@@ -23,6 +23,7 @@ export async function completeArtifact(tx: Repositories, result: ResultOf<'artif
     index,
     parent,
     ancestors: _ancestors,
+    database,
     ...done
   } = result;
   await tx.artifacts.complete(artifactId, {
@@ -30,6 +31,9 @@ export async function completeArtifact(tx: Repositories, result: ResultOf<'artif
     indexKey: index?.key ?? null,
     indexBytes: index?.storedBytes ?? null,
     parentId: parent?.artifactId ?? null,
+    backupMethod: database?.method ?? null,
+    tablesCount: database?.tables ?? null,
+    recordsCount: database?.records ?? null,
     startedAt: new Date(startedAt),
     completedAt: new Date(endedAt),
   });

@@ -54,6 +54,7 @@ export async function openRestoreFixture(): Promise<RestoreFixture> {
       submit(
         await planRestore(t, {
           ...{ backup, userId: t.user.id, requestId: 'r', target: null, services: null, paths: null },
+          dropExisting: false,
           ...{ restorePath: null, overwrite: true, verifyIntegrity: true, rollback: true, keepHours: 24 },
           ...{ healthChecks: true, mayUseLocal: true },
           ...change,

@@ -14,8 +14,9 @@ import type { Storage } from '@tarfleet/storage';
 import type { Session } from '@tarfleet/transport';
 import { storeDataKey } from '@tarfleet/vault';
 import { encryptOrPass } from '../archives/encrypt.ts';
-import { type OpenParent, openParent } from '../archives/parent.ts';
+import type { OpenParent } from '../archives/parent.ts';
 import { writeIndex } from '../archives/write-index.ts';
+import { withHooks } from '../hooks/with-hooks.ts';
 import type { JobContext, Processor } from '../job-context.ts';
 import { createEntryCounts } from '../jobs/entry-counts.ts';
 import { createMeter } from '../jobs/meter.ts';
@@ -23,6 +24,7 @@ import { createPace } from '../jobs/pace.ts';
 import { warnOnce } from '../jobs/warn-once.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
+import { findParent } from './find-parent.ts';
 
 /** One service into one archive: server, tar, gzip members, destination, with nothing staged in between. */
 export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPlan> {
@@ -31,17 +33,18 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
     const context = { ...given, report: warnOnce(given.report) };
     const startedAt = new Date().toISOString();
     const { plan } = context;
-    const { service } = plan;
     assertKey(deps, plan);
-    await deps.assertPathsAllowed(plan.server, [...service.configPaths, ...service.dataPaths]);
+    await assertAllowed(deps, plan);
     return withStorage(deps, plan.destination, async (storage) => {
       const place = { ...placeOf(deps, storage, context), startedAt };
       const first = plan.deduplicate ? 'all' : 'none';
-      const result = await archive(deps, context, place, first).catch((error: unknown) => {
-        if (!(error instanceof LargeCopyLost)) throw error;
-        context.log.warn({}, 'a large file changed before its copies were written; capturing again');
-        return archive(deps, context, place, 'small');
-      });
+      const result = await withHooks(deps, context, () =>
+        archive(deps, context, place, first).catch((error: unknown) => {
+          if (!(error instanceof LargeCopyLost)) throw error;
+          context.log.warn({}, 'a large file changed before its copies were written; capturing again');
+          return archive(deps, context, place, 'small');
+        }),
+      );
       return { state: 'completed', result };
     });
   };
@@ -71,30 +74,6 @@ function placeOf(
   };
   return { storage, name, key, dataKey };
 }
-
-/** A parent that is damaged or gone makes the backup a full one: better that than none. */
-async function findParent(
-  { keyring }: WorkerDeps,
-  storage: Storage,
-  { plan, report, signal }: JobContext<ArtifactPlan>,
-): Promise<OpenParent | null> {
-  const { parent } = plan;
-  if (parent === null) return null;
-  try {
-    return await report.step('parent', 'Opening the backup to compare with', () =>
-      openParent({ storage, keyring }, plan, parent, signal),
-    );
-  } catch (error) {
-    if (!(error instanceof AppError) || !UNUSABLE.has(error.code)) throw error;
-    report.warn({
-      code: 'PARENT_UNUSABLE',
-      message: `${plan.service.name}: everything was read, for the backup ${parent.backupId} could not be compared with: ${error.message}`,
-    });
-    return null;
-  }
-}
-
-const UNUSABLE = new Set(['BACKUP_CORRUPTED', 'OBJECT_NOT_FOUND', 'NOT_SUPPORTED']);
 
 /** LargeCopyLost (with `all` alone): nothing was stored, and `small` will do. */
 async function archive(
@@ -130,7 +109,7 @@ async function store(
   const { service } = plan;
   const counts = createEntryCounts();
   const capture = await report.step('scan', `Scanning ${service.name}`, () =>
-    deps.sourceOf(service.type).capture({
+    deps.sourceOf(service.type, plan.server).capture({
       session,
       service,
       signal,
@@ -204,12 +183,21 @@ async function store(
       directories: counts.directories,
       otherEntries: counts.other,
       warnings: report.warnings(),
+      ...(capture.database ? { database: capture.database() } : {}),
       startedAt,
       endedAt: new Date().toISOString(),
     };
   } finally {
     await capture.close();
   }
+}
+
+/** On the worker's own machine not everything may be read, and not everything may be run. */
+async function assertAllowed(deps: WorkerDeps, { server, service }: ArtifactPlan): Promise<void> {
+  const { configPaths, dataPaths, database, hooks } = service;
+  const own = database?.type === 'sqlite' ? [database.path] : [];
+  await deps.assertPathsAllowed(server, [...configPaths, ...dataPaths, ...own]);
+  if (database || hooks) deps.assertCommandsAllowed(server, service.name);
 }
 
 /** Before anything starts: nobody waits for a scan to learn that a key is missing. */

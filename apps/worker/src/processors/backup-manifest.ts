@@ -48,6 +48,7 @@ export function buildManifest(
         directories: artifact.directories,
         otherEntries: artifact.otherEntries,
         warnings: artifact.warnings,
+        ...(artifact.database ? { database: artifact.database } : {}),
         startedAt: artifact.startedAt,
         endedAt: artifact.endedAt,
       };

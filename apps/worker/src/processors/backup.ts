@@ -197,6 +197,7 @@ function fromManifest(plan: BackupPlan, found: { manifest: Manifest; sha256: str
       directories: artifact.directories,
       otherEntries: artifact.otherEntries,
       warnings: artifact.warnings,
+      ...(artifact.database ? { database: artifact.database } : {}),
       startedAt: artifact.startedAt,
       endedAt: artifact.endedAt,
     })),

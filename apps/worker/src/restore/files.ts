@@ -1,14 +1,19 @@
-import type { PreparedRestore, RestoreSummary } from '@tarfleet/sources';
+import { DATABASE_TYPES } from '@tarfleet/contracts';
+import type { PreparedRestore, RestoreSummary, Source } from '@tarfleet/sources';
 import { type OnServer, sourceContext } from './restore-run.ts';
 
-/** The only source so far. */
-const FILES = 'files';
+/** Whoever prepared it knows how it goes on. */
+function sourceOf(run: OnServer, { state }: PreparedRestore): Source {
+  const { kind } = (state ?? {}) as { kind?: unknown };
+  const type = DATABASE_TYPES.find((one) => one === kind) ?? 'files';
+  return run.deps.sourceOf(type, run.context.plan.server);
+}
 
 /** Puts every part in its place. May be repeated. */
 export async function applyAll(run: OnServer, signal: AbortSignal): Promise<RestoreSummary> {
   const total: RestoreSummary = { filesRestored: 0, filesSkipped: 0, bytesRestored: 0 };
   for (const { prepared } of run.journal.parts) {
-    const summary = await run.deps.sourceOf(FILES).apply(prepared, sourceContext(run, signal));
+    const summary = await sourceOf(run, prepared).apply(prepared, sourceContext(run, signal));
     total.filesRestored += summary.filesRestored;
     total.filesSkipped += summary.filesSkipped;
     total.bytesRestored += summary.bytesRestored;
@@ -19,14 +24,14 @@ export async function applyAll(run: OnServer, signal: AbortSignal): Promise<Rest
 /** Takes every part back. May be repeated. */
 export async function undoAll(run: OnServer): Promise<void> {
   for (const { prepared } of [...run.journal.parts].reverse()) {
-    await run.deps.sourceOf(FILES).undo(prepared, sourceContext(run, run.alive));
+    await sourceOf(run, prepared).undo(prepared, sourceContext(run, run.alive));
   }
 }
 
 /** Why the way back is no way any more; null when every part can be taken back. */
 export async function whyNotUndoable(run: OnServer): Promise<string | null> {
   for (const { prepared } of run.journal.parts) {
-    const reason = await run.deps.sourceOf(FILES).undoable(prepared, sourceContext(run, run.alive));
+    const reason = await sourceOf(run, prepared).undoable(prepared, sourceContext(run, run.alive));
     if (reason !== null) return reason;
   }
   return null;
@@ -50,5 +55,5 @@ export async function tryToForgetAll(run: OnServer, keepOld: boolean): Promise<v
 }
 
 function forget(run: OnServer, prepared: PreparedRestore, keepOld: boolean): Promise<void> {
-  return run.deps.sourceOf(FILES).forget(prepared, sourceContext(run, run.alive), { keepOld });
+  return sourceOf(run, prepared).forget(prepared, sourceContext(run, run.alive), { keepOld });
 }

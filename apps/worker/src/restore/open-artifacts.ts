@@ -1,5 +1,5 @@
 import type { Manifest } from '@tarfleet/archive';
-import type { PreviewPlan, RestorePlan, ServiceTarget } from '@tarfleet/contracts';
+import { isDatabaseType, type PreviewPlan, type RestorePlan, type ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import { keyOfArtifact, type ManifestArtifact } from '../archives/artifact-reader.ts';
@@ -51,7 +51,8 @@ function selectArtifacts(
     const artifact = manifest.artifacts.find((one) => one.service.id === id);
     if (!artifact) throw new AppError('RESTORE_FAILED', `The backup holds no archive of the service ${id}.`);
     const { type } = artifact.service;
-    if (type === 'files') return { ...artifact, service: { ...artifact.service, type } };
+    if (type === 'files' || isDatabaseType(type))
+      return { ...artifact, service: { ...artifact.service, type } };
     throw new AppError(
       'NOT_SUPPORTED',
       `This worker cannot restore services of the type ${type}: update it.`,

@@ -10,14 +10,17 @@ export function prepareOptions(
   context: RestoreContext,
 ): Omit<PrepareOptions, 'openTar' | 'onEntry'> {
   const { id, name, type, component } = artifact.service;
+  const target = plan.databases?.find((one) => one.serviceId === id)?.target;
   const service: ServiceTarget = {
     ...{ id, name, type, component, exclude: artifact.exclude },
+    ...(target ? { database: target } : {}),
     configPaths: [],
     dataPaths: artifact.roots,
   };
   return {
     ...context,
     service,
+    ...databaseOf(plan, artifact),
     jobId: `${plan.jobId}-${artifact.artifactId.slice(-12)}`,
     roots: opener.roots,
     extras: opener.extras,
@@ -26,6 +29,20 @@ export function prepareOptions(
     overwrite: plan.overwrite,
     keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
   };
+}
+
+/** What a database's backup says of itself. NOT_SUPPORTED where it says nothing, or the plan does not say where it goes. */
+function databaseOf(
+  { dropExisting = false, databases = [] }: Pick<RestorePlan, 'databases' | 'dropExisting'>,
+  { service, database: facts }: OpenArtifact['artifact'],
+): Pick<PrepareOptions, 'database'> {
+  if (service.type === 'files') return {};
+  const target = databases.find((one) => one.serviceId === service.id)?.target;
+  if (facts && target?.type === service.type) return { database: { facts, dropExisting } };
+  throw new AppError(
+    'NOT_SUPPORTED',
+    `${service.name}: where its database is to be restored to is not known.`,
+  );
 }
 
 /** What the backup could not read is on the server alone: it must not make way for what the backup holds. */

@@ -6,6 +6,7 @@ import type { Session } from '@tarfleet/transport';
 import type { JobContext } from '../job-context.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
+import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
 import { assertGuardable } from './assert-guardable.ts';
 import { createFindings, type Findings } from './findings.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
@@ -85,6 +86,7 @@ async function lookAtArchives(
   const roots =
     plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
   await deps.assertPathsAllowed(plan.server, roots);
+  await assertDatabasesAllowed(deps, plan);
   let verified: boolean | null = null;
   if (plan.verifyIntegrity) {
     const sound = await findings.attempt(null, () =>
@@ -113,7 +115,7 @@ async function lookAtFiles(
   const { plan, report, signal } = context;
   const { artifact, opener } = one;
   const { name, type } = artifact.service;
-  const source = deps.sourceOf(type);
+  const source = deps.sourceOf(type, plan.server);
   const options = await findings.attempt(name, async () =>
     prepareOptions(plan, one, { session, signal, warn: findings.warn }),
   );

@@ -3,6 +3,7 @@ import type { RestorePlan } from '@tarfleet/contracts';
 import type { JobContext } from '../job-context.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
+import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
 import type { JournalPart } from './journal.ts';
 import { type OpenArtifact, openArtifacts, verifyStored } from './open-artifacts.ts';
 import { prepareOptions } from './prepare-options.ts';
@@ -21,6 +22,7 @@ export async function unpack(run: RestoreRun): Promise<void> {
     const paths =
       plan.restorePath === null ? opened.flatMap(({ artifact }) => artifact.roots) : [plan.restorePath];
     await deps.assertPathsAllowed(plan.server, paths);
+    await assertDatabasesAllowed(deps, plan);
     if (plan.verifyIntegrity) {
       await report.step(
         'verify_integrity',
@@ -37,7 +39,8 @@ export async function unpack(run: RestoreRun): Promise<void> {
       'preflight',
       `Looking at ${plan.server.name}: tools, places, space, services`,
       async () => {
-        for (const { one, prepare } of options) await deps.sourceOf(one.artifact.service.type).check(prepare);
+        for (const { one, prepare } of options)
+          await deps.sourceOf(one.artifact.service.type, plan.server).check(prepare);
         await run.services.findUp(signal);
       },
     );
@@ -45,7 +48,7 @@ export async function unpack(run: RestoreRun): Promise<void> {
     await report.step('prepare_data', 'Unpacking beside the places where the files belong', async () => {
       for (const { one, prepare } of options) {
         const { artifactId, service } = one.artifact;
-        const prepared = await deps.sourceOf(one.artifact.service.type).prepare({
+        const prepared = await deps.sourceOf(one.artifact.service.type, plan.server).prepare({
           ...prepare,
           onEntry: counter.see,
           openTar: () => one.opener.open(),

@@ -30,7 +30,13 @@ export const ComponentRestoreBody = strict({
     strict({
       database: Type.Optional(
         strict({
-          drop_existing: Type.Optional(Type.Boolean({ default: false })),
+          drop_existing: Type.Optional(
+            Type.Boolean({
+              default: false,
+              description:
+                'true: databases that exist make way for those of the backup; false: they make the restore fail before anything is changed',
+            }),
+          ),
           point_in_time: Type.Optional(Timestamp),
         }),
       ),

@@ -20,7 +20,14 @@ type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'scheduleId' | 'req
 /** What of a restore its body alone decides. */
 export type RestoreWish = Pick<
   RestoreRequest,
-  'services' | 'paths' | 'restorePath' | 'overwrite' | 'verifyIntegrity' | 'rollback' | 'healthChecks'
+  | 'services'
+  | 'paths'
+  | 'restorePath'
+  | 'overwrite'
+  | 'verifyIntegrity'
+  | 'rollback'
+  | 'healthChecks'
+  | 'dropExisting'
 > & { warnings: string[] };
 
 /** Document 2's `POST /api/backups/create`. */
@@ -74,6 +81,7 @@ export function normaliseRestore(body: RestoreBody, where = 'body'): RestoreWish
     verifyIntegrity: body.verifyIntegrity ?? true,
     rollback: body.createRollbackPoint ?? true,
     healthChecks: !(body.skipHealthChecks ?? false),
+    dropExisting: body.database?.dropExisting ?? false,
     warnings,
   };
 }
@@ -84,11 +92,13 @@ export function normaliseComponentRestore(body: ComponentRestoreBody): Omit<Rest
   if (database?.point_in_time !== undefined) {
     throw later('point_in_time', 'Choose the backup that was made at that time.');
   }
-  if (database?.drop_existing) throw later('drop_existing', 'Leave it out.');
   const { services: _all, ...wish } = normaliseRestore(
     {
       ...(files?.restore_path === undefined ? {} : { restorePath: files.restore_path }),
       ...(files?.overwrite_existing === undefined ? {} : { overwrite: files.overwrite_existing }),
+      ...(database?.drop_existing === undefined
+        ? {}
+        : { database: { dropExisting: database.drop_existing } }),
     },
     'body/restore_options/files',
   );

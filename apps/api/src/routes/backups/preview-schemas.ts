@@ -25,6 +25,7 @@ export const PreviewQuery = strict({
     Type.String({ pattern: '^/', maxLength: 4000, description: 'As in the restore' }),
   ),
   overwrite: Type.Optional(Type.Boolean({ description: 'As in the restore' })),
+  dropExisting: Type.Optional(Type.Boolean({ description: 'As `database.dropExisting` in the restore' })),
   target_server_id: Type.Optional(Type.String({ ...Uuid, description: 'As in the restore' })),
   verifyIntegrity: Type.Optional(
     Type.Boolean({ default: false, description: 'Also check the stored archives, which takes its time' }),

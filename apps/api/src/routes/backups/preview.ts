@@ -43,9 +43,10 @@ export function previewRestoreRoute(app: Api, deps: RunDeps): void {
       },
     },
     async (request, reply) => {
-      const { paths, selectedServices, ...query } = request.query;
+      const { paths, selectedServices, dropExisting, ...query } = request.query;
       const body = {
         ...query,
+        ...(dropExisting === undefined ? {} : { database: { dropExisting } }),
         ...(paths === undefined ? {} : { paths: [paths].flat() }),
         ...(selectedServices === undefined ? {} : { selectedServices: namesIn(selectedServices) }),
       };

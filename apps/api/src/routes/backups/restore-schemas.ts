@@ -70,6 +70,17 @@ const Fields = strict({
         'an absolute path: the folder below which the whole paths are put; left out, the original paths',
     }),
   ),
+  database: Type.Optional(
+    strict({
+      dropExisting: Type.Optional(
+        Type.Boolean({
+          default: false,
+          description:
+            'true: databases that exist are replaced by the backup’s, as a whole; false: they make the restore fail before anything is changed',
+        }),
+      ),
+    }),
+  ),
   overwrite: Type.Optional(
     Type.Boolean({
       description:

@@ -33,6 +33,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
             'paths',
             'restorePath',
             'overwrite',
+            'database',
             'validateOnly',
             'target_server_id',
             'target_project_id',

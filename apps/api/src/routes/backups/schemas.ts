@@ -74,7 +74,14 @@ const Details = strict({
   retention_days: nullable(Count),
   components: Type.Record(
     Type.String(),
-    strict({ size_bytes: Count, files_count: Count, directories_count: Count }),
+    strict({
+      size_bytes: Count,
+      files_count: Type.Optional(Count),
+      directories_count: Type.Optional(Count),
+      tables_count: Type.Optional(nullable(Count)),
+      records_count: Type.Optional(nullable(Count)),
+      backup_method: Type.Optional(Type.String()),
+    }),
   ),
   services: Type.Array(
     strict({

@@ -111,10 +111,32 @@ export function viewObject(backup: FullBackup) {
 function viewComponent(artifacts: ArtifactRecord[]) {
   const sum = (of: (artifact: ArtifactRecord) => number | null): number =>
     artifacts.reduce((total, artifact) => total + (of(artifact) ?? 0), 0);
+  const databases = artifacts.filter(({ backupMethod }) => backupMethod !== null);
   return {
     size_bytes: sum((artifact) => artifact.contentBytes),
-    files_count: sum((artifact) => artifact.files),
-    directories_count: sum((artifact) => artifact.directories),
+    ...(databases.length > 0 ? viewDatabases(databases) : {}),
+    ...(databases.length < artifacts.length ? viewFiles(sum) : {}),
+  };
+}
+
+function viewFiles(sum: (of: (artifact: ArtifactRecord) => number | null) => number) {
+  return {
+    files_count: sum((artifact) => (artifact.backupMethod === null ? artifact.files : 0)),
+    directories_count: sum((artifact) => (artifact.backupMethod === null ? artifact.directories : 0)),
+  };
+}
+
+/** A sum of which a part is not known is not known. */
+function viewDatabases(artifacts: ArtifactRecord[]) {
+  const sum = (of: (artifact: ArtifactRecord) => number | null): number | null =>
+    artifacts.reduce<number | null>((total, artifact) => {
+      const one = of(artifact);
+      return total === null || one === null ? null : total + one;
+    }, 0);
+  return {
+    tables_count: sum((artifact) => artifact.tablesCount),
+    records_count: sum((artifact) => artifact.recordsCount),
+    backup_method: [...new Set(artifacts.map((artifact) => artifact.backupMethod))].join(', '),
   };
 }
 

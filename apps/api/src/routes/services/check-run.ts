@@ -1,9 +1,15 @@
-import type { ServiceType } from '@tarfleet/contracts';
+import { isDatabaseType, type ServiceType } from '@tarfleet/contracts';
 import type { Fault } from '../../plugins/faults.ts';
 import { plainPathFault } from '../plain-path.ts';
 import type { RunSettings } from './run-schemas.ts';
 
 type Field = Exclude<keyof RunSettings, 'health_check'>;
+
+/** What runs a database is one of these, or nothing that it would have to be stopped for. */
+const OF_DATABASES = {
+  needs: [],
+  takes: ['container', 'compose', 'unit', 'stop', 'start', 'status'],
+} satisfies { needs: Field[]; takes: Field[] };
 
 /** Per type: what it must have, and what it may have besides. All else would be stored and never used. */
 const FIELDS: Record<ServiceType, { needs: Field[]; takes: Field[] }> = {
@@ -12,6 +18,7 @@ const FIELDS: Record<ServiceType, { needs: Field[]; takes: Field[] }> = {
   'docker-compose': { needs: ['compose'], takes: ['stop', 'start'] },
   systemd: { needs: ['unit'], takes: ['stop', 'start'] },
   command: { needs: ['stop', 'start', 'status'], takes: [] },
+  ...{ postgres: OF_DATABASES, mysql: OF_DATABASES, sqlite: OF_DATABASES, redis: OF_DATABASES },
 };
 const ALL: Field[] = ['container', 'compose', 'unit', 'stop', 'start', 'status'];
 
@@ -20,6 +27,7 @@ export function checkRun(type: ServiceType, run: RunSettings): Fault[] {
   const { needs, takes } = FIELDS[type];
   const of = (field: Field): string => `body/${field}`;
   const faults: Fault[] = [];
+  if (isDatabaseType(type)) faults.push(...checkDatabaseRun(run));
   for (const field of ALL) {
     if (needs.includes(field) && run[field] === null) {
       faults.push({ path: of(field), message: `is required for services of the type ${type}` });
@@ -27,7 +35,12 @@ export function checkRun(type: ServiceType, run: RunSettings): Fault[] {
       faults.push({ path: of(field), message: `is not for services of the type ${type}: leave it out` });
     }
   }
-  return [...faults, ...checkOrders(type, run), ...checkCompose(run), ...checkHealth(type, run)];
+  return [
+    ...faults,
+    ...checkOrders(runnerOf(type, run), run),
+    ...checkCompose(run),
+    ...checkHealth(type, run),
+  ];
 }
 
 function checkOrders(type: ServiceType, run: RunSettings): Fault[] {
@@ -47,7 +60,7 @@ function checkOrders(type: ServiceType, run: RunSettings): Fault[] {
 }
 
 /** A program is found by its name or its whole path: commands run in the root folder, where relative ones lead astray. */
-function checkCommand(path: string, [program = '']: string[]): Fault[] {
+export function checkCommand(path: string, [program = '']: string[]): Fault[] {
   const fault = (message: string): Fault[] => [{ path: `${path}/0`, message }];
   if (program.trim() === '') return fault('must name a program');
   if (program.startsWith('-')) return fault('must be a program: it begins with a dash');
@@ -69,16 +82,18 @@ function checkCompose({ compose }: RunSettings): Fault[] {
   });
 }
 
-function checkHealth(type: ServiceType, { health_check: check }: RunSettings): Fault[] {
+function checkHealth(type: ServiceType, run: RunSettings): Fault[] {
+  const check = run.health_check;
   const fault = (field: string, message: string): Fault[] => [
     { path: `body/health_check/${field}`, message },
   ];
   switch (check?.type) {
     case 'container':
+      if (run.container !== null || run.compose !== null) return [];
       if (type === 'docker' || type === 'docker-compose') return [];
       return fault('type', 'container is for services of the types docker and docker-compose');
     case 'unit':
-      if (type === 'systemd' || check.unit !== undefined) return [];
+      if (type === 'systemd' || run.unit !== null || check.unit !== undefined) return [];
       return fault('unit', 'is required unless the service is of the type systemd');
     case 'http': {
       const message = urlFault(check.url);
@@ -97,4 +112,26 @@ function urlFault(text: string): string | undefined {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'must begin with http:// or https://';
   // It is shown to whoever may see the service.
   return url.username || url.password ? 'must hold no user name or password' : undefined;
+}
+
+/** A service of a database has the runner of whichever fields it has. */
+export function runnerOf(type: ServiceType, run: RunSettings): ServiceType {
+  if (!isDatabaseType(type)) return type;
+  if (run.container !== null) return 'docker';
+  if (run.compose !== null) return 'docker-compose';
+  if (run.unit !== null) return 'systemd';
+  return run.stop?.command || run.start?.command || run.status !== null ? 'command' : 'files';
+}
+
+function checkDatabaseRun(run: RunSettings): Fault[] {
+  const ways = (['container', 'compose', 'unit', 'status'] as const).filter((field) => run[field] !== null);
+  if (ways.length > 1) {
+    return ways
+      .slice(1)
+      .map((field) => ({ path: `body/${field}`, message: `does not go together with ${ways[0]}` }));
+  }
+  if (runnerOf('postgres', run) === 'command' && (!run.stop || !run.start || !run.status)) {
+    return [{ path: 'body/status', message: 'commands to stop, to start and for the status go together' }];
+  }
+  return [];
 }

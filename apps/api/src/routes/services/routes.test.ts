@@ -198,13 +198,3 @@ test('names are taken within a server only, and hold no commas', async () => {
   expect((await create({ name: 'same' })).statusCode).toBe(201);
   expect(paths(await create({ name: 'a,b' }))).toEqual(['body/name']);
 });
-
-test('what later versions bring is refused, not ignored', async () => {
-  const change = { database: { name: 'x' } };
-  const answer = await create(change);
-  expect([answer.statusCode, answer.json().code]).toEqual([400, 'NOT_SUPPORTED']);
-  expect(paths(answer)).toEqual(['body/database']);
-  const { id } = await made();
-  const changed = await t.ask('PATCH', `${url}/${id}`, { token: operator, body: change });
-  expect(changed.json().code).toBe('NOT_SUPPORTED');
-});

@@ -1,4 +1,4 @@
-import type { ServiceRecord } from '@tarfleet/db';
+import type { ServerRecord, ServiceRecord } from '@tarfleet/db';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
 import { createAccess, notFound } from '../../plugins/access.ts';
@@ -20,18 +20,18 @@ import { serviceView } from './view.ts';
 const tags = ['Services'];
 const WITHIN = { target: 'server', param: 'id' } as const;
 
-export function serviceRoutes(app: Api, { db }: AppDeps): void {
+export function serviceRoutes(app: Api, { db, vault }: AppDeps): void {
   const access = createAccess(db);
   const server = (actor: Actor, id: string, wanted: Role) => findServer({ db, access }, actor, id, wanted);
   const find = async (
     actor: Actor,
     params: { id: string; serviceId: string },
     wanted: Role,
-  ): Promise<ServiceRecord> => {
-    const { id } = await server(actor, params.id, wanted);
+  ): Promise<{ server: ServerRecord; service: ServiceRecord }> => {
+    const owner = await server(actor, params.id, wanted);
     const service = await db.services.get(params.serviceId);
-    if (!service || service.serverId !== id) throw notFound('service');
-    return service;
+    if (!service || service.serverId !== owner.id) throw notFound('service');
+    return { server: owner, service };
   };
 
   app.get(
@@ -60,7 +60,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
         audit: { action: 'service.create', target: 'service', within: WITHIN, shows: ['name', 'type'] },
         idempotent: true,
         needs: 'operator',
-        errors: ['NOT_SUPPORTED', 'CONFLICT'],
+        errors: ['CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND', 'CONFLICT'],
       },
       schema: {
         tags,
@@ -71,8 +71,9 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
       },
     },
     async (request, reply) => {
-      const { id } = await server(actorOf(request), request.params.id, 'operator');
-      const service = await createService(db, id, request.body);
+      const owner = await server(actorOf(request), request.params.id, 'operator');
+      const { id } = owner;
+      const service = await createService({ db, vault }, owner, request.body);
       return reply
         .code(201)
         .header('location', `/api/servers/${id}/services/${service.id}`)
@@ -86,7 +87,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
       config: { needs: 'viewer' },
       schema: { tags, summary: 'One service', params: ServiceParams, response: { 200: ServiceAnswer } },
     },
-    async (request) => ok(serviceView(await find(actorOf(request), request.params, 'viewer'))),
+    async (request) => ok(serviceView((await find(actorOf(request), request.params, 'viewer')).service)),
   );
 
   app.patch(
@@ -101,7 +102,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
           shows: ['name'],
         },
         needs: 'operator',
-        errors: ['NOT_SUPPORTED', 'CONFLICT'],
+        errors: ['CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND', 'CONFLICT'],
       },
       schema: {
         tags,
@@ -112,8 +113,8 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
       },
     },
     async (request) => {
-      const service = await find(actorOf(request), request.params, 'operator');
-      return ok(serviceView(await changeService(db, service, request.body)));
+      const found = await find(actorOf(request), request.params, 'operator');
+      return ok(serviceView(await changeService({ db, vault }, found.server, found.service, request.body)));
     },
   );
 
@@ -133,7 +134,7 @@ export function serviceRoutes(app: Api, { db }: AppDeps): void {
       },
     },
     async (request) => {
-      await deleteService(db, await find(actorOf(request), request.params, 'operator'));
+      await deleteService(db, (await find(actorOf(request), request.params, 'operator')).service);
       return deleted('service');
     },
   );

@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { oneOf, strict } from '../shapes.ts';
 
-const Argv = Type.Array(Type.String({ maxLength: 4096 }), {
+export const Argv = Type.Array(Type.String({ maxLength: 4096 }), {
   minItems: 1,
   maxItems: 100,
   description:

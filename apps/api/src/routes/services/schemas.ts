@@ -1,6 +1,7 @@
 import { SERVICE_TYPES, Timestamp, Uuid } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { nullable, one, PageQuery, page, strict } from '../shapes.ts';
+import { DatabaseBody, DatabaseView, Hooks } from './database-schemas.ts';
 import { Compose, Container, HealthCheckBody, Order, Status, Unit } from './run-schemas.ts';
 
 const Name = Type.String({
@@ -12,7 +13,7 @@ const Name = Type.String({
 });
 const Kind = Type.Enum([...SERVICE_TYPES], {
   description:
-    'What runs it, and so how it is stopped and started; what is backed up are its paths. `files`: nothing runs',
+    'What runs it, and so how it is stopped and started; what is backed up are its paths. `files`: nothing runs. `postgres`, `mysql`, `sqlite` and `redis`: what is backed up is the database, by its own tools',
 });
 const Component = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
@@ -52,7 +53,8 @@ const wanted = {
   start: Type.Optional(run.start),
   status: Type.Optional(run.status),
   health_check: Type.Optional(run.health_check),
-  database: Type.Optional(Type.Unknown({ description: 'Not supported yet: refused' })),
+  hooks: Type.Optional(nullable(Hooks)),
+  database: Type.Optional(nullable(DatabaseBody)),
 };
 
 export const NewServiceBody = strict({
@@ -95,7 +97,8 @@ const ServiceView = strict({
   backup_priority: Priority,
   depends_on: DependsOn,
   ...run,
-  database: Type.Null(),
+  hooks: nullable(Hooks),
+  database: nullable(DatabaseView),
   created_at: Timestamp,
   updated_at: Timestamp,
 });

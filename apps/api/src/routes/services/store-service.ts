@@ -1,27 +1,48 @@
-import type { ServiceType } from '@tarfleet/contracts';
-import type { Database, NewService, Repositories, ServiceRecord } from '@tarfleet/db';
+import { isDatabaseType, type ServiceType } from '@tarfleet/contracts';
+import type { Database, NewService, Repositories, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import type { AppDeps } from '../../deps.ts';
 import { notFound } from '../../plugins/access.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { checkDependencies } from './check-dependencies.ts';
+import { checkHooks, readHooks } from './check-hooks.ts';
 import { checkPaths } from './check-paths.ts';
 import { checkRun } from './check-run.ts';
+import type { DatabaseBody, Hooks } from './database-schemas.ts';
+import {
+  checkDatabase,
+  type DatabaseSettings,
+  readDatabase,
+  readPassword,
+  type SealedPassword,
+  toSettings,
+} from './database-settings.ts';
 import type { RunSettings } from './run-schemas.ts';
 import { changeRun, readRun } from './run-settings.ts';
 import type { ServiceChangesBody } from './schemas.ts';
+import { passwordFor } from './seal-database-password.ts';
 
 /** What is stored of a service, its settings read. */
-type Draft = Omit<NewService, 'serverId' | 'type' | 'settings'> & { type: ServiceType; run: RunSettings };
+type Draft = Omit<NewService, 'serverId' | 'type' | 'settings'> & {
+  type: ServiceType;
+  run: RunSettings;
+  database: DatabaseSettings | null;
+  password: SealedPassword | null;
+  hooks: Hooks | null;
+};
+type Deps = Pick<AppDeps, 'db' | 'vault'>;
 
 /** Makes a service. */
-export function createService(
-  db: Database,
-  serverId: string,
+export async function createService(
+  { db, vault }: Deps,
+  server: ServerRecord,
   body: ServiceChangesBody & { name: string; type: ServiceType; component: string },
 ): Promise<ServiceRecord> {
+  const { type } = body;
+  const database = toStoredDatabase(type, body.database ?? null);
   const draft: Draft = {
     name: body.name,
-    type: body.type,
+    type,
     component: body.component,
     configPaths: body.config_paths ?? [],
     dataPaths: body.data_paths ?? [],
@@ -29,27 +50,35 @@ export function createService(
     backupPriority: body.backup_priority ?? 0,
     dependsOn: body.depends_on ?? [],
     run: changeRun(body, null, false),
+    hooks: body.hooks ?? null,
+    database,
+    password: null,
   };
-  assertSupported(body);
   return db.transaction(async (tx) => {
-    check(draft, await tx.services.lockAll(serverId));
-    return tx.services.create({ serverId, ...toStored(draft) });
+    check(draft, await tx.services.lockAll(server.id));
+    draft.password = await passwordFor(vault, server, draft, body.database?.password, null);
+    return tx.services.create({ serverId: server.id, ...toStored(draft) });
   });
 }
 
 /** Changes a service. Under a new name it stays what others depend on. */
-export function changeService(
-  db: Database,
+export async function changeService(
+  { db, vault }: Deps,
+  server: ServerRecord,
   service: ServiceRecord,
   body: ServiceChangesBody,
 ): Promise<ServiceRecord> {
-  assertSupported(body);
   return db.transaction(async (tx) => {
     const all = await tx.services.lockAll(service.serverId);
     const stored = all.find((one) => one.id === service.id);
     if (!stored) throw notFound('service');
     const renamed = all.map((one) => ({ ...one, dependsOn: rename(one.dependsOn, stored.name, body.name) }));
     const type = body.type ?? (stored.type as ServiceType);
+    const sameType = type === stored.type;
+    const database =
+      body.database === undefined && sameType
+        ? readDatabase(stored)
+        : toStoredDatabase(type, body.database ?? null);
     const draft: Draft = {
       name: body.name ?? stored.name,
       type,
@@ -59,10 +88,15 @@ export function changeService(
       exclude: body.exclude ?? stored.exclude,
       backupPriority: body.backup_priority ?? stored.backupPriority,
       dependsOn: body.depends_on ?? stored.dependsOn,
-      run: changeRun(body, readRun(stored.settings), type === stored.type),
+      run: changeRun(body, readRun(stored.settings), sameType),
+      hooks: body.hooks === undefined ? readHooks(stored) : body.hooks,
+      database,
+      password: null,
     };
     const others = renamed.filter((one) => one.id !== stored.id);
     check(draft, others);
+    const password = sameType ? readPassword(stored) : null;
+    draft.password = await passwordFor(vault, server, draft, body.database?.password, password);
     if (draft.name !== stored.name) await followName(tx, others, draft.name);
     const changed = await tx.services.update(stored.id, toStored(draft));
     if (!changed) throw notFound('service');
@@ -90,12 +124,26 @@ function check(draft: Draft, others: ServiceRecord[]): void {
     ...checkPaths(draft),
     ...checkDependencies(draft, others),
     ...checkRun(draft.type, draft.run),
+    ...checkDatabase(draft.type, draft.database),
+    ...checkHooks(draft.hooks),
   ];
   if (faults.length > 0) throw invalid(faults);
 }
 
-function toStored({ run, ...draft }: Draft) {
-  return { ...draft, settings: { ...run } };
+function toStored({ run, database, password, hooks, ...draft }: Draft) {
+  const settings = {
+    ...run,
+    ...(hooks ? { hooks } : {}),
+    ...(database ? { database } : {}),
+    ...(password ? { databasePassword: password } : {}),
+  };
+  return { ...draft, settings };
+}
+
+/** A service of a database has one, even when nothing is said of it; one of files has none, unless somebody says so. */
+function toStoredDatabase(type: ServiceType, body: DatabaseBody | null): DatabaseSettings | null {
+  if (body === null && !isDatabaseType(type)) return null;
+  return toSettings(body ?? {});
 }
 
 function rename(names: string[], from: string, to: string | undefined): string[] {
@@ -106,12 +154,4 @@ async function followName(tx: Repositories, others: ServiceRecord[], name: strin
   for (const other of others) {
     if (other.dependsOn.includes(name)) await tx.services.update(other.id, { dependsOn: other.dependsOn });
   }
-}
-
-/** What later versions bring is refused, not stored and quietly ignored. */
-function assertSupported({ database }: ServiceChangesBody): void {
-  if (database === undefined || database === null) return;
-  throw new AppError('NOT_SUPPORTED', 'Not supported yet, leave it out: database.', {
-    details: [{ path: 'body/database', message: 'is not supported yet' }],
-  });
 }

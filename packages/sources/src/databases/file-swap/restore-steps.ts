@@ -1,0 +1,171 @@
+import { createParser, type DatabaseFacts, PREVIEW_EXAMPLES } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import { Type } from 'typebox';
+import type { PreparedRestore, PrepareOptions, RestoreContext, Source } from '../../types.ts';
+import { ABOUT } from '../about.ts';
+import { readDumps } from '../read-dumps.ts';
+import {
+  applyFile,
+  type FilePlace,
+  FileSwap,
+  forgetFile,
+  lookAtFile,
+  stageFile,
+  undoableFile,
+  undoFile,
+} from './file-swap.ts';
+
+/** What an engine says of its one file. */
+export interface FileEngine {
+  kind: 'sqlite' | 'redis';
+  /** The file's path on the server. */
+  path: string;
+  /** Whether what is there would be lost; null: as the file is there. */
+  holdsData: boolean | null;
+  /** Whether its service makes the file anew as it runs. */
+  rewritten: boolean;
+  /** What belongs to the file. */
+  also(name: string): string[];
+  /** Looks at the new file before it is put in place. */
+  check(swap: FileSwap): Promise<void>;
+}
+
+type Begin = (options: Pick<PrepareOptions, 'service' | 'database'> & RestoreContext) => Promise<{
+  engine: FileEngine;
+  facts: DatabaseFacts;
+  dropExisting: boolean;
+}>;
+
+const State = Type.Object(
+  { kind: Type.Enum(['sqlite', 'redis']), swap: FileSwap },
+  { additionalProperties: false },
+);
+const parse = createParser(State);
+/** Beside what the file itself takes. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+
+/** Restores of databases that are one file: brought beside its place, and swapped by rename while nobody has it open. */
+export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
+  const look = async (options: Parameters<Begin>[0] & Partial<Pick<PrepareOptions, 'needs'>>) => {
+    const { engine, facts, dropExisting } = await begin(options);
+    const at = await lookAtFile(options, engine.path);
+    const holdsData = engine.holdsData ?? at.exists;
+    return { engine, facts, dropExisting, at, holdsData };
+  };
+  const assertFree = (
+    { engine, at, dropExisting, holdsData }: Awaited<ReturnType<typeof look>>,
+    bytes: number,
+  ): FilePlace => {
+    if (holdsData && !dropExisting) {
+      throw new AppError(
+        'CONFLICT',
+        `There is a database at ${engine.path} already, and nothing was changed. Ask for drop_existing to have it replaced by the backup's.`,
+      );
+    }
+    if (at.freeBytes < bytes + SPARE_BYTES) {
+      throw new AppError(
+        'INSUFFICIENT_STORAGE',
+        `The restored database needs ${bytes} bytes beside the one that is there, and ${at.folder} has ${at.freeBytes}.`,
+      );
+    }
+    return at;
+  };
+  return {
+    async check(options) {
+      assertFree(await look(options), options.needs.bytes);
+    },
+    async prepare(options) {
+      const looked = await look(options);
+      const at = assertFree(looked, options.needs.bytes);
+      const swap = await bring(options, looked.engine, at);
+      try {
+        await looked.engine.check(swap);
+      } catch (error) {
+        // The fault is told; what is left is removed by the next attempt.
+        await forgetFile(options, swap, false).catch(() => undefined);
+        throw error;
+      }
+      return {
+        v: 1,
+        folders: [`${at.folder.replace(/\/$/, '')}/${swap.stage}`],
+        state: { kind: looked.engine.kind, swap },
+      };
+    },
+    apply: (prepared, context) => applyFile(context, swapOf(prepared)),
+    undo: (prepared, context) => undoFile(context, swapOf(prepared)),
+    undoable: (prepared, context) => undoableFile(context, swapOf(prepared)),
+    forget: (prepared, context, { keepOld }) => forgetFile(context, swapOf(prepared), keepOld),
+    async preview({ entries, ...options }) {
+      await entries.return(undefined);
+      const { engine, holdsData } = await look(options);
+      const group = (there: boolean) => {
+        const examples = there ? [engine.path].slice(0, PREVIEW_EXAMPLES) : [];
+        return { entries: examples.length, files: examples.length, bytes: 0, examples };
+      };
+      const none = group(false);
+      return {
+        created: group(!holdsData),
+        overwritten: group(holdsData),
+        unchanged: none,
+        deleted: none,
+        kept: none,
+      };
+    },
+  };
+}
+
+async function bring(options: PrepareOptions, engine: FileEngine, at: FilePlace): Promise<FileSwap> {
+  const tar = await options.openTar();
+  let about = { owner: '0:0', mode: '600' };
+  let swap: FileSwap | null = null;
+  try {
+    for await (const { name, bytes } of readDumps(tar, options.onEntry)) {
+      if (name === ABOUT) about = await readAbout(bytes);
+      else if (swap !== null) throw malformed('it holds more than one file');
+      else
+        swap = await stageFile(options, {
+          at,
+          jobId: options.jobId,
+          also: engine.also,
+          rewritten: engine.rewritten,
+          bytes,
+          ...about,
+        });
+    }
+  } finally {
+    tar.on('error', () => undefined);
+    tar.destroy();
+  }
+  if (swap === null) throw malformed('it holds no file');
+  return swap;
+}
+
+async function readAbout(bytes: AsyncGenerator<Buffer>): Promise<{ owner: string; mode: string }> {
+  const parts: Buffer[] = [];
+  for await (const part of bytes) parts.push(part);
+  try {
+    const { owner, mode } = JSON.parse(Buffer.concat(parts).toString()) as {
+      owner?: unknown;
+      mode?: unknown;
+    };
+    if (/^\d+:\d+$/.test(String(owner)) && /^[0-7]{3,4}$/.test(String(mode))) {
+      return { owner: String(owner), mode: String(mode) };
+    }
+  } catch {
+    // Said below.
+  }
+  throw malformed('what it says of its file cannot be read');
+}
+
+function swapOf(prepared: PreparedRestore): FileSwap {
+  const parsed = parse(prepared.state);
+  if (parsed.ok) return parsed.value.swap;
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The record of what was prepared on the server is damaged: ${parsed.faults.join('; ')}. Nothing was done; ${prepared.folders.join(', ')} is still there.`,
+  );
+}
+
+function malformed(what: string): AppError {
+  return new AppError('ARCHIVE_MALFORMED', `The archive of the database is not as it should be: ${what}.`);
+}

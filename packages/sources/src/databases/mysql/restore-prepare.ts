@@ -1,0 +1,152 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { DatabaseFacts, MysqlTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import { withItsEnd } from '../../files/program-end.ts';
+import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
+import { ABOUT } from '../about.ts';
+import { entryName, mysqlName } from '../names.ts';
+import { type ReadDump, readDumps } from '../read-dumps.ts';
+import { DUMP_ENDING, type MysqlDatabase } from './capture.ts';
+import {
+  FORGET_SCRIPT,
+  LOAD_WITHOUT_EVENTS_SCRIPT,
+  LOOK_SCRIPT,
+  STAGE_SCRIPT,
+  WHOLE_SCRIPT,
+  WRITE_SCRIPT,
+} from './restore-scripts.ts';
+import { type MysqlState, must } from './restore-state.ts';
+import { createStatement } from './restore-swap.ts';
+import type { MysqlTools } from './tools.ts';
+
+export interface MysqlRestore {
+  tools: MysqlTools;
+  target: MysqlTarget;
+  facts: DatabaseFacts;
+  dropExisting: boolean;
+}
+
+/** Whether a restore may begin. Gives the folder for its dumps, and what is there under the names to come. */
+export async function checkMysql(
+  { tools, facts, dropExisting, target }: MysqlRestore,
+  { session, signal, jobId, needs }: RestoreContext & Pick<PrepareOptions, 'jobId' | 'needs'>,
+): Promise<{ folder: string; there: MysqlDatabase[] }> {
+  if (target.runAs !== null) {
+    throw new AppError(
+      'NOT_SUPPORTED',
+      'MySQL databases are not restored with run_as: give the service a username and a password.',
+    );
+  }
+  const there = await tools.databases(facts.databases);
+  if (there.length > 0 && !dropExisting) {
+    throw new AppError(
+      'CONFLICT',
+      `The server has a database ${there.map(({ name }) => name).join(', ')} already, and nothing was changed. Ask for drop_existing to have it replaced by the backup's.`,
+    );
+  }
+  const looked = await session.run(['sh', '-c', LOOK_SCRIPT, 'sh', jobId], { signal });
+  if (looked.code !== 0) throw new AppError('PATH_REFUSED', looked.stderr.toString().trim());
+  const [folder = '', free] = looked.stdout.toString().split('\n');
+  // A dump is longer than the rows, as a rule; and the indexes are not in it.
+  const needed = needs.bytes + there.reduce((sum, { bytes }) => sum + bytes * 2, 0);
+  if (Number(free) < needed) {
+    throw new AppError(
+      'INSUFFICIENT_STORAGE',
+      `The dumps of what comes and of what is there need about ${needed} bytes in ${folder}, which has ${Number(free)}.`,
+    );
+  }
+  return { folder, there };
+}
+
+/** Brings the dumps to the server, and loads each once into a database of another name to see that it is sound. */
+export async function prepareMysql(restore: MysqlRestore, options: PrepareOptions): Promise<PreparedRestore> {
+  const { tools, target, facts } = restore;
+  const { folder, there } = await checkMysql(restore, options);
+  const { session, signal } = options;
+  await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));
+  const state: MysqlState = { kind: 'mysql', target, folder, databases: [], parts: 0, bytes: 0 };
+  const byEntry = new Map(facts.databases.map((name) => [`${entryName(name)}${DUMP_ENDING}`, name]));
+  let about: MysqlDatabase[] = [];
+  const tar = await options.openTar();
+  try {
+    for await (const dump of readDumps(tar, options.onEntry)) {
+      const name = byEntry.get(dump.name);
+      if (dump.name === ABOUT) {
+        about = await readAbout(dump);
+        continue;
+      }
+      const one = about.find((database) => database.name === name);
+      if (!one || name === undefined) throw malformed(`it holds ${dump.name}, of which it says nothing`);
+      const file = `${state.databases.length}.new.sql`;
+      const { parts, bytes } = await write(options, folder, file, dump);
+      state.parts += parts;
+      state.bytes += bytes;
+      const { charset, collation } = one;
+      const old = there.find((database) => database.name === name);
+      const before = old ? { charset: old.charset, collation: old.collation } : null;
+      state.databases.push({ name, charset, collation, old: before });
+      await rehearse(tools, one, `${folder}/${file}`, options.jobId);
+    }
+  } catch (error) {
+    // The fault is told; what is left is removed by the next attempt.
+    await session.run(['sh', '-c', FORGET_SCRIPT, 'sh', folder, 'remove'], { signal }).catch(() => undefined);
+    throw error;
+  } finally {
+    tar.on('error', () => undefined);
+    tar.destroy();
+  }
+  if (state.databases.length !== facts.databases.length) throw malformed('a database is missing in it');
+  return { v: 1, folders: [folder], state };
+}
+
+async function rehearse(tools: MysqlTools, one: MysqlDatabase, file: string, jobId: string): Promise<void> {
+  const scratch = `tarfleet_${jobId.replace(/[^A-Za-z0-9]/g, '').slice(-24)}`;
+  const drop = `DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`;
+  await tools.sql(`${drop}${createStatement(scratch, one)}`);
+  try {
+    await tools.load(scratch, file, LOAD_WITHOUT_EVENTS_SCRIPT);
+  } finally {
+    await tools.sql(drop);
+  }
+}
+
+async function write(
+  { session, signal }: RestoreContext,
+  folder: string,
+  file: string,
+  dump: ReadDump,
+): Promise<{ parts: number; bytes: number }> {
+  let [parts, bytes] = [0, 0];
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const part of dump.bytes) {
+      parts += 1;
+      bytes += part.length;
+      yield part;
+    }
+  }
+  const command = await session.exec(['sh', '-c', WRITE_SCRIPT, 'sh', folder, file], { signal });
+  command.stdout.resume();
+  command.stderr.resume();
+  const told = command.done.then(({ code }) => {
+    if (code !== 0) throw new AppError('COMMAND_FAILED', `The dump could not be written to ${folder}.`);
+  });
+  told.catch(() => undefined);
+  await withItsEnd(told, pipeline(Readable.from(counted()), command.stdin));
+  await must(session.run(['sh', '-c', WHOLE_SCRIPT, 'sh', folder, file, String(bytes)], { signal }));
+  return { parts, bytes };
+}
+
+async function readAbout(dump: ReadDump): Promise<MysqlDatabase[]> {
+  const parts: Buffer[] = [];
+  for await (const part of dump.bytes) parts.push(part);
+  try {
+    return (JSON.parse(Buffer.concat(parts).toString()) as { databases: MysqlDatabase[] }).databases;
+  } catch (cause) {
+    throw new AppError('ARCHIVE_MALFORMED', 'What the archive says of its databases is not JSON.', { cause });
+  }
+}
+
+function malformed(what: string): AppError {
+  return new AppError('ARCHIVE_MALFORMED', `The archive of the databases is not as it should be: ${what}.`);
+}

@@ -1,0 +1,76 @@
+import { createParser, MysqlTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import { type Static, Type } from 'typebox';
+import type { PreparedRestore, RestoreContext } from '../../types.ts';
+import { NOTE_SCRIPT, STATE_SCRIPT } from './restore-scripts.ts';
+
+const closed = { additionalProperties: false } as const;
+const Charset = Type.String({ pattern: '^[A-Za-z0-9_]+$' });
+const Database = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    charset: Charset,
+    collation: Charset,
+    /** The one that was there; null when there was none. */
+    old: Type.Union([Type.Object({ charset: Charset, collation: Charset }, closed), Type.Null()]),
+  },
+  closed,
+);
+const MysqlState = Type.Object(
+  {
+    kind: Type.Literal('mysql'),
+    target: MysqlTarget,
+    folder: Type.String({ pattern: '^/.*/databases/[A-Za-z0-9_.-]+$' }),
+    databases: Type.Array(Database),
+    parts: Type.Integer({ minimum: 0 }),
+    bytes: Type.Integer({ minimum: 0 }),
+  },
+  closed,
+);
+export type MysqlState = Static<typeof MysqlState>;
+const parse = createParser(MysqlState);
+
+/** RESTORE_FAILED when it is not what `prepare` gave. */
+export function readMysqlState(prepared: PreparedRestore): MysqlState {
+  const parsed = parse(prepared.state);
+  if (parsed.ok) return parsed.value;
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The record of what was prepared on the server is damaged: ${parsed.faults.join('; ')}. Nothing was done; the dumps are in ${prepared.folders.join(', ')}.`,
+  );
+}
+
+/** How far a database has come, as the server knows it; `gone` without its folder. */
+export async function stateOf(
+  { folder }: MysqlState,
+  number: number,
+  { session, signal }: RestoreContext,
+): Promise<{ state: string; hasOld: boolean }> {
+  const printed = await must(
+    session.run(['sh', '-c', STATE_SCRIPT, 'sh', folder, String(number)], { signal }),
+  );
+  const [state = '', old] = printed.split('\n');
+  return { state, hasOld: old === 'old' };
+}
+
+/** Written before, or after, what it names. */
+export async function note(
+  { folder }: MysqlState,
+  number: number,
+  word: 'begun' | 'applied' | 'undone',
+  { session, signal }: RestoreContext,
+): Promise<void> {
+  await must(session.run(['sh', '-c', NOTE_SCRIPT, 'sh', folder, String(number), word], { signal }));
+}
+
+/** What a small command printed. RESTORE_FAILED with what it said. */
+export async function must(
+  run: Promise<{ code: number | null; stdout: Buffer; stderr: Buffer }>,
+): Promise<string> {
+  const { code, stdout, stderr } = await run;
+  if (code === 0) return stdout.toString();
+  throw new AppError(
+    'RESTORE_FAILED',
+    stderr.toString().trim().slice(-500) || 'A command on the server failed without a word.',
+  );
+}

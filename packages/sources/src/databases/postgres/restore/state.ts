@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { createParser, PostgresTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
+import { type Static, Type } from 'typebox';
+import type { PreparedRestore } from '../../../types.ts';
+
+const closed = { additionalProperties: false } as const;
+const Oid = Type.String({ pattern: '^[0-9]+$' });
+
+const DatabaseState = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    /** What the restored one is called until it is put in place, and after that is undone. */
+    scratch: Type.String({ minLength: 1 }),
+    /** What the one that was there is called from then on. */
+    old: Type.String({ minLength: 1 }),
+    /** Of the restored one: names may be taken by others, this is not. */
+    oid: Oid,
+    /** Of the one that was there; null when there was none. */
+    oldOid: Type.Union([Oid, Type.Null()]),
+  },
+  closed,
+);
+export type DatabaseState = Static<typeof DatabaseState>;
+
+const PostgresState = Type.Object(
+  {
+    kind: Type.Literal('postgres'),
+    /** Its password as it was sealed for the pool. */
+    target: PostgresTarget,
+    databases: Type.Array(DatabaseState),
+    /** Roles that were made for this restore. */
+    roles: Type.Array(Type.String()),
+    parts: Type.Integer({ minimum: 0 }),
+    bytes: Type.Integer({ minimum: 0 }),
+  },
+  closed,
+);
+export type PostgresState = Static<typeof PostgresState>;
+
+const parse = createParser(PostgresState);
+
+/** RESTORE_FAILED when it is not what `prepare` gave. */
+export function readPostgresState(prepared: PreparedRestore): PostgresState {
+  const parsed = parse(prepared.state);
+  if (parsed.ok) return parsed.value;
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The record of what was prepared in the database is damaged: ${parsed.faults.join('; ')}. Nothing was done; databases with names like ..._tarfleet_... are still there.`,
+  );
+}
+
+/** Longer names are cut by the server, without a word to the wrong one. */
+const NAME_BYTES = 63;
+
+/** Names of a job's own, the same in every attempt. */
+export function namesFor(name: string, jobId: string): { scratch: string; old: string } {
+  const mark = createHash('sha256').update(`${jobId}\0${name}`).digest('hex').slice(0, 10);
+  return { scratch: withEnd(name, `_tarfleet_${mark}`), old: withEnd(name, `_tarfleet_old_${mark}`) };
+}
+
+function withEnd(name: string, end: string): string {
+  let begin = name;
+  while (Buffer.byteLength(begin + end) > NAME_BYTES) begin = [...begin].slice(0, -1).join('');
+  return begin + end;
+}
