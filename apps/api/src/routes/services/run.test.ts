@@ -130,7 +130,12 @@ test.each(checks)('of %j the health check %j is kept, shown and planned', async 
 });
 
 const refused: [object, string[]][] = [
-  [{ type: 'oracle' }, ['body/type must be one of: files, docker, docker-compose, systemd, command, postgres, mysql, sqlite, redis']],
+  [
+    { type: 'oracle' },
+    [
+      'body/type must be one of: files, docker, docker-compose, systemd, command, postgres, mysql, sqlite, redis',
+    ],
+  ],
   [{ type: 'docker' }, ['body/container is required for services of the type docker']],
   [
     { type: 'docker', container: '--all' },
