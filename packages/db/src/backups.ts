@@ -1,75 +1,11 @@
 import type { ErrorCode, Notification } from '@tarfleet/contracts';
-import { type ArtifactDraft, type ArtifactRecord, toArtifact } from './artifacts.ts';
+import { type ArtifactDraft, toArtifact } from './artifacts.ts';
+import type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
 
-export const BACKUP_STATUSES = [
-  'in_progress',
-  'completed',
-  'partial',
-  'failed',
-  'cancelled',
-  'deleting',
-  /** Deleted for its users; its objects stay for the backups that need them. */
-  'hidden',
-  'deleted',
-] as const;
-export type BackupStatus = (typeof BACKUP_STATUSES)[number];
-export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
-
-/** Sizes in bytes. */
-export interface BackupRecord {
-  id: string;
-  projectId: number;
-  createdBy: string | null;
-  /** The schedule that made it; it may be gone. */
-  scheduleId: string | null;
-  name: string | null;
-  description: string | null;
-  type: string;
-  dialect: string;
-  status: BackupStatus;
-  /** How it ended, also when it has been deleted since; null while it runs. */
-  outcome: BackupOutcome | null;
-  destinationId: string | null;
-  keyPrefix: string;
-  manifestKey: string | null;
-  manifestSha256: string | null;
-  sizeBytes: number | null;
-  contentBytes: number | null;
-  filesCount: number | null;
-  directoriesCount: number | null;
-  encrypted: boolean;
-  /** Names of the keyring's keys that its archives' own keys are wrapped with; while they change, of old and new. */
-  encryptionKeys: string[];
-  compressed: boolean;
-  compressionLevel: number | null;
-  deduplicated: boolean;
-  verifyRequested: boolean;
-  verified: boolean | null;
-  verifiedAt: Date | null;
-  retentionDays: number | null;
-  retentionUntil: Date | null;
-  errorCode: ErrorCode | null;
-  errorMessage: string | null;
-  warnings: string[];
-  /** Who is to be told of its end, beside the project's webhooks. */
-  notification: Notification | null;
-  restoreCount: number;
-  lastRestoredAt: Date | null;
-  createdAt: Date;
-  startedAt: Date | null;
-  completedAt: Date | null;
-  deletedAt: Date | null;
-}
-
-export interface FullBackup extends BackupRecord {
-  artifacts: ArtifactRecord[];
-  /** E-mail of whoever made it. */
-  creator: string | null;
-  destination: { id: string; name: string; type: string; config: unknown } | null;
-}
+export type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
 
 export type BackupDraft = Pick<
   BackupRecord,
