@@ -2,6 +2,7 @@ import type { ErrorCode } from '@tarfleet/contracts';
 import { type ArtifactDraft, type ArtifactRecord, toArtifact } from './artifacts.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import type { Db } from './prisma-client.ts';
+import { seriesOf } from './series.ts';
 
 export const BACKUP_STATUSES = [
   'in_progress',
@@ -57,6 +58,14 @@ export interface BackupRecord {
   startedAt: Date | null;
   completedAt: Date | null;
   deletedAt: Date | null;
+  /** Which are its older and newer ones, with project and destination; null for none. */
+  series: string | null;
+  /** Nobody deletes it until `lockUntil`, or at all when that is null. All null when it is not locked. */
+  lockedAt: Date | null;
+  /** E-mail of whoever locked it, as it was then. */
+  lockedBy: string | null;
+  lockReason: string | null;
+  lockUntil: Date | null;
 }
 
 export interface FullBackup extends BackupRecord {
@@ -137,7 +146,11 @@ export function createBackups(db: Db): Backups {
   return {
     async create({ artifacts, ...draft }) {
       await db.backup.create({
-        data: { ...draft, status: 'in_progress', startedAt: draft.createdAt },
+        data: {
+          ...draft,
+          ...{ status: 'in_progress', startedAt: draft.createdAt },
+          series: seriesOf(artifacts.map(({ serviceId }) => serviceId)),
+        },
         select: { id: true },
       });
       await db.artifact.createMany({

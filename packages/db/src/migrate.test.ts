@@ -16,6 +16,7 @@ const ALL = [
   '20260401000000_ways_back',
   '20260501000000_audit_log',
   '20260610000000_statistics',
+  '20260801000000_retention',
 ];
 let database: TestDatabase;
 let root: string;

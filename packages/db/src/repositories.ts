@@ -13,6 +13,7 @@ import { createProjectMembers, type ProjectMembers } from './project-members.ts'
 import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRestores, type Restores } from './restores.ts';
+import { createRetention, type Retention } from './retention.ts';
 import { createRewraps, type Rewraps } from './rewraps.ts';
 import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
@@ -37,6 +38,7 @@ export interface Repositories {
   projects: Projects;
   rateLimits: RateLimits;
   restores: Restores;
+  retention: Retention;
   rewraps: Rewraps;
   servers: Servers;
   services: Services;
@@ -63,6 +65,7 @@ export function createRepositories(db: Db): Repositories {
     projects: createProjects(db),
     rateLimits: createRateLimits(db),
     restores: createRestores(db),
+    retention: createRetention(db),
     rewraps: createRewraps(db),
     servers: createServers(db),
     services: createServices(db),

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ArtifactPlan, type BackupPlan, type BackupType, PLAN_VERSION } from '@tarfleet/contracts';
-import type { Database, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import type { Database, DestinationRecord, Repositories, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
@@ -15,6 +15,9 @@ import {
   toServerTarget,
   toServiceTarget,
 } from './targets.ts';
+
+/** As document 2 has it. */
+const DEFAULT_RETENTION_DAYS = 90;
 
 /** What a backup request comes to, whichever document it was written by. */
 export interface BackupRequest {
@@ -32,6 +35,7 @@ export interface BackupRequest {
   serverId: string | null;
   /** Null: the default destination. */
   destinationId: string | null;
+  /** Null: what destination and policies make of it. */
   retentionDays: number | null;
   verify: boolean;
   compression: { enabled: boolean; level: number };
@@ -155,7 +159,7 @@ export async function planBackup(
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
-        retentionDays: request.retentionDays,
+        retentionDays: request.retentionDays ?? (await defaultDays(tx, request.projectId, destination)),
         warnings,
         createdAt: new Date(issuedAt),
         destinationId: destination.id,
@@ -182,6 +186,17 @@ export async function planBackup(
       );
     },
   };
+}
+
+/** Null where a policy rules: then that alone says how long. */
+async function defaultDays(
+  tx: Repositories,
+  projectId: number,
+  destination: DestinationRecord,
+): Promise<number | null> {
+  if (destination.retentionDays !== null) return destination.retentionDays;
+  const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
+  return (retention ?? destination.retention) ? null : DEFAULT_RETENTION_DAYS;
 }
 
 async function chooseServices(db: Database, request: BackupRequest): Promise<Chosen[]> {

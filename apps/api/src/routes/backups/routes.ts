@@ -2,6 +2,7 @@ import type { Api } from '../../api-type.ts';
 import { createBackupRoute } from './create.ts';
 import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
+import { lockRoutes } from './lock.ts';
 import { previewRestoreRoute } from './preview.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
@@ -17,5 +18,6 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   restoreBackupRoute(app, deps);
   previewRestoreRoute(app, deps);
   deleteBackupRoute(app, deps);
+  lockRoutes(app, deps);
   rewrapRoutes(app, deps);
 }
