@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { RetentionPolicy } from '@tarfleet/contracts';
 import type { SeriesMember } from '@tarfleet/db';
+import { mulberry } from '../testing/random.ts';
 import { createBuckets, isTimezone } from './bucket.ts';
 import { type AppliedPolicy, evaluateSeries, type Reason } from './evaluate.ts';
 
@@ -235,13 +236,3 @@ test('of any series and policy: more rules keep more, what goes is never the new
     expect({ ...context, again: stays(again) }).toEqual({ ...context, again: stays(found) });
   }
 });
-
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
