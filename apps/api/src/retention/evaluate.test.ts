@@ -179,14 +179,14 @@ test('the newest goes only when every policy in force says so', () => {
   ]);
 });
 
-test('beside the newest, the newest sound one stays; and where none completed, the newest of all', () => {
+test('the newest of all stays, the newest completed one, and the newest sound one', () => {
   const damaged = [
     member('2026-01-01T00:00:00Z', OVER),
     member('2026-01-02T00:00:00Z', OVER),
     member('2026-01-03T00:00:00Z', { ...OVER, damaged: true }),
     member('2026-01-04T00:00:00Z', { ...OVER, status: 'partial' }),
   ];
-  expect(kept(damaged)).toEqual([[], ['keep_newest'], ['keep_newest'], []]);
+  expect(kept(damaged)).toEqual([[], ['keep_newest'], ['keep_newest'], ['keep_newest']]);
   const partial = [1, 2].map((day) => member(`2026-01-0${day}T00:00:00Z`, { ...OVER, status: 'partial' }));
   expect(kept(partial)).toEqual([[], ['keep_newest']]);
 });

@@ -106,13 +106,13 @@ function keepByPolicy(
 }
 
 /**
- * The newest completed one, and the newest that no verification found damaged; where none has completed, the newest
- * of all.
+ * The newest of all, the newest completed one, and the newest that no verification found damaged: while one service
+ * fails again and again, the last partial backup has the newest that there is of the others.
  */
 function newestOf(newestFirst: readonly SeriesMember[]): Set<SeriesMember> {
-  const completed = newestFirst.find(({ status }) => status === 'completed') ?? newestFirst[0];
+  const completed = newestFirst.find(({ status }) => status === 'completed');
   const sound = newestFirst.find(isSound);
-  return new Set([completed, sound].filter((one) => one !== undefined));
+  return new Set([newestFirst[0], completed, sound].filter((one) => one !== undefined));
 }
 
 function isSound({ status, damaged }: SeriesMember): boolean {

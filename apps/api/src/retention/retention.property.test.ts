@@ -1,9 +1,10 @@
 // The most dangerous code there is, against all that may happen to it, on a real database and real destinations.
 // SEED repeats the choices of a run; what is done at once still ends in any order. STEPS makes it longer.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, jest, test } from '@jest/globals';
 import type { RetentionPolicy } from '@tarfleet/contracts';
-import type { FullBackup, JobRecord, ServiceRecord } from '@tarfleet/db';
+import type { BackupStatus, FullBackup, JobRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { hideIfNeeded, planDelete } from '../planner/on-backup.ts';
 import { planVerify } from '../planner/verify.ts';
@@ -17,6 +18,10 @@ import { createRetentionRun } from './run.ts';
 
 jest.setTimeout(600_000);
 const DAY_MS = 24 * 3600 * 1000;
+const STATUSES: BackupStatus[] = [
+  ...(['in_progress', 'completed', 'partial', 'failed', 'cancelled'] as const),
+  ...(['deleting', 'hidden', 'deleted'] as const),
+];
 const STEPS = Number(process.env.STEPS ?? 60);
 
 test.each([
@@ -56,16 +61,7 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
     (
       await t.db.backups.list({
         ...{ projectIds: null, page: 1, perPage: 10_000 },
-        statuses: [
-          'in_progress',
-          'completed',
-          'partial',
-          'failed',
-          'cancelled',
-          'deleting',
-          'hidden',
-          'deleted',
-        ],
+        statuses: STATUSES,
       })
     ).rows;
   const living = async () =>
@@ -160,7 +156,11 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
     async destinationPolicy() {
       await t.db.destinations.update(t.destination.id, { retention: policy() });
     },
-    retention: () => createRetentionRun(1)(options),
+    async retention() {
+      const run = createRetentionRun(1);
+      await sleep(5);
+      await run(options);
+    },
     deleteHidden: () => deleteHidden(options),
     resume: () => resumeDeletions(options),
     async work() {

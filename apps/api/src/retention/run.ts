@@ -11,6 +11,8 @@ const SERIES = 100;
 /** Deletions that are under way at once, at most; the next run follows soon when there are more. */
 const DELETIONS = 50;
 const SOON_MS = 10_000;
+/** Between the start of the process and its first run: time to think better of it. */
+const FIRST_MS = 10 * 60_000;
 
 /** Runs when that is due. */
 export type RetentionRun = (options: ReconcilerOptions) => Promise<void>;
@@ -20,7 +22,7 @@ export type RetentionRun = (options: ReconcilerOptions) => Promise<void>;
  * lock, in the transaction that accepts each deletion, so that several processes may run it at once.
  */
 export function createRetentionRun(everyMs: number): RetentionRun {
-  let due = 0;
+  let due = Date.now() + Math.min(FIRST_MS, everyMs);
   const enforceRetention: RetentionRun = async (options) => {
     if (everyMs === 0 || Date.now() < due) return;
     due = Date.now() + everyMs;

@@ -23,6 +23,8 @@ const never = new AbortController().signal;
 
 export function createStoredWorld(t: RunFixture, storage: Storage, random: () => number) {
   const recorder = createRecorder({ db: t.db, logger: silent, sweepGraceMs: 0, onEnded: () => undefined });
+  /** Backups that are being carried out: their keys have no attempt of their own here. */
+  const taken = new Set<string>();
   let attempts = 1000;
   const attempt = (): number => {
     attempts += 1;
@@ -81,6 +83,8 @@ export function createStoredWorld(t: RunFixture, storage: Storage, random: () =>
 
     /** Carries a planned backup out; some of it fails where asked for. */
     async carryOut({ id }: Pick<JobRecord, 'id'>, failing: number): Promise<void> {
+      if (taken.has(id)) return;
+      taken.add(id);
       const backup = (await t.db.backups.get(id)) as FullBackup;
       const children = await t.db.jobs.children(id);
       const artifacts: ArtifactResult[] = [];
