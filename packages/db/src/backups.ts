@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@tarfleet/contracts';
 import { type ArtifactDraft, type ArtifactRecord, toArtifact } from './artifacts.ts';
+import type { BackupLock } from './backup-lock.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import type { Db } from './prisma-client.ts';
 import { seriesOf } from './series.ts';
@@ -19,7 +20,7 @@ export type BackupStatus = (typeof BACKUP_STATUSES)[number];
 export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
 
 /** Sizes in bytes. */
-export interface BackupRecord {
+export interface BackupRecord extends BackupLock {
   id: string;
   projectId: number;
   createdBy: string | null;
@@ -60,12 +61,6 @@ export interface BackupRecord {
   deletedAt: Date | null;
   /** Which are its older and newer ones, with project and destination; null for none. */
   series: string | null;
-  /** Nobody deletes it until `lockUntil`, or at all when that is null. All null when it is not locked. */
-  lockedAt: Date | null;
-  /** E-mail of whoever locked it, as it was then. */
-  lockedBy: string | null;
-  lockReason: string | null;
-  lockUntil: Date | null;
 }
 
 export interface FullBackup extends BackupRecord {
