@@ -38,6 +38,7 @@ import { notificationRoutes } from './routes/notifications/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
+import { retentionRoutes } from './routes/retention/routes.ts';
 import { scheduleRoutes } from './routes/schedules/routes.ts';
 import { serverRoutes } from './routes/servers/routes.ts';
 import { serviceRoutes } from './routes/services/routes.ts';
@@ -104,6 +105,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   tokenRoutes(app, deps);
   userRoutes(app, { ...deps, countUse });
   projectRoutes(app, deps);
+  retentionRoutes(app, deps);
   memberRoutes(app, deps);
   serverRoutes(app, deps);
   serviceRoutes(app, deps);

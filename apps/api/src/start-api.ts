@@ -82,6 +82,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     ...{ db, queue, dispatcher, keys, logger, sweepGraceMs, onEnded },
     everyMs: config.RECONCILE_EVERY_MS,
     patienceMs: config.RECONCILE_PATIENCE_MS,
+    retentionEveryMs: config.RETENTION_EVERY_MS,
   });
   const notifier = startNotifier({
     ...{ config, db, logger, box: keys.box, jwtSecret, metrics: deliveryMetrics },

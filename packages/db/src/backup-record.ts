@@ -1,5 +1,6 @@
 import type { ErrorCode, Notification } from '@tarfleet/contracts';
 import type { ArtifactRecord } from './artifacts.ts';
+import type { BackupLock } from './backup-lock.ts';
 
 const BACKUP_STATUSES = [
   'in_progress',
@@ -16,7 +17,7 @@ export type BackupStatus = (typeof BACKUP_STATUSES)[number];
 export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
 
 /** Sizes in bytes. */
-export interface BackupRecord {
+export interface BackupRecord extends BackupLock {
   id: string;
   projectId: number;
   createdBy: string | null;
@@ -59,6 +60,8 @@ export interface BackupRecord {
   startedAt: Date | null;
   completedAt: Date | null;
   deletedAt: Date | null;
+  /** Which are its older and newer ones, with project and destination; null for none. */
+  series: string | null;
 }
 
 export interface FullBackup extends BackupRecord {

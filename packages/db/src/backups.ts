@@ -4,6 +4,7 @@ import type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './ba
 import type { Backup, Prisma } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
+import { seriesOf } from './series.ts';
 
 export type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
 
@@ -85,6 +86,7 @@ export function createBackups(db: Db): Backups {
           ...draft,
           ...{ status: 'in_progress', startedAt: draft.createdAt },
           notification: toJsonOrNull(notification),
+          series: seriesOf(artifacts.map(({ serviceId }) => serviceId)),
         },
         select: { id: true },
       });

@@ -1,8 +1,9 @@
+import type { RetentionPolicy } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { v7 } from 'uuid';
 import { toNumber } from './backups.ts';
 import type { Destination as DestinationRow } from './generated/client.ts';
-import { toJson } from './json.ts';
+import { toJson, toJsonOrNull } from './json.ts';
 import { type Page, type PageRequest, readPage } from './page.ts';
 import type { Db } from './prisma-client.ts';
 import { inTransaction } from './transaction.ts';
@@ -16,6 +17,8 @@ export interface DestinationRecord {
   /** Its secrets under the API's own key; null when it needs none. */
   secretCiphertext: string | null;
   retentionDays: number | null;
+  /** What is kept of the backups there; null: what they say themselves. */
+  retention: RetentionPolicy | null;
   /** What it holds at most, in bytes, as its owner says. */
   capacityBytes: number | null;
   isDefault: boolean;
@@ -24,9 +27,13 @@ export interface DestinationRecord {
 }
 
 /** `id` may be given, for secrets are encrypted before the row is made. */
-export type NewDestination = Omit<DestinationRecord, 'id' | 'capacityBytes' | 'createdAt' | 'updatedAt'> & {
+export type NewDestination = Omit<
+  DestinationRecord,
+  'id' | 'capacityBytes' | 'retention' | 'createdAt' | 'updatedAt'
+> & {
   id?: string;
   capacityBytes?: number | null;
+  retention?: RetentionPolicy | null;
 };
 export type DestinationChanges = Partial<Omit<NewDestination, 'id' | 'type'>>;
 
@@ -86,14 +93,23 @@ export function createDestinations(db: Db): Destinations {
     create: (destination) =>
       inTransaction(db, async (tx) => {
         if (destination.isDefault) await clearDefault(tx, null);
-        const data = { ...destination, id: destination.id ?? v7(), config: toJson(destination.config) };
+        const data = {
+          ...destination,
+          id: destination.id ?? v7(),
+          config: toJson(destination.config),
+          retention: toJsonOrNull(destination.retention),
+        };
         return toDestination(await tx.destination.create({ data }));
       }),
-    update: (id, { config, ...changes }) =>
+    update: (id, { config, retention, ...changes }) =>
       inTransaction(db, async (tx) => {
         if (!(await tx.destination.findUnique({ where: { id }, select: { id: true } }))) return null;
         if (changes.isDefault) await clearDefault(tx, id);
-        const data = { ...changes, ...(config === undefined ? {} : { config: toJson(config) }) };
+        const data = {
+          ...changes,
+          ...(config === undefined ? {} : { config: toJson(config) }),
+          ...(retention === undefined ? {} : { retention: toJsonOrNull(retention) }),
+        };
         const rows = await tx.destination.updateManyAndReturn({ where: { id }, data });
         return rows[0] ? toDestination(rows[0]) : null;
       }),
@@ -122,6 +138,7 @@ function toDestination(row: DestinationRow): DestinationRecord {
   return {
     ...row,
     config: row.config as DestinationRecord['config'],
+    retention: row.retention as DestinationRecord['retention'],
     capacityBytes: toNumber(row.capacityBytes),
   };
 }

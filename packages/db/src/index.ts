@@ -21,6 +21,7 @@ export type { ProjectRecord, Projects } from './projects.ts';
 export type { RateLimitHit, RateLimits } from './rate-limits.ts';
 export type { Repositories } from './repositories.ts';
 export type * from './restores.ts';
+export type * from './retention.ts';
 export type * from './rewraps.ts';
 export type * from './schedule-alerts.ts';
 export type * from './schedule-runs.ts';

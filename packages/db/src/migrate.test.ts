@@ -19,6 +19,7 @@ const ALL = [
   '20260602000000_databases',
   '20260610000000_statistics',
   '20260701000000_notifications',
+  '20260801000000_retention',
 ];
 let database: TestDatabase;
 let root: string;

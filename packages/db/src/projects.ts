@@ -1,4 +1,6 @@
+import type { RetentionPolicy } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import type { Project } from './generated/client.ts';
 import { type Page, type PageRequest, type ProjectScope, readPage } from './page.ts';
 import type { Db } from './prisma-client.ts';
 import { inTransaction } from './transaction.ts';
@@ -10,6 +12,8 @@ const DEFAULT_PROJECT = 'default';
 export interface ProjectRecord {
   id: number;
   name: string;
+  /** What is kept of its backups; null: what they say themselves. */
+  retention: RetentionPolicy | null;
   createdAt: Date;
 }
 
@@ -35,22 +39,28 @@ export function createProjects(db: Db): Projects {
   return {
     async ensureDefault() {
       const found = await db.project.findUnique({ where: { name: DEFAULT_PROJECT } });
-      if (found) return found;
+      if (found) return toProject(found);
       await db.$executeRaw`INSERT INTO projects (name) VALUES (${DEFAULT_PROJECT}) ON CONFLICT (name) DO NOTHING`;
-      return db.project.findUniqueOrThrow({ where: { name: DEFAULT_PROJECT } });
+      return toProject(await db.project.findUniqueOrThrow({ where: { name: DEFAULT_PROJECT } }));
     },
-    getDefault: () => db.project.findUnique({ where: { name: DEFAULT_PROJECT } }),
+    async getDefault() {
+      const row = await db.project.findUnique({ where: { name: DEFAULT_PROJECT } });
+      return row && toProject(row);
+    },
     list(request) {
       const where = request.scope === 'all' ? {} : { id: { in: [...request.scope] } };
       return readPage(
         request,
         (range) => db.project.findMany({ ...range, where, orderBy: { id: 'desc' } }),
         () => db.project.count({ where }),
-        (row) => row,
+        toProject,
       );
     },
-    get: (id) => db.project.findUnique({ where: { id } }),
-    create: ({ name }) => db.project.create({ data: { name } }),
+    async get(id) {
+      const row = await db.project.findUnique({ where: { id } });
+      return row && toProject(row);
+    },
+    create: async ({ name }) => toProject(await db.project.create({ data: { name } })),
     update: (id, changes) =>
       inTransaction(db, async (tx) => {
         const project = await tx.project.findUnique({ where: { id } });
@@ -62,7 +72,7 @@ export function createProjects(db: Db): Projects {
           throw new AppError('CONFLICT', 'The default project keeps its name.');
         }
         const rows = await tx.project.updateManyAndReturn({ where: { id }, data: changes });
-        return rows[0] ?? null;
+        return rows[0] ? toProject(rows[0]) : null;
       }),
     delete: (id) => inTransaction(db, (tx) => remove(tx, id)),
     async visibleProjectIds(user) {
@@ -98,4 +108,8 @@ async function remove(tx: Db, id: number): Promise<boolean> {
   await tx.backup.deleteMany({ where: { projectId: id, status: 'deleted' } });
   await tx.project.deleteMany({ where: { id } });
   return true;
+}
+
+function toProject({ retention, ...row }: Project): ProjectRecord {
+  return { ...row, retention: retention as RetentionPolicy | null };
 }

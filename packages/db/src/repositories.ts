@@ -14,6 +14,7 @@ import { createProjectMembers, type ProjectMembers } from './project-members.ts'
 import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRestores, type Restores } from './restores.ts';
+import { createRetention, type Retention } from './retention.ts';
 import { createRewraps, type Rewraps } from './rewraps.ts';
 import { createScheduleAlerts, type ScheduleAlerts } from './schedule-alerts.ts';
 import { createScheduleRuns, type ScheduleRuns } from './schedule-runs.ts';
@@ -43,6 +44,7 @@ export interface Repositories {
   projects: Projects;
   rateLimits: RateLimits;
   restores: Restores;
+  retention: Retention;
   rewraps: Rewraps;
   scheduleAlerts: ScheduleAlerts;
   scheduleRuns: ScheduleRuns;
@@ -74,6 +76,7 @@ export function createRepositories(db: Db): Repositories {
     projects: createProjects(db),
     rateLimits: createRateLimits(db),
     restores: createRestores(db),
+    retention: createRetention(db),
     rewraps: createRewraps(db),
     scheduleAlerts: createScheduleAlerts(db),
     scheduleRuns: createScheduleRuns(db),

@@ -6,7 +6,7 @@ import {
   PLAN_VERSION,
   type ServiceTarget,
 } from '@tarfleet/contracts';
-import type { BackupDraft, Repositories } from '@tarfleet/db';
+import type { BackupDraft, DestinationRecord, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
@@ -22,6 +22,9 @@ import {
   toServerTarget,
   toServiceTarget,
 } from './targets.ts';
+
+/** As document 2 has it. */
+const DEFAULT_RETENTION_DAYS = 90;
 
 /** What a backup request comes to, whichever document it was written by. */
 export interface BackupRequest {
@@ -41,6 +44,7 @@ export interface BackupRequest {
   serverId: string | null;
   /** Null: the default destination. */
   destinationId: string | null;
+  /** Null: what destination and policies make of it. */
   retentionDays: number | null;
   verify: boolean;
   compression: { enabled: boolean; level: number };
@@ -166,7 +170,7 @@ export async function planBackup(
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
-        retentionDays: request.retentionDays,
+        retentionDays: request.retentionDays ?? (await defaultDays(tx, request.projectId, destination)),
         warnings,
         notification: request.notification ?? null,
         createdAt: new Date(issuedAt),
@@ -199,4 +203,15 @@ export async function planBackup(
 /** The job that closes the backup neither connects to a database nor runs commands. */
 function withoutOrders({ database: _database, hooks: _hooks, ...service }: ServiceTarget): ServiceTarget {
   return service;
+}
+
+/** Null where a policy rules: then that alone says how long. */
+async function defaultDays(
+  tx: Repositories,
+  projectId: number,
+  destination: DestinationRecord,
+): Promise<number | null> {
+  if (destination.retentionDays !== null) return destination.retentionDays;
+  const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
+  return (retention ?? destination.retention) ? null : DEFAULT_RETENTION_DAYS;
 }

@@ -9,6 +9,7 @@ import type { Database, FullBackup, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { assertMayGo, holdGround, type Leave } from '../retention/may-go.ts';
 import { toJobDraft } from './job-draft.ts';
 import { type PlanKeys, toDestinationTarget } from './targets.ts';
 
@@ -24,12 +25,22 @@ interface Deps {
   keys: PlanKeys;
 }
 
-export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<RunDraft> {
+export interface DeleteRequest extends OnBackupRequest {
+  /** On whose word. */
+  leave: Leave;
+  /** Tells of it, in the transaction that accepts it. */
+  note?: (tx: Repositories, jobId: string) => Promise<void>;
+}
+
+/** Plans the removal of all that a backup stored. From its acceptance on the backup is `deleting`. */
+export async function planDelete(deps: Deps, request: DeleteRequest): Promise<RunDraft> {
   const { base, toDraft } = await prepare(deps, request);
   const plan: DeletePlan = { ...base, kind: 'delete' };
   return toDraft(plan, async (tx) => {
+    const ground = await holdGround(tx, request.backup);
     const backup = await relock(tx, request.backup.id, true);
     await assertUnused(tx, backup);
+    await assertMayGo(tx, backup, request.leave, ground);
     const dependents = await tx.artifacts.countDependents(backup.id);
     if (dependents > 0) {
       throw new AppError(
@@ -38,6 +49,7 @@ export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<
       );
     }
     await tx.backups.change(backup.id, { status: 'deleting' });
+    await request.note?.(tx, plan.jobId);
   });
 }
 
@@ -45,12 +57,20 @@ export async function planDelete(deps: Deps, request: OnBackupRequest): Promise<
  * Hides a backup that later ones need: its objects stay until the last of those has gone, then they are removed.
  * False when none needs it, and nothing was done.
  */
-export async function hideIfNeeded(db: Database, id: string): Promise<boolean> {
+export async function hideIfNeeded(
+  db: Database,
+  { id, ...where }: Pick<FullBackup, 'id' | 'projectId' | 'destinationId'>,
+  leave: Leave,
+  note?: (tx: Repositories) => Promise<void>,
+): Promise<boolean> {
   return db.transaction(async (tx) => {
+    const ground = await holdGround(tx, where);
     const backup = await relock(tx, id);
     await assertUnused(tx, backup);
+    await assertMayGo(tx, backup, leave, ground);
     if ((await tx.artifacts.countDependents(id)) === 0) return false;
     await tx.backups.change(id, { status: 'hidden', deletedAt: new Date() });
+    await note?.(tx);
     return true;
   });
 }

@@ -18,6 +18,7 @@ import { planRestore } from './restore.ts';
 import { planRewrap } from './rewrap.ts';
 import { planVerify } from './verify.ts';
 
+const FORCED = { by: 'user', force: true } as const;
 let t: RunFixture;
 beforeAll(async () => {
   t = await openRunFixture();
@@ -137,10 +138,10 @@ test('two changes of keys, or one and a sweep or deletion, never run side by sid
   const job = await start(backup);
   const busy = { code: 'CONFLICT', details: { job_id: job.id } };
   await expect(start(backup)).rejects.toMatchObject(busy);
-  await expect(submit(await planDelete(t, { backup, ...origin() }))).rejects.toMatchObject({
+  await expect(submit(await planDelete(t, { backup, ...origin(), leave: FORCED }))).rejects.toMatchObject({
     code: 'BACKUP_IN_PROGRESS',
   });
-  await expect(hideIfNeeded(t.db, backup.id)).rejects.toMatchObject({ code: 'BACKUP_IN_PROGRESS' });
+  await expect(hideIfNeeded(t.db, backup, FORCED)).rejects.toMatchObject({ code: 'BACKUP_IN_PROGRESS' });
   await expect(submit(await planSweep(t, { backup, ...origin() }))).rejects.toMatchObject({
     code: 'CONFLICT',
   });

@@ -1,9 +1,10 @@
 import { NEVER_BEGUN } from '../cancel.ts';
+import { createRetentionRun } from '../retention/run.ts';
 import { checkSilent } from './check-silent.ts';
 import { endJob } from './end-job.ts';
 import { mayHaveChangedServer } from './journalled.ts';
 import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts';
-import { deleteHidden, forgetDue, sweepDue } from './sweeps.ts';
+import { deleteHidden, forgetDue, resumeDeletions, sweepDue } from './sweeps.ts';
 
 export type { ReconcilerOptions } from './reconciler-options.ts';
 
@@ -21,7 +22,8 @@ const ANSWER_MS = 10 * 60_000;
 
 /**
  * Brings every accepted job to an end, whatever was lost on the way: sends what the queue never got, sends again
- * what it lost, ends what it finished without the news coming through, clears up behind the ended, and sweeps.
+ * what it lost, ends what it finished without the news coming through, clears up behind the ended, sweeps, and lets
+ * go what nothing keeps.
  * Every process runs it; each step is right when two do it at once.
  */
 export function startReconciler(options: ReconcilerOptions): Reconciler {
@@ -30,7 +32,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   let timer: NodeJS.Timeout | undefined;
   let round: Promise<void> = Promise.resolve();
 
-  const steps = [sendUndispatched, checkSilent, clearEnded, sweepDue, deleteHidden, forgetDue, tidy];
+  const enforceRetention = createRetentionRun(options.retentionEveryMs);
+  const steps = [
+    ...[sendUndispatched, checkSilent, clearEnded, sweepDue],
+    ...[enforceRetention, deleteHidden, resumeDeletions, forgetDue, tidy],
+  ];
   const run = async (): Promise<void> => {
     for (const step of steps) {
       if (stopped) return;

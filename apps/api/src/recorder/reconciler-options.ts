@@ -18,6 +18,8 @@ export interface ReconcilerOptions extends SettleOptions {
   everyMs: number;
   /** How long a job may go unchecked, and an end unrecorded, before the queue is asked, in milliseconds. */
   patienceMs: number;
+  /** Between two looks for backups that nothing keeps any more, in milliseconds; 0: never. */
+  retentionEveryMs: number;
   onEnded(job: JobRecord): void;
 }
 

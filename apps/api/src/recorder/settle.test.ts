@@ -250,7 +250,17 @@ test('backups that it builds on are marked when they are damaged, and no others'
 test('a deletion deletes only when it has completed', async () => {
   const { backup } = await completedBackup();
   const remove = async (how: Omit<Ended, 'type'>) =>
-    end(await store(await planDelete(t, { backup, userId: t.user.id, requestId: 'r' })), how);
+    end(
+      await store(
+        await planDelete(t, {
+          backup,
+          userId: t.user.id,
+          requestId: 'r',
+          leave: { by: 'user', force: true },
+        }),
+      ),
+      how,
+    );
   await remove({ state: 'failed', failure: failure('DESTINATION_UNREACHABLE') });
   expect(await backupOf(backup.id)).toMatchObject({ status: 'deleting', deletedAt: null });
   await remove(completed({ kind: 'delete', objects: 2, bytes: 3 }));

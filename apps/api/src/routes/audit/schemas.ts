@@ -52,7 +52,7 @@ export const AuditAnswer = strict({
       via: nullable(
         Type.String({
           description:
-            'How the user was known: session, cookie, token, external (another issuer’s JWT), password (a login); schedule: nobody, it was due',
+            'How the user was known: session, cookie, token, external (another issuer’s JWT), password (a login); schedule: nobody, it was due; system: nobody, it was done by itself',
         }),
       ),
       token_id: nullable(Uuid),

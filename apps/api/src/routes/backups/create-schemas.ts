@@ -24,8 +24,8 @@ export const CreateBody = strict({
     Type.Integer({
       minimum: 1,
       maximum: 36_500,
-      default: 90,
-      description: 'Days for which a DELETE needs `force`. Nothing is deleted by itself yet',
+      description:
+        'Days after its end for which it is kept. When left out: what the destination says, else 90; under a retention policy the policy alone decides',
     }),
   ),
   encrypt: Type.Optional(

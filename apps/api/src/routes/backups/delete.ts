@@ -1,5 +1,3 @@
-import type { FullBackup } from '@tarfleet/db';
-import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { hideIfNeeded, planDelete } from '../../planner/on-backup.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
@@ -11,7 +9,7 @@ import { findBackup } from './find.ts';
 import { formatBytes, iso } from './formats.ts';
 import { DeleteAnswer, DeleteQuery, IdParams } from './schemas.ts';
 
-/** Deletion, by the rules of documents 2 and 3: what is still to be kept goes only by force, with a reason. */
+/** Deletion, by the rules of documents 2 and 3: what is still to be kept goes only by force, with a reason; what is locked does not go. */
 export function deleteBackupRoute(app: Api, deps: RunDeps): void {
   app.delete(
     '/api/backups/:id',
@@ -41,8 +39,8 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
       if (force && reason === undefined) {
         throw invalid([{ path: 'query/reason', message: 'is required when force is true' }]);
       }
-      if (!force) assertRetentionOver(backup);
-      if (await hideIfNeeded(deps.db, backup.id)) {
+      const leave = { by: 'user', force } as const;
+      if (await hideIfNeeded(deps.db, backup, leave)) {
         request.log.info({ backupId: backup.id, force, reason }, 'backup hidden');
         reply.code(200);
         return {
@@ -60,6 +58,7 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
       }
       const draft = await planDelete(deps, {
         backup,
+        leave,
         userId: actorOf(request).userId,
         requestId: request.id,
       });
@@ -83,14 +82,5 @@ export function deleteBackupRoute(app: Api, deps: RunDeps): void {
         message: job?.endedAt ? 'Backup deleted successfully' : 'Backup deletion started',
       };
     },
-  );
-}
-
-function assertRetentionOver(backup: FullBackup): void {
-  if (backup.retentionUntil === null || backup.retentionUntil <= new Date()) return;
-  throw new AppError(
-    'RETENTION_POLICY_VIOLATION',
-    `The backup is kept until ${backup.retentionUntil.toISOString()}. To delete it all the same, add ?force=true&reason=...`,
-    { details: { retention_until: backup.retentionUntil.toISOString() } },
   );
 }

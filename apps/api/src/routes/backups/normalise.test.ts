@@ -25,7 +25,7 @@ test('a backup without options is a full, verified, compressed, encrypted one fo
       serverId: null,
       type: 'full',
     },
-    ...{ destinationId: null, retentionDays: 90, verify: true, compression: { enabled: true, level: 6 } },
+    ...{ destinationId: null, retentionDays: null, verify: true, compression: { enabled: true, level: 6 } },
     ...{ deduplicate: false, encrypt: true },
     warnings: [],
   });

@@ -12,7 +12,6 @@ import type { ListQuery } from './schemas.ts';
 
 const TYPES = ['full', 'incremental', 'differential', 'transaction'] as const;
 type Type = (typeof TYPES)[number];
-const DEFAULT_RETENTION_DAYS = 90;
 const DEFAULT_LEVEL = 6;
 
 type FromBody = Omit<BackupRequest, 'projectId' | 'userId' | 'scheduleId' | 'requestId'>;
@@ -47,7 +46,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
     services: body.services ?? null,
     serverId: body.server_id ?? null,
     destinationId: body.destination_id ?? null,
-    retentionDays: body.retention_days ?? DEFAULT_RETENTION_DAYS,
+    retentionDays: body.retention_days ?? null,
     verify: body.verify ?? true,
     compression: { enabled: body.compress ?? true, level: body.compression_level ?? DEFAULT_LEVEL },
     deduplicate: body.deduplicate ?? false,

@@ -4,6 +4,7 @@ import { componentRestoreStatusRoute } from './component-restore-status.ts';
 import { createBackupRoute } from './create.ts';
 import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
+import { lockRoutes } from './lock.ts';
 import { previewRestoreRoute } from './preview.ts';
 import { readBackupRoutes } from './read.ts';
 import { restoreBackupRoute } from './restore.ts';
@@ -21,5 +22,6 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   componentRestoreStatusRoute(app, deps);
   previewRestoreRoute(app, deps);
   deleteBackupRoute(app, deps);
+  lockRoutes(app, deps);
   rewrapRoutes(app, deps);
 }

@@ -25,6 +25,13 @@ export const ListQuery = strict({
 });
 export type ListQuery = Static<typeof ListQuery>;
 
+export const LockView = strict({
+  since: Timestamp,
+  until: nullable(Timestamp),
+  by: nullable(Type.String()),
+  reason: Type.String(),
+});
+
 const listFields = {
   id: Uuid,
   type: Type.String(),
@@ -38,6 +45,7 @@ const listFields = {
   encrypted: Type.Boolean(),
   verified: Type.Boolean(),
   retention_until: nullable(Timestamp),
+  locked: nullable(LockView),
   checksum: nullable(Type.String()),
 };
 

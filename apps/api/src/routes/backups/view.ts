@@ -21,6 +21,7 @@ export function viewListItem(backup: FullBackup) {
     encrypted: backup.encrypted,
     verified: backup.verified ?? false,
     retention_until: iso(backup.retentionUntil),
+    locked: viewLock(backup),
     components: componentsOf(backup),
     checksum: checksumOf(backup),
     metadata: {
@@ -58,6 +59,7 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     verification_date: iso(backup.verifiedAt),
     retention_days: backup.retentionDays,
     retention_until: iso(backup.retentionUntil),
+    locked: viewLock(backup),
     components: Object.fromEntries(
       componentsOf(backup).map((name) => [
         name,
@@ -80,6 +82,17 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     file_warnings: fileWarnings,
     error: backup.errorCode ? { code: backup.errorCode, message: backup.errorMessage ?? '' } : null,
   };
+}
+
+/** Null when it is not locked, or no longer. */
+export function viewLock({
+  lockedAt,
+  lockedBy,
+  lockReason,
+  lockUntil,
+}: Pick<FullBackup, 'lockedAt' | 'lockedBy' | 'lockReason' | 'lockUntil'>) {
+  if (lockedAt === null || (lockUntil !== null && lockUntil <= new Date())) return null;
+  return { since: lockedAt.toISOString(), until: iso(lockUntil), by: lockedBy, reason: lockReason ?? '' };
 }
 
 /** One file that was not captured as it should be. */

@@ -3,6 +3,7 @@ import { AppError } from '@tarfleet/kernel';
 import { destinationAad } from '@tarfleet/vault';
 import { v7 as uuidv7 } from 'uuid';
 import type { AppDeps } from '../../deps.ts';
+import { checkPolicy } from '../../retention/check-policy.ts';
 import { checkConfig } from './check-config.ts';
 import { secretsOf, toStored } from './config.ts';
 import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';
@@ -11,6 +12,7 @@ type Deps = Pick<AppDeps, 'db' | 'vault' | 'config'>;
 
 export function newDestination({ vault, config }: Deps, body: NewDestinationBody): NewDestination {
   checkConfig(body.type, body.config, config);
+  if (body.retention) checkPolicy(body.retention, 'body/retention');
   const id = uuidv7();
   const secrets = secretsOf(body.config);
   return {
@@ -20,6 +22,7 @@ export function newDestination({ vault, config }: Deps, body: NewDestinationBody
     config: toStored({}, body.config),
     secretCiphertext: secrets && vault.box.seal(destinationAad(id), secrets),
     retentionDays: body.retention_days ?? null,
+    retention: body.retention ?? null,
     capacityBytes: body.capacity_bytes ?? null,
     isDefault: body.is_default ?? false,
   };
@@ -46,9 +49,11 @@ async function changesOf(
   before: DestinationRecord,
   body: DestinationChangesBody,
 ): Promise<DestinationChanges> {
+  if (body.retention) checkPolicy(body.retention, 'body/retention');
   const changes: DestinationChanges = {
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.retention_days === undefined ? {} : { retentionDays: body.retention_days }),
+    ...(body.retention === undefined ? {} : { retention: body.retention }),
     ...(body.capacity_bytes === undefined ? {} : { capacityBytes: body.capacity_bytes }),
     ...(body.is_default === undefined ? {} : { isDefault: body.is_default }),
   };

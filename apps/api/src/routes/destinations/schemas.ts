@@ -1,4 +1,4 @@
-import { Timestamp, Uuid } from '@tarfleet/contracts';
+import { RetentionPolicy, Timestamp, Uuid } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { JobView } from '../../jobs-port.ts';
 import { Name, nullable, one, oneOf, page, strict } from '../shapes.ts';
@@ -45,11 +45,11 @@ const common = {
       Type.Integer({
         minimum: 1,
         maximum: 36_500,
-        description:
-          'Days. Stored and shown for the retention of a later version: nothing is deleted by it, and backups have their own retention_days',
+        description: 'Days that a new backup there has which names none itself',
       }),
     ),
   ),
+  retention: Type.Optional(nullable(RetentionPolicy)),
   capacity_bytes: Type.Optional(
     nullable(
       Type.Integer({
@@ -102,6 +102,7 @@ const DestinationView = strict({
   }),
   has_credentials: Type.Boolean(),
   retention_days: nullable(Type.Integer()),
+  retention: nullable(RetentionPolicy),
   capacity_bytes: nullable(Type.Integer()),
   is_default: Type.Boolean(),
   created_at: Timestamp,

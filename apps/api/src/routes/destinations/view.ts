@@ -10,6 +10,7 @@ export function destinationView(destination: DestinationRecord) {
     config: toShown(destination.config),
     has_credentials: destination.secretCiphertext !== null,
     retention_days: destination.retentionDays,
+    retention: destination.retention,
     capacity_bytes: destination.capacityBytes,
     is_default: destination.isDefault,
     created_at: destination.createdAt.toISOString(),

@@ -1,0 +1,238 @@
+import { expect, test } from '@jest/globals';
+import type { RetentionPolicy } from '@tarfleet/contracts';
+import type { SeriesMember } from '@tarfleet/db';
+import { mulberry } from '../testing/random.ts';
+import { createBuckets, isTimezone } from './bucket.ts';
+import { type AppliedPolicy, evaluateSeries, type Reason } from './evaluate.ts';
+
+const NOW = new Date('2026-11-20T12:00:00Z');
+let made = 0;
+const member = (at: string, change: Partial<SeriesMember> = {}): SeriesMember => ({
+  ...{ id: `id-${String(++made).padStart(6, '0')}`, projectId: 1, destinationId: 'd', series: 's' },
+  ...{ status: 'completed', createdAt: new Date(at), retentionUntil: null, damaged: false },
+  ...{ lockedAt: null, lockReason: null, lockUntil: null },
+  ...change,
+});
+const by = (policy: RetentionPolicy, level: AppliedPolicy['level'] = 'project'): AppliedPolicy => ({
+  level,
+  policy,
+});
+const evaluate = (members: SeriesMember[], ...policies: AppliedPolicy[]) => {
+  const found = evaluateSeries(members, policies, NOW);
+  expect([...found.keys()].sort()).toEqual(members.map(({ id }) => id).sort());
+  return members.map(({ id }) => found.get(id) as Reason[]);
+};
+const rules = (reasons: Reason[]) => reasons.map(({ rule, bucket }) => (bucket ? `${rule} ${bucket}` : rule));
+const kept = (members: SeriesMember[], ...policies: AppliedPolicy[]) =>
+  evaluate(members, ...policies).map(rules);
+
+const OVER = { retentionUntil: new Date('2026-11-01T00:00:00Z') };
+const LASTING = { retentionUntil: new Date('2026-12-01T00:00:00Z') };
+
+test('without a policy backups go by their own days, and the newest stays', () => {
+  const members = [
+    member('2026-10-01T00:00:00Z', OVER),
+    member('2026-10-02T00:00:00Z', LASTING),
+    member('2026-10-03T00:00:00Z'),
+    member('2026-10-04T00:00:00Z', OVER),
+  ];
+  expect(kept(members)).toEqual([[], ['retention_days'], ['no_end'], ['keep_newest']]);
+});
+
+test('days that end now are over, and not a moment before', () => {
+  const at = (ms: number) => ({ retentionUntil: new Date(NOW.getTime() + ms) });
+  const newest = member('2026-11-01T00:00:00Z', OVER);
+  const members = [member('2026-10-01T00:00:00Z', at(0)), member('2026-10-01T00:00:00Z', at(1)), newest];
+  expect(kept(members)).toEqual([[], ['retention_days'], ['keep_newest']]);
+});
+
+test('a policy says how long those are kept that say nothing themselves; own days are kept to', () => {
+  const members = [
+    member('2026-11-10T12:00:00Z'),
+    member('2026-11-10T12:00:01Z'),
+    member('2026-11-01T00:00:00Z', LASTING),
+    member('2026-11-19T00:00:00Z'),
+  ];
+  expect(kept(members, by({ days: 10 }))).toEqual([
+    [],
+    ['days'],
+    ['retention_days'],
+    ['days', 'keep_newest'],
+  ]);
+});
+
+test('a policy without a rule on what to keep lets nothing go that has no end', () => {
+  const members = [member('2020-01-01T00:00:00Z'), member('2021-01-01T00:00:00Z', OVER)];
+  for (const policy of [{ keep_newest: false }, { timezone: 'UTC', keep_newest: false }]) {
+    expect(kept(members, by(policy))).toEqual([['no_end'], []]);
+  }
+});
+
+test('keep_last counts completed, sound ones alone', () => {
+  const members = [
+    member('2026-11-01T00:00:00Z'),
+    member('2026-11-02T00:00:00Z'),
+    member('2026-11-03T00:00:00Z', { damaged: true }),
+    member('2026-11-04T00:00:00Z', { status: 'partial' }),
+    member('2026-11-05T00:00:00Z'),
+  ];
+  expect(kept(members, by({ keep_last: 2 }))).toEqual([
+    ...[[], ['keep_last'], [], []],
+    ['keep_last', 'keep_newest'],
+  ]);
+});
+
+test('grandfather, father, son: the newest of each day, week, month, year that has any', () => {
+  const members = [
+    member('2024-06-01T00:00:00Z'),
+    member('2025-12-31T23:00:00Z'),
+    member('2026-09-30T02:00:00Z'),
+    member('2026-10-30T02:00:00Z'),
+    member('2026-11-15T02:00:00Z'),
+    member('2026-11-18T02:00:00Z'),
+    member('2026-11-20T02:00:00Z'),
+    member('2026-11-20T03:00:00Z'),
+  ];
+  const policy = { keep_daily: 2, keep_weekly: 2, keep_monthly: 3, keep_yearly: 2 };
+  expect(kept(members, by(policy))).toEqual([
+    [],
+    ['keep_yearly 2025'],
+    ['keep_monthly 2026-09'],
+    ['keep_monthly 2026-10'],
+    ['keep_weekly 2026-W46'],
+    ['keep_daily 2026-11-18'],
+    [],
+    [
+      ...['keep_daily 2026-11-20', 'keep_weekly 2026-W47', 'keep_monthly 2026-11', 'keep_yearly 2026'],
+      'keep_newest',
+    ],
+  ]);
+});
+
+test('a partial or damaged one stands for no day, and the one before it does', () => {
+  const members = [
+    member('2026-11-19T01:00:00Z'),
+    member('2026-11-19T02:00:00Z', { damaged: true }),
+    member('2026-11-19T03:00:00Z', { status: 'partial' }),
+    member('2026-11-20T01:00:00Z'),
+  ];
+  expect(kept(members, by({ keep_daily: 5 }))).toEqual([
+    ...[['keep_daily 2026-11-19'], [], []],
+    ['keep_daily 2026-11-20', 'keep_newest'],
+  ]);
+});
+
+test('days begin where the policy says, and the hour that comes twice is two', () => {
+  const members = [
+    member('2026-10-24T21:30:00Z'),
+    member('2026-10-24T22:30:00Z'),
+    member('2026-10-25T00:30:00Z'),
+    member('2026-10-25T01:30:00Z'),
+  ];
+  expect(kept(members, by({ keep_daily: 9, timezone: 'Europe/Berlin', keep_newest: false }))).toEqual([
+    ...[['keep_daily 2026-10-24'], [], []],
+    ['keep_daily 2026-10-25'],
+  ]);
+  expect(kept(members, by({ keep_hourly: 9, timezone: 'Europe/Berlin', keep_newest: false }))).toEqual([
+    ['keep_hourly 2026-10-24 23h GMT+02:00'],
+    ['keep_hourly 2026-10-25 00h GMT+02:00'],
+    ['keep_hourly 2026-10-25 02h GMT+02:00'],
+    ['keep_hourly 2026-10-25 02h GMT+01:00'],
+  ]);
+});
+
+test('weeks are those of ISO 8601', () => {
+  const bucket = createBuckets('UTC');
+  const weeks = {
+    '2024-12-29': '2024-W52',
+    '2024-12-30': '2025-W01',
+    '2026-12-31': '2026-W53',
+    '2027-01-03': '2026-W53',
+    '2027-01-04': '2027-W01',
+    '2023-01-01': '2022-W52',
+  };
+  for (const [day, week] of Object.entries(weeks)) {
+    expect([day, bucket(new Date(`${day}T12:00:00Z`), 'weekly')]).toEqual([day, week]);
+  }
+  expect([isTimezone('Europe/Berlin'), isTimezone('UTC'), isTimezone('Mars/Olympus')]).toEqual([
+    ...[true, true, false],
+  ]);
+});
+
+test('a backup is kept when any of several policies keeps it', () => {
+  const members = [
+    member('2026-11-01T00:00:00Z'),
+    member('2026-11-19T00:00:00Z'),
+    member('2026-11-20T00:00:00Z'),
+  ];
+  const both = [by({ keep_last: 1, keep_newest: false }), by({ days: 2 }, 'destination')] as const;
+  const found = evaluate(members, ...both);
+  expect(found.map(rules)).toEqual([[], ['days'], ['keep_last', 'days', 'keep_newest']]);
+  expect(found[2]?.map(({ level }) => level)).toEqual(['project', 'destination', null]);
+});
+
+test('the newest goes only when every policy in force says so', () => {
+  const members = [member('2026-01-01T00:00:00Z', OVER)];
+  expect(kept(members, by({ days: 1, keep_newest: false }))).toEqual([[]]);
+  expect(kept(members, by({ days: 1, keep_newest: false }), by({ days: 1 }, 'destination'))).toEqual([
+    ['keep_newest'],
+  ]);
+});
+
+test('the newest of all stays, the newest completed one, and the newest sound one', () => {
+  const damaged = [
+    member('2026-01-01T00:00:00Z', OVER),
+    member('2026-01-02T00:00:00Z', OVER),
+    member('2026-01-03T00:00:00Z', { ...OVER, damaged: true }),
+    member('2026-01-04T00:00:00Z', { ...OVER, status: 'partial' }),
+  ];
+  expect(kept(damaged)).toEqual([[], ['keep_newest'], ['keep_newest'], ['keep_newest']]);
+  const partial = [1, 2].map((day) => member(`2026-01-0${day}T00:00:00Z`, { ...OVER, status: 'partial' }));
+  expect(kept(partial)).toEqual([[], ['keep_newest']]);
+});
+
+test('a lock keeps until its end, and one without an end for ever', () => {
+  const since = { ...OVER, lockedAt: new Date('2026-01-05T00:00:00Z'), lockReason: 'x' };
+  const members = [
+    member('2026-01-01T00:00:00Z', { ...since, lockUntil: null }),
+    member('2026-01-02T00:00:00Z', { ...since, lockUntil: new Date('2026-11-20T12:00:01Z') }),
+    member('2026-01-03T00:00:00Z', { ...since, lockUntil: NOW }),
+    member('2026-01-04T00:00:00Z', OVER),
+  ];
+  expect(kept(members)).toEqual([['locked'], ['locked'], [], ['keep_newest']]);
+});
+
+test('of any series and policy: more rules keep more, what goes is never the newest, order does not matter', () => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
+  const random = mulberry(seed);
+  const pick = (most: number): number => Math.floor(random() * most);
+  for (let round = 0; round < 200; round += 1) {
+    const members = Array.from({ length: 1 + pick(40) }, () =>
+      member(new Date(NOW.getTime() - pick(400 * 24 * 3600) * 1000).toISOString(), {
+        status: pick(5) === 0 ? 'partial' : 'completed',
+        damaged: pick(6) === 0,
+        retentionUntil: [null, OVER.retentionUntil, LASTING.retentionUntil][pick(3)] ?? null,
+      }),
+    );
+    const policy: RetentionPolicy = { keep_daily: 1 + pick(9), keep_monthly: 1 + pick(6) };
+    const found = evaluateSeries(members, [by(policy)], NOW);
+    const more = evaluateSeries(members, [by({ ...policy, keep_daily: 20, days: 30 })], NOW);
+    const two = evaluateSeries(members, [by(policy), by({ keep_last: 3 }, 'destination')], NOW);
+    const turned = evaluateSeries([...members].reverse(), [by(policy)], NOW);
+    const stays = (reasons: Map<string, Reason[]>) =>
+      members.filter(({ id }) => (reasons.get(id)?.length ?? 0) > 0);
+    const context = { seed, round };
+    expect({ ...context, more: stays(more) }).toMatchObject({ more: expect.arrayContaining(stays(found)) });
+    expect({ ...context, two: stays(two) }).toMatchObject({ two: expect.arrayContaining(stays(found)) });
+    expect({ ...context, turned: stays(turned) }).toEqual({ ...context, turned: stays(found) });
+    const sound = members.filter(({ status, damaged }) => status === 'completed' && !damaged);
+    if (sound.length > 0)
+      expect({ ...context, some: stays(found).some((one) => sound.includes(one)) }).toEqual({
+        ...context,
+        some: true,
+      });
+    // One run after another removes nothing more: what is kept does not hang on what goes.
+    const again = evaluateSeries(stays(found), [by(policy)], NOW);
+    expect({ ...context, again: stays(again) }).toEqual({ ...context, again: stays(found) });
+  }
+});
