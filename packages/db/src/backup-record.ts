@@ -2,18 +2,16 @@ import type { ErrorCode, Notification } from '@tarfleet/contracts';
 import type { ArtifactRecord } from './artifacts.ts';
 import type { BackupLock } from './backup-lock.ts';
 
-const BACKUP_STATUSES = [
-  'in_progress',
-  'completed',
-  'partial',
-  'failed',
-  'cancelled',
-  'deleting',
+export type BackupStatus =
+  | 'in_progress'
+  | 'completed'
+  | 'partial'
+  | 'failed'
+  | 'cancelled'
+  | 'deleting'
   /** Deleted for its users; its objects stay for the backups that need them. */
-  'hidden',
-  'deleted',
-] as const;
-export type BackupStatus = (typeof BACKUP_STATUSES)[number];
+  | 'hidden'
+  | 'deleted';
 export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
 
 /** Sizes in bytes. */
