@@ -59,7 +59,7 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
   );
   expect(verified.verification_status).toBe('passed');
 
-  // Load goes on while it is backed up and restored; of the database before the restore a row tells.
+  // A row tells the database before the restore from the one after it.
   const rows = async (): Promise<string> =>
     server.sql('bench', 'SELECT * FROM pgbench_accounts ORDER BY aid');
   const before = await rows();

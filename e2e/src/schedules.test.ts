@@ -149,7 +149,11 @@ async function open(): Promise<{ world: World; clock: FakeClock; db: Database }>
     workers: 3,
     logLevel: 'warn',
     databaseUrl: postgres.url('schedules'),
-    apiEnv: { ...clock.env, SCHEDULE_EVERY_MS: '100', RECONCILE_EVERY_MS: '1000' },
+    apiEnv: {
+      ...{ ...clock.env, SCHEDULE_EVERY_MS: '100', RECONCILE_EVERY_MS: '1000' },
+      // In so many days most would be deleted again.
+      RETENTION_EVERY_MS: '0',
+    },
     workerEnv: { ...clock.env, HEARTBEAT_MS: '5000' },
   });
   closing.push(() => world.close());
