@@ -23,6 +23,7 @@ const PACKAGES = {
   'mariadb-install-db': 'mariadb-server-core',
   mariadb: 'mariadb-client-core',
   'mariadb-admin': 'mariadb-client',
+  curl: 'curl',
   faketime: 'faketime',
   'mariadb-dump': 'mariadb-client',
   sqlite3: 'sqlite3',
