@@ -10,6 +10,8 @@ const TITLES: Record<string, string> = {
 const STATUS_TITLES: Record<string, string> = {
   partial: 'Backup incomplete',
   cancelled: 'Backup cancelled',
+  skipped: 'Backup not begun',
+  missed: 'Backup not begun',
   rolled_back: 'Restore failed and rolled back',
 };
 

@@ -1,8 +1,22 @@
 import type { Notification, NotificationEvent } from '@tarfleet/contracts';
-import type { BackupStatus, DeliveryDraft, JobRecord, Repositories } from '@tarfleet/db';
+import type {
+  BackupStatus,
+  DeliveryDraft,
+  JobRecord,
+  Repositories,
+  ScheduleRecord,
+  ScheduleRunRecord,
+} from '@tarfleet/db';
 import type { End } from '../recorder/end.ts';
 import { plainHost } from './address-guard.ts';
-import { backupPayload, durationOf, type Payload, restorePayload, verifiedPayload } from './payload.ts';
+import {
+  backupPayload,
+  durationOf,
+  notBegunPayload,
+  type Payload,
+  restorePayload,
+  verifiedPayload,
+} from './payload.ts';
 
 /**
  * What is to be told of a job, stored in the transaction that stores what happened: whatever becomes of this process,
@@ -45,6 +59,16 @@ export async function tellEnded(tx: Tx, job: JobRecord, end: End): Promise<void>
   if (job.kind === 'backup') await tellBackup(tx, job, end);
   if (job.kind === 'verify') await tellVerified(tx, job, end);
   if (job.kind === 'restore') await tellRestore(tx, job, end);
+}
+
+/** A schedule was due, and no backup came of it: nothing else would say so. */
+export async function tellNotBegun(tx: Tx, schedule: ScheduleRecord, run: ScheduleRunRecord): Promise<void> {
+  const event = 'backup.failed';
+  const { projectId, notification } = schedule;
+  const webhooks = await tx.webhooks.subscribed(projectId, event);
+  const payload = notBegunPayload(schedule, run);
+  const happened = { event, projectId, jobId: run.id, backupId: null, payload } as const;
+  await tell(tx, happened, webhooks, asked(notification, false));
 }
 
 /** One that is not whole is a failure to whoever relies on it; `status` says which. */

@@ -1,5 +1,5 @@
 import type { Failure, NotificationEvent, ResultOf } from '@tarfleet/contracts';
-import type { BackupRecord, JobRecord, RestoreRecord } from '@tarfleet/db';
+import type { BackupRecord, JobRecord, RestoreRecord, ScheduleRecord, ScheduleRunRecord } from '@tarfleet/db';
 import type { End } from '../recorder/end.ts';
 
 /** What a webhook's test sends; nothing subscribes to it. */
@@ -33,6 +33,23 @@ export function backupPayload(event: NotificationEvent, backup: BackupRecord, at
       completed_at: completedAt?.toISOString() ?? null,
       verified: backup.verified,
       error: code === null ? null : { code, message: message ?? '' },
+    },
+  };
+}
+
+/** Of a time at which a schedule was due and no backup was begun: the fields of a backup, of which there is none. */
+export function notBegunPayload(schedule: ScheduleRecord, run: ScheduleRunRecord): Payload {
+  const { errorCode: code, errorMessage: message } = run;
+  return {
+    event: 'backup.failed',
+    timestamp: run.startedAt.toISOString(),
+    data: {
+      ...{ backup_id: null, type: schedule.type, size_bytes: null, duration_seconds: null },
+      ...{ status: run.status, project_id: schedule.projectId, name: schedule.name },
+      ...{ started_at: null, completed_at: null, verified: null },
+      error: message === null ? null : { code: code ?? 'BACKUP_INCOMPLETE', message },
+      schedule_id: schedule.id,
+      due_at: run.dueAt.toISOString(),
     },
   };
 }

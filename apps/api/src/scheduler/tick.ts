@@ -2,6 +2,7 @@ import type { Database, Repositories, ScheduleRecord, ScheduleRunRecord } from '
 import { AppError, type Logger } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { Dispatcher, RunDraft } from '../dispatcher.ts';
+import { tellNotBegun } from '../notifier/outbox.ts';
 import { planBackup } from '../planner/backup.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import { lateAlert } from './alerts.ts';
@@ -105,6 +106,7 @@ async function settle(
     // Dealt with before: the clock has been put back.
     if (!(await tx.scheduleRuns.add(run))) return [false, false];
     if (begun) await dispatcher.store(tx, begun.draft);
+    else await tellNotBegun(tx, schedule, run);
     await tx.auditLog.add(auditTick(schedule, run));
     return [true, late !== null && (await tx.scheduleAlerts.raise(late))];
   });
