@@ -7,6 +7,7 @@ import { expectError } from './testing-expect-error.ts';
 
 const PASSWORD = 'another-password-1';
 
+const MAIL = { email: ['ops@example.com'] };
 let bad: BadWorld;
 beforeAll(async () => {
   bad = await createBadWorld();
@@ -56,12 +57,13 @@ describe('a request', () => {
   });
 
   test.each([
-    ['another type', { type: 'transaction' }, 'NOT_SUPPORTED', /Use full, incremental/],
-    ['no type that there is', { type: 'everything' }, 'INVALID_BACKUP_TYPE', /Types: full/],
-    ['a notification', { notification: {} }, 'NOT_SUPPORTED', /Leave it out/],
-    ['a location', { location: '/x' }, 'NOT_FOUND', /No destination has the URL \/x/],
-  ])('for %s, which cannot be had yet, is refused', async (_what, more, code, message) => {
-    expectError(await bad.create(more), 400, code, message);
+    ['another type', { type: 'transaction' }, 400, 'NOT_SUPPORTED', /Use full, incremental/],
+    ['no type that there is', { type: 'everything' }, 400, 'INVALID_BACKUP_TYPE', /Types: full/],
+    ['letters without a mail server', { notification: MAIL }, 400, 'NOT_SUPPORTED', /SMTP_URL/],
+    ['a notification of nobody', { notification: {} }, 400, 'VALIDATION_FAILED', /names nobody/],
+    ['a location', { location: '/x' }, 404, 'NOT_FOUND', /No destination has the URL \/x/],
+  ])('for %s, which cannot be had, is refused', async (_what, more, status, code, message) => {
+    expectError(await bad.create(more), status, code, message);
   });
 
   test('that names what is not there is refused by its name', async () => {
