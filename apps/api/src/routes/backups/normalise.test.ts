@@ -59,7 +59,7 @@ test('what this version cannot do is refused, never left out in silence', () => 
 test('a restore to the original paths replaces what is there, with a way back and health checks', () => {
   expect(restore({})).toEqual({
     ...{ services: null, paths: null, restorePath: null, overwrite: true, verifyIntegrity: true },
-    ...{ rollback: true, healthChecks: true, warnings: [] },
+    ...{ rollback: true, healthChecks: true, dropExisting: false, warnings: [] },
   });
   const quick = { verifyIntegrity: false, createRollbackPoint: false, skipHealthChecks: true };
   expect(restore(quick)).toMatchObject({ verifyIntegrity: false, rollback: false, healthChecks: false });
