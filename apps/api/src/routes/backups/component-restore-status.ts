@@ -32,7 +32,7 @@ export function componentRestoreStatusRoute(app: Api, { db }: Pick<RunDeps, 'db'
       const warnings = await db.jobEvents.ofTypes(restore.id, ['warning'], WARNINGS_SHOWN);
       const data = viewRestoreStatus(restore, {
         ...{ backup, progress, steps: await db.restores.steps(restore.id) },
-        expected: await estimateRestore(db, backup, artifacts),
+        expected: restore.completedAt === null ? await estimateRestore(db, backup, artifacts) : null,
       });
       const words = warnings.flatMap(({ event }) => (event.type === 'warning' ? [event.message] : []));
       return { success: true as const, data: { ...data, warnings: words } };

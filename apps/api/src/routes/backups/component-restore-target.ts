@@ -4,14 +4,24 @@ import { onlyServer } from '../../planner/restore-artifacts.ts';
 import { invalid } from '../../plugins/faults.ts';
 import type { ComponentRestoreBody } from './component-restore-schemas.ts';
 
-/** What of a backup holds these components. COMPONENT_NOT_FOUND names those that it does not hold. */
-export function chooseComponents(
-  backup: FullBackup,
-  { components, server_id: serverId }: Pick<ComponentRestoreBody, 'components' | 'server_id'>,
-): ArtifactRecord[] {
-  const there = backup.artifacts.filter(
-    (one) => one.status === 'completed' && (serverId === undefined || one.serverId === serverId),
+type Choice = Pick<ComponentRestoreBody, 'components' | 'server_id'>;
+
+/** What a request is about, whether the backup came to hold it or not. */
+export function meant(backup: FullBackup, { components, server_id: serverId }: Choice): ArtifactRecord[] {
+  return backup.artifacts.filter(
+    (one) =>
+      (serverId === undefined || one.serverId === serverId) &&
+      (components === undefined || components.includes(one.component)),
   );
+}
+
+/**
+ * What of a backup holds these components. COMPONENT_NOT_FOUND names those that it does not hold, VALIDATION_FAILED
+ * asks for a server where there are several.
+ */
+export function chooseComponents(backup: FullBackup, choice: Choice): ArtifactRecord[] {
+  const { components, server_id: serverId } = choice;
+  const there = meant(backup, serverId === undefined ? {} : { server_id: serverId }).filter(isHeld);
   if (serverId !== undefined && there.length === 0) {
     throw invalid([{ path: 'body/server_id', message: 'is no server that this backup holds anything of' }]);
   }
@@ -24,7 +34,20 @@ export function chooseComponents(
       { details: { components: unknown } },
     );
   }
-  return there.filter(({ component }) => components === undefined || components.includes(component));
+  const chosen = meant(backup, choice).filter(isHeld);
+  const servers = new Map(chosen.map((one) => [one.serverId, one.serverName]));
+  if (servers.size <= 1) return chosen;
+  const names = [...servers].map(([id, name]) => `${name} (${id})`).join(', ');
+  throw invalid([
+    {
+      path: 'body/server_id',
+      message: `is required: a restore is for one server, and the backup holds these components of several: ${names}`,
+    },
+  ]);
+}
+
+function isHeld({ status }: ArtifactRecord): boolean {
+  return status === 'completed';
 }
 
 /**

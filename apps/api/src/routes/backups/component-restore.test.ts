@@ -81,6 +81,35 @@ test('components choose the services, and its status tells their phases', async 
   });
 });
 
+test('all components are a full restore, of one server', async () => {
+  const { data } = await accepted({});
+  expect((await world.t.db.restores.get(data.restore_id))!.restoreType).toBe('full');
+  await end(data.restore_id, 'x');
+
+  const { id: otherId } = await world.t.db.servers.create({
+    ...{ projectId: world.projectId, name: 'db2', kind: 'ssh', host: 'db2.example.com', port: 22 },
+    ...{ username: 'root', authType: 'private_key', hostKeyFingerprint: `SHA256:${'b'.repeat(43)}` },
+    ...{ pool: 'default', becomeMethod: null, jumpId: null, environment: null },
+    sealed: { v: 1, keyId: 'k1', enc: 'AAAA', ct: 'BBBB' },
+  });
+  const { id: serviceId } = await world.t.db.services.create({
+    ...{ serverId: otherId, name: 'far', type: 'files', component: 'files', configPaths: [] },
+    ...{ dataPaths: ['/srv/far'], exclude: [], backupPriority: 0, dependsOn: [], settings: {} },
+  });
+  const both = await world.backedUp();
+  const { token } = await world.t.as('admin');
+  expect(await refused({ backup_id: both, components: ['files'] }, token)).toEqual([
+    400,
+    'VALIDATION_FAILED',
+    expect.stringMatching(/server_id is required.*db1.*db2/),
+  ]);
+  const one = await accepted({ backup_id: both, components: ['files'], server_id: otherId });
+  expect(one.plan).toMatchObject({ serviceIds: [serviceId], server: { id: otherId } });
+  await end(one.data.restore_id, 'x');
+  await world.t.db.services.delete(serviceId);
+  await world.t.db.servers.delete(otherId);
+});
+
 test('options for files are those of the other routes', async () => {
   const files = { restore_path: '/restore/files/', overwrite_existing: false };
   const { data, plan } = await accepted({ components: ['files'], restore_options: { files } });

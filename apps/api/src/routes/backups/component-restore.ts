@@ -8,13 +8,14 @@ import { actorOf } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { ComponentRestoreAnswer, ComponentRestoreBody } from './component-restore-schemas.ts';
-import { chooseComponents, findByEnvironment } from './component-restore-target.ts';
+import { chooseComponents, findByEnvironment, meant } from './component-restore-target.ts';
 import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { lookAtRestore } from './look-at-restore.ts';
 import { missingFrom } from './missing-from.ts';
 import { normaliseComponentRestore } from './normalise.ts';
 import { assertRestored, notRunning } from './restore.ts';
+import { RESTORE_ERRORS } from './restore-errors.ts';
 import { validationMessage } from './validate-restore.ts';
 import { estimateRestore } from './view-preview.ts';
 
@@ -33,21 +34,7 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
         rateLimit: 'restores',
         rateLimitOf: (body) => (isDryRun(body) ? 'verify' : 'restores'),
         idempotent: true,
-        errors: [
-          'BACKUP_NOT_FOUND',
-          'COMPONENT_NOT_FOUND',
-          'NOT_FOUND',
-          'NOT_SUPPORTED',
-          'CREDENTIALS_REQUIRED',
-          'POOL_NOT_FOUND',
-          'BACKUP_INCOMPLETE',
-          'BACKUP_IN_PROGRESS',
-          'RESTORE_IN_PROGRESS',
-          'HOST_KEY_NOT_PINNED',
-          'CONFLICT',
-          'ENCRYPTION_KEY_NOT_FOUND',
-          'RESTORE_FAILED',
-        ],
+        errors: ['COMPONENT_NOT_FOUND', ...RESTORE_ERRORS],
       },
       schema: {
         tags: ['Restores'],
@@ -61,16 +48,22 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
       const backup = await findBackup(deps, request, body.backup_id, 'admin');
       const artifacts = chooseComponents(backup, body);
       const { warnings: asked, ...wanted } = normaliseComponentRestore(body);
+      const isWhole = body.components === undefined && body.server_id === undefined;
       const target = await findByEnvironment(deps.db, backup, artifacts, body.target_environment);
       const subject = {
-        ...{ ...wanted, backup, target, services: artifacts.map(({ serviceId }) => serviceId) },
+        ...{
+          ...wanted,
+          backup,
+          target,
+          services: isWhole ? null : artifacts.map(({ serviceId }) => serviceId),
+        },
         ...{ userId: actorOf(request).userId, requestId: request.id, mayUseLocal: true },
       };
       const notification = await readNotification(deps.notifications, body.notification);
       if (notification && body.dry_run) {
         throw invalid([{ path: 'body/notification', message: 'does not go with dry_run' }]);
       }
-      const warnings = [...missingFrom(backup, body.components ?? null), ...asked];
+      const warnings = [...missingFrom({ artifacts: meant(backup, body) }, null), ...asked];
       const { message, ...data } = body.dry_run
         ? await lookAlone(deps, request, reply, subject, warnings)
         : await restore(deps, request, reply, { ...subject, notification }, warnings);

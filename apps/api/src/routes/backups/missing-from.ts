@@ -1,7 +1,7 @@
 import type { FullBackup } from '@tarfleet/db';
 
 /** Whoever asks for all of a partial backup must hear what of it will not come back. */
-export function missingFrom(backup: FullBackup, services: string[] | null): string[] {
+export function missingFrom(backup: Pick<FullBackup, 'artifacts'>, services: string[] | null): string[] {
   const failed = backup.artifacts.filter(({ status }) => status !== 'completed');
   if (services !== null || failed.length === 0) return [];
   const names = failed.map(({ serviceName }) => serviceName).join(', ');

@@ -7,6 +7,7 @@ import { lookAtRestore } from './look-at-restore.ts';
 import { missingFrom } from './missing-from.ts';
 import { normaliseRestore } from './normalise.ts';
 import { PreviewAnswer, PreviewQuery } from './preview-schemas.ts';
+import { LOOK_ERRORS } from './restore-errors.ts';
 import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
 
@@ -21,17 +22,7 @@ export function previewRestoreRoute(app: Api, deps: RunDeps): void {
       config: {
         rateLimit: 'verify',
         needs: 'operator',
-        errors: [
-          'BACKUP_NOT_FOUND',
-          'NOT_FOUND',
-          'NOT_SUPPORTED',
-          'CREDENTIALS_REQUIRED',
-          'POOL_NOT_FOUND',
-          'BACKUP_INCOMPLETE',
-          'HOST_KEY_NOT_PINNED',
-          'CONFLICT',
-          'ENCRYPTION_KEY_NOT_FOUND',
-        ],
+        errors: [...LOOK_ERRORS],
       },
       schema: {
         tags: ['Restores'],

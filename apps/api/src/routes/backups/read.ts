@@ -1,6 +1,6 @@
 import type { Database, FullBackup } from '@tarfleet/db';
 import type { Api } from '../../api-type.ts';
-import { readProgress } from '../jobs/progress.ts';
+import { progressOf } from '../jobs/progress.ts';
 import type { RunDeps } from './deps.ts';
 import { estimateBackup } from './estimate-backup.ts';
 import { findBackup } from './find.ts';
@@ -82,9 +82,11 @@ export function readBackupRoutes(app: Api, deps: RunDeps): void {
     async (request) => {
       const backup = await findBackup(deps, request, request.params.backup_id, 'viewer');
       const job = await db.jobs.get(backup.id);
-      const progress = job && (await readProgress(db, job));
       const artifacts = await db.jobs.children(backup.id);
-      const { seconds: pastSeconds } = await estimateBackup(db, backup);
+      const progress = job && progressOf(job, artifacts);
+      // Asked for only where nothing better tells.
+      const unknown = backup.completedAt === null && (progress?.seconds_left ?? null) === null;
+      const pastSeconds = unknown ? (await estimateBackup(db, backup)).seconds : null;
       return {
         success: true as const,
         data: viewStatus(backup, { job, artifacts, progress, pastSeconds }),

@@ -12,6 +12,7 @@ import { type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
 import { missingFrom } from './missing-from.ts';
 import { normaliseRestore } from './normalise.ts';
+import { RESTORE_ERRORS } from './restore-errors.ts';
 import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
 import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
@@ -43,20 +44,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
         rateLimitOf: (body) => (wantsLookAlone(body) ? 'verify' : 'restores'),
         idempotent: true,
         needs: 'operator',
-        errors: [
-          'BACKUP_NOT_FOUND',
-          'NOT_FOUND',
-          'NOT_SUPPORTED',
-          'CREDENTIALS_REQUIRED',
-          'POOL_NOT_FOUND',
-          'BACKUP_INCOMPLETE',
-          'BACKUP_IN_PROGRESS',
-          'RESTORE_IN_PROGRESS',
-          'HOST_KEY_NOT_PINNED',
-          'CONFLICT',
-          'ENCRYPTION_KEY_NOT_FOUND',
-          'RESTORE_FAILED',
-        ],
+        errors: [...RESTORE_ERRORS],
       },
       schema: {
         tags: ['Restores'],

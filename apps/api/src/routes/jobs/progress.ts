@@ -18,9 +18,12 @@ export interface ProgressView {
 const CAPTURE_SHARE = 0.75;
 
 export async function readProgress(db: Pick<Database, 'jobs'>, job: JobRecord): Promise<ProgressView> {
-  if (job.kind !== 'backup') return alone(job);
-  const children = await db.jobs.children(job.id);
-  return together(job, children);
+  return progressOf(job, job.kind === 'backup' ? await db.jobs.children(job.id) : []);
+}
+
+/** The same from what is at hand: a backup's job, and those of its artifacts. */
+export function progressOf(job: JobRecord, children: JobRecord[]): ProgressView {
+  return job.kind === 'backup' ? together(job, children) : alone(job);
 }
 
 function alone(job: JobRecord): ProgressView {
