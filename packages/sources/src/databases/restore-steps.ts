@@ -62,7 +62,8 @@ function postgresSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'ca
     const target = asPostgres(service.database, service.name);
     if (!database)
       throw new AppError('PLAN_INVALID', `The plan does not say how ${service.name} is restored.`);
-    return { tools: await toolsFor(options, target), target, ...database };
+    const tools = await toolsFor(options, target);
+    return { tools, toolsFor: (context) => toolsFor(context, target), target, ...database };
   };
 
   const prepared = async (given: PreparedRestore, context: RestoreContext) => {

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
-import { wasKilled } from '../files/program-end.ts';
+import { exitOf, wasKilled } from '../files/program-end.ts';
 import { createTail, readLines } from '../files/read-lines.ts';
 import { NOT_ARRIVED, NOT_PUT_DOWN, TOOL_SCRIPT } from './tool-script.ts';
 
@@ -60,7 +60,7 @@ export async function startTool(call: ToolCall): Promise<RunningTool> {
     tail.add(Buffer.from(text).toString('latin1'));
     call.onLine?.(text);
   });
-  const ended = Promise.all([process.done, heard]).then(([exit]) => {
+  const ended = exitOf(process, signal, heard).then((exit) => {
     if (exit.code === 0) return;
     throw failure(call, exit, tail.text());
   });

@@ -1,11 +1,13 @@
 /** What the tests of database sources share: captures read to their end, and what their archives hold. */
 import { createHash, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createTarWalker, type IndexEntry, type TarEntry } from '@tarfleet/archive';
 import type { DatabaseFacts, DatabaseTarget, ServiceTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
-import { calm } from '../files/testing-sessions.ts';
-import type { SourceWarning } from '../types.ts';
+import { calm, until } from '../files/testing-sessions.ts';
+import type { PrepareOptions, SourceWarning } from '../types.ts';
 import { createDatabaseSource } from './create-database-source.ts';
 
 export interface CapturedDatabase {
@@ -59,6 +61,21 @@ export async function captureWhole(
   } finally {
     await capture.close();
   }
+}
+
+/** Options of a restore that is cancelled when all of the archive but its end has passed, and this is so. */
+export function cancelledWhen(
+  tar: Buffer,
+  ready: () => Promise<boolean>,
+): Pick<PrepareOptions, 'openTar' | 'signal'> {
+  const controller = new AbortController();
+  async function* begin(): AsyncGenerator<Buffer> {
+    yield tar.subarray(0, -512);
+    await until(ready);
+    controller.abort(new AppError('CANCELLED', 'Cancelled.'));
+    throw controller.signal.reason;
+  }
+  return { signal: controller.signal, openTar: async () => Readable.from(begin()) };
 }
 
 async function joined(tar: Buffer): Promise<Map<string, Buffer>> {

@@ -1,11 +1,6 @@
 import type { ErrorCode } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-
-/** As a `RemoteProcess` has it. */
-interface Exit {
-  code: number | null;
-  signal: string | null;
-}
+import type { Exit, RemoteProcess } from '@tarfleet/transport';
 
 /** What output or input looks like that a program did not finish. */
 const BROKEN: ReadonlySet<ErrorCode> = new Set(['COMMAND_FAILED', 'CONNECTION_LOST']);
@@ -16,6 +11,24 @@ const BROKEN: ReadonlySet<ErrorCode> = new Set(['COMMAND_FAILED', 'CONNECTION_LO
  */
 export function wasKilled({ code, signal }: Exit): boolean {
   return signal !== null || code === 125 || (code !== null && code > 128);
+}
+
+/**
+ * A command's exit, once whoever reads its output has read it. The output of an aborted command breaks at once, while
+ * the command itself may still be dying: this rejects only when nothing of it is left, so that what it made can be removed.
+ */
+export async function exitOf(
+  process: RemoteProcess,
+  signal: AbortSignal,
+  ...readers: readonly Promise<unknown>[]
+): Promise<Exit> {
+  try {
+    const [exit] = await Promise.all([process.done, ...readers]);
+    return exit;
+  } catch (error) {
+    if (signal.aborted) await process.done.catch(() => undefined);
+    throw error;
+  }
 }
 
 /**

@@ -1,9 +1,8 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
-import { withItsEnd } from '../../files/program-end.ts';
+import { cleaning } from '../../cleaning.ts';
 import type { RestoreContext, RestoreSummary } from '../../types.ts';
+import { sendBytes } from '../send-bytes.ts';
 import {
   APPLY_SCRIPT,
   FINISH_SCRIPT,
@@ -65,39 +64,26 @@ export interface NewFile {
   mode: string;
 }
 
-/** Brings a file beside its place; what an earlier attempt of the job left is removed. */
+/** Brings a file beside its place; what an earlier attempt of the job left is removed, and all of it when this one fails. */
 export async function stageFile(place: Place, file: NewFile): Promise<FileSwap> {
   const { folder, name, exists } = file.at;
   const stage = `.tarfleet-restore-${file.jobId}`;
-  const stageId = (await script(place, STAGE_SCRIPT, [folder, stage], 'RESTORE_FAILED')).trim();
-  const own = [folder, stage, stageId];
-  let [parts, bytes] = [0, 0];
-  async function* counted(): AsyncGenerator<Buffer> {
-    for await (const part of file.bytes) {
-      parts += 1;
-      bytes += part.length;
-      yield part;
-    }
+  try {
+    const stageId = (await script(place, STAGE_SCRIPT, [folder, stage], 'RESTORE_FAILED')).trim();
+    const own = [folder, stage, stageId];
+    const sent = await sendBytes(place, ['sh', '-c', WRITE_SCRIPT, 'sh', ...own], file.bytes);
+    const finish = [...own, name, String(sent.bytes), file.owner, file.mode];
+    const fileId = (await script(place, FINISH_SCRIPT, finish, 'RESTORE_FAILED')).trim();
+    const { rewritten } = file;
+    return {
+      ...{ folder, stage, stageId, name, fileId, rewritten },
+      ...{ also: file.also(name), hadOld: exists, ...sent },
+    };
+  } catch (error) {
+    // The fault is told; what cannot be removed is so by the next attempt.
+    await forgetFile(cleaning(place), { folder, stage, stageId: '' }, false).catch(() => undefined);
+    throw error;
   }
-  const command = await place.session.exec(['sh', '-c', WRITE_SCRIPT, 'sh', ...own], {
-    signal: place.signal,
-  });
-  command.stdout.resume();
-  const words: Buffer[] = [];
-  command.stderr.on('data', (chunk: Buffer) => words.length < 10 && words.push(chunk));
-  const told = command.done.then((exit) => {
-    if (exit.code !== 0) {
-      const said = Buffer.concat(words).toString().trim().slice(0, 500);
-      throw new AppError('COMMAND_FAILED', `The file could not be written on the server: ${said}`);
-    }
-  });
-  told.catch(() => undefined);
-  await withItsEnd(told, pipeline(Readable.from(counted()), command.stdin));
-  const finish = [...own, name, String(bytes), file.owner, file.mode];
-  const fileId = (await script(place, FINISH_SCRIPT, finish, 'RESTORE_FAILED')).trim();
-  const { rewritten } = file;
-  const kept = { also: file.also(name), hadOld: exists };
-  return { folder, stage, stageId, name, fileId, rewritten, ...kept, parts, bytes };
 }
 
 export async function applyFile(place: Place, swap: FileSwap): Promise<RestoreSummary> {
@@ -119,7 +105,7 @@ export async function undoableFile(place: Place, swap: FileSwap): Promise<string
 
 export async function forgetFile(
   place: Place,
-  { folder, stage, stageId }: FileSwap,
+  { folder, stage, stageId }: Pick<FileSwap, 'folder' | 'stage' | 'stageId'>,
   keepOld: boolean,
 ): Promise<void> {
   await script(place, FORGET_SCRIPT, [folder, stage, stageId, keepOld ? 'keep' : 'remove'], 'COMMAND_FAILED');

@@ -1,6 +1,8 @@
-import { createParser, type DatabaseFacts, PREVIEW_EXAMPLES } from '@tarfleet/contracts';
+import { type DatabaseFacts, PREVIEW_EXAMPLES } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { Type } from 'typebox';
+import { cleaning } from '../../cleaning.ts';
+import { createStateReader } from '../../state-reader.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext, Source } from '../../types.ts';
 import { ABOUT } from '../about.ts';
 import { readDumps } from '../read-dumps.ts';
@@ -40,7 +42,8 @@ const State = Type.Object(
   { kind: Type.Enum(['sqlite', 'redis']), swap: FileSwap },
   { additionalProperties: false },
 );
-const parse = createParser(State);
+const readState = createStateReader(State, ({ folders }) => `${folders.join(', ')} is still there`);
+const swapOf = (prepared: PreparedRestore): FileSwap => readState(prepared).swap;
 /** Beside what the file itself takes. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
@@ -81,8 +84,8 @@ export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
       try {
         await looked.engine.check(swap);
       } catch (error) {
-        // The fault is told; what is left is removed by the next attempt.
-        await forgetFile(options, swap, false).catch(() => undefined);
+        // The fault is told; what cannot be removed is so by the next attempt.
+        await forgetFile(cleaning(options), swap, false).catch(() => undefined);
         throw error;
       }
       return {
@@ -132,12 +135,16 @@ async function bring(options: PrepareOptions, engine: FileEngine, at: FilePlace)
           ...about,
         });
     }
+    if (swap === null) throw malformed('it holds no file');
+    return swap;
+  } catch (error) {
+    // The fault is told; what cannot be removed is so by the next attempt.
+    if (swap) await forgetFile(cleaning(options), swap, false).catch(() => undefined);
+    throw error;
   } finally {
     tar.on('error', () => undefined);
     tar.destroy();
   }
-  if (swap === null) throw malformed('it holds no file');
-  return swap;
 }
 
 async function readAbout(bytes: AsyncGenerator<Buffer>): Promise<{ owner: string; mode: string }> {
@@ -155,15 +162,6 @@ async function readAbout(bytes: AsyncGenerator<Buffer>): Promise<{ owner: string
     // Said below.
   }
   throw malformed('what it says of its file cannot be read');
-}
-
-function swapOf(prepared: PreparedRestore): FileSwap {
-  const parsed = parse(prepared.state);
-  if (parsed.ok) return parsed.value.swap;
-  throw new AppError(
-    'RESTORE_FAILED',
-    `The record of what was prepared on the server is damaged: ${parsed.faults.join('; ')}. Nothing was done; ${prepared.folders.join(', ')} is still there.`,
-  );
 }
 
 function malformed(what: string): AppError {

@@ -95,7 +95,7 @@ export const UNDOABLE_SCRIPT = `${ENTER}name=$1 id=$2
 [ "$id" = - ] || [ "$(stat -c %d:%i -- "$place/$name" 2>/dev/null)" = "$id" ] || fault "another $name is in place by now." || exit 1
 [ "$3" != yes ] || there "./old/$name" || fault "what was there before is gone." || exit 1`;
 
-/** Arguments: folder, name, device and inode, then \`keep\` or \`remove\`. What is gone is no error. */
+/** Arguments: folder, name, device and inode (empty: whichever has the name), then \`keep\` or \`remove\`. What is gone is no error. */
 export const FORGET_SCRIPT = `cd -P -- "$1" 2>/dev/null && [ "$PWD" = "$1" ] || exit 0
-[ "$(stat -c %d:%i -- "./$2" 2>/dev/null)" = "$3" ] || exit 0
+[ -z "$3" ] || [ "$(stat -c %d:%i -- "./$2" 2>/dev/null)" = "$3" ] || exit 0
 if [ "$4" = keep ]; then rm -rf --one-file-system -- "./$2/new" "./$2/away"; else rm -rf --one-file-system -- "./$2"; fi`;

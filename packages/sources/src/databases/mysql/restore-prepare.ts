@@ -1,12 +1,11 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { DatabaseFacts, MysqlTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import { withItsEnd } from '../../files/program-end.ts';
+import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
 import { ABOUT } from '../about.ts';
 import { entryName, mysqlName } from '../names.ts';
 import { type ReadDump, readDumps } from '../read-dumps.ts';
+import { sendBytes } from '../send-bytes.ts';
 import { DUMP_ENDING, type MysqlDatabase } from './capture.ts';
 import {
   FORGET_SCRIPT,
@@ -22,6 +21,8 @@ import type { MysqlTools } from './tools.ts';
 
 export interface MysqlRestore {
   tools: MysqlTools;
+  /** The same, over another context. */
+  toolsFor(context: RestoreContext): Promise<MysqlTools>;
   target: MysqlTarget;
   facts: DatabaseFacts;
   dropExisting: boolean;
@@ -64,12 +65,14 @@ export async function prepareMysql(restore: MysqlRestore, options: PrepareOption
   const { tools, target, facts } = restore;
   const { folder, there } = await checkMysql(restore, options);
   const { session, signal } = options;
-  await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));
   const state: MysqlState = { kind: 'mysql', target, folder, databases: [], parts: 0, bytes: 0 };
   const byEntry = new Map(facts.databases.map((name) => [`${entryName(name)}${DUMP_ENDING}`, name]));
   let about: MysqlDatabase[] = [];
+  const scratch = `tarfleet_${options.jobId.replace(/[^A-Za-z0-9]/g, '').slice(-24)}`;
+  const drop = `DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`;
   const tar = await options.openTar();
   try {
+    await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));
     for await (const dump of readDumps(tar, options.onEntry)) {
       const name = byEntry.get(dump.name);
       if (dump.name === ABOUT) {
@@ -79,62 +82,36 @@ export async function prepareMysql(restore: MysqlRestore, options: PrepareOption
       const one = about.find((database) => database.name === name);
       if (!one || name === undefined) throw malformed(`it holds ${dump.name}, of which it says nothing`);
       const file = `${state.databases.length}.new.sql`;
-      const { parts, bytes } = await write(options, folder, file, dump);
+      const write = ['sh', '-c', WRITE_SCRIPT, 'sh', folder, file];
+      const { parts, bytes } = await sendBytes(options, write, dump.bytes);
+      await must(session.run(['sh', '-c', WHOLE_SCRIPT, 'sh', folder, file, String(bytes)], { signal }));
       state.parts += parts;
       state.bytes += bytes;
       const { charset, collation } = one;
       const old = there.find((database) => database.name === name);
       const before = old ? { charset: old.charset, collation: old.collation } : null;
       state.databases.push({ name, charset, collation, old: before });
-      await rehearse(tools, one, `${folder}/${file}`, options.jobId);
+      // That it loads is seen in a database of another name; one may be left of an earlier attempt.
+      await tools.sql(`${drop}${createStatement(scratch, one)}`);
+      await tools.load(scratch, `${folder}/${file}`, LOAD_WITHOUT_EVENTS_SCRIPT);
+      await tools.sql(drop);
     }
+    if (state.databases.length !== facts.databases.length) throw malformed('a database is missing in it');
+    return { v: 1, folders: [folder], state };
   } catch (error) {
-    // The fault is told; what is left is removed by the next attempt.
-    await session.run(['sh', '-c', FORGET_SCRIPT, 'sh', folder, 'remove'], { signal }).catch(() => undefined);
+    // The fault is told; what cannot be removed is so by the next attempt.
+    const context = cleaning(options);
+    const forget = ['sh', '-c', FORGET_SCRIPT, 'sh', folder, 'remove'];
+    await session.run(forget, { signal: context.signal }).catch(() => undefined);
+    await restore
+      .toolsFor(context)
+      .then((cleaner) => cleaner.sql(drop))
+      .catch(() => undefined);
     throw error;
   } finally {
     tar.on('error', () => undefined);
     tar.destroy();
   }
-  if (state.databases.length !== facts.databases.length) throw malformed('a database is missing in it');
-  return { v: 1, folders: [folder], state };
-}
-
-async function rehearse(tools: MysqlTools, one: MysqlDatabase, file: string, jobId: string): Promise<void> {
-  const scratch = `tarfleet_${jobId.replace(/[^A-Za-z0-9]/g, '').slice(-24)}`;
-  const drop = `DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`;
-  await tools.sql(`${drop}${createStatement(scratch, one)}`);
-  try {
-    await tools.load(scratch, file, LOAD_WITHOUT_EVENTS_SCRIPT);
-  } finally {
-    await tools.sql(drop);
-  }
-}
-
-async function write(
-  { session, signal }: RestoreContext,
-  folder: string,
-  file: string,
-  dump: ReadDump,
-): Promise<{ parts: number; bytes: number }> {
-  let [parts, bytes] = [0, 0];
-  async function* counted(): AsyncGenerator<Buffer> {
-    for await (const part of dump.bytes) {
-      parts += 1;
-      bytes += part.length;
-      yield part;
-    }
-  }
-  const command = await session.exec(['sh', '-c', WRITE_SCRIPT, 'sh', folder, file], { signal });
-  command.stdout.resume();
-  command.stderr.resume();
-  const told = command.done.then(({ code }) => {
-    if (code !== 0) throw new AppError('COMMAND_FAILED', `The dump could not be written to ${folder}.`);
-  });
-  told.catch(() => undefined);
-  await withItsEnd(told, pipeline(Readable.from(counted()), command.stdin));
-  await must(session.run(['sh', '-c', WHOLE_SCRIPT, 'sh', folder, file, String(bytes)], { signal }));
-  return { parts, bytes };
 }
 
 async function readAbout(dump: ReadDump): Promise<MysqlDatabase[]> {

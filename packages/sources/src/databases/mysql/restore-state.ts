@@ -1,7 +1,8 @@
-import { createParser, MysqlTarget } from '@tarfleet/contracts';
+import { MysqlTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
-import type { PreparedRestore, RestoreContext } from '../../types.ts';
+import { createStateReader } from '../../state-reader.ts';
+import type { RestoreContext } from '../../types.ts';
 import { NOTE_SCRIPT, STATE_SCRIPT } from './restore-scripts.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -28,17 +29,11 @@ const MysqlState = Type.Object(
   closed,
 );
 export type MysqlState = Static<typeof MysqlState>;
-const parse = createParser(MysqlState);
 
-/** RESTORE_FAILED when it is not what `prepare` gave. */
-export function readMysqlState(prepared: PreparedRestore): MysqlState {
-  const parsed = parse(prepared.state);
-  if (parsed.ok) return parsed.value;
-  throw new AppError(
-    'RESTORE_FAILED',
-    `The record of what was prepared on the server is damaged: ${parsed.faults.join('; ')}. Nothing was done; the dumps are in ${prepared.folders.join(', ')}.`,
-  );
-}
+export const readMysqlState = createStateReader(
+  MysqlState,
+  ({ folders }) => `the dumps are in ${folders.join(', ')}`,
+);
 
 /** How far a database has come, as the server knows it; `gone` without its folder. */
 export async function stateOf(

@@ -19,7 +19,8 @@ export function createMysqlSteps({ openSecrets }: DatabaseSourceOptions): Omit<S
     if (target?.type !== 'mysql' || !database) {
       throw new AppError('PLAN_INVALID', `The plan does not say how ${service.name} is restored.`);
     }
-    return { tools: await toolsFor(options, target), target, ...database };
+    const tools = await toolsFor(options, target);
+    return { tools, toolsFor: (context) => toolsFor(context, target), target, ...database };
   };
   return {
     async check(options) {

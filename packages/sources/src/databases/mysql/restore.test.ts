@@ -2,15 +2,17 @@ import { readdir } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MysqlTarget } from '@tarfleet/contracts';
+import { AppError } from '@tarfleet/kernel';
 import { type RunningMariadb, startMariadb } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
-import { calm, localSession } from '../../files/testing-sessions.ts';
+import { calm, localSession, until } from '../../files/testing-sessions.ts';
 import type { PrepareOptions } from '../../types.ts';
 import { createDatabaseSource } from '../create-database-source.ts';
-import { type CapturedDatabase, captureWhole, databaseService } from '../testing-captures.ts';
+import { type CapturedDatabase, cancelledWhen, captureWhole, databaseService } from '../testing-captures.ts';
 import { SHOP } from '../testing-shop.ts';
 
 const PASSWORD = 'mysql-canary';
+const DUMPS = '/var/lib/tarfleet/databases';
 const source = createDatabaseSource({ openSecrets: async () => ({ password: PASSWORD }) });
 let mariadb: RunningMariadb;
 let session: Session;
@@ -110,4 +112,34 @@ test('a dump that does not load is found before anything is changed', async () =
   });
   expect(await all()).toBe(now);
   expect(await databases()).toEqual(['shop']);
+});
+
+test('cancelled while a dump arrives, neither dumps nor databases are left', async () => {
+  const before = await databases();
+  const arrives = async () => (await readdir(DUMPS)).includes('mysql-cancel');
+  const cancelled = source.prepare({
+    ...options('mysql-cancel', true),
+    ...cancelledWhen(captured.tar, arrives),
+  });
+  await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(await databases()).toEqual(before);
+  expect(await readdir(DUMPS)).not.toContain('mysql-cancel');
+});
+
+test('cancelled while a dump is tried out, neither dumps nor databases are left', async () => {
+  const before = await databases();
+  const controller = new AbortController();
+  const tar = Buffer.from(captured.tar);
+  const comment = '-- Table structure for table `orders`';
+  tar.write('SELECT SLEEP(60);'.padEnd(comment.length), tar.indexOf(comment));
+  const cancelled = source.prepare({
+    ...options('mysql-cancel', true, tar),
+    signal: controller.signal,
+  });
+  cancelled.catch(() => undefined);
+  await until(async () => (await databases()).some((name) => name.startsWith('tarfleet')));
+  controller.abort(new AppError('CANCELLED', 'Cancelled.'));
+  await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(await databases()).toEqual(before);
+  expect(await readdir(DUMPS)).not.toContain('mysql-cancel');
 });

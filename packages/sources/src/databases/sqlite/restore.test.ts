@@ -11,7 +11,7 @@ import type { Session } from '@tarfleet/transport';
 import { calm, localSession } from '../../files/testing-sessions.ts';
 import type { PrepareOptions } from '../../types.ts';
 import { createDatabaseSource } from '../create-database-source.ts';
-import { type CapturedDatabase, captureWhole, databaseService } from '../testing-captures.ts';
+import { type CapturedDatabase, cancelledWhen, captureWhole, databaseService } from '../testing-captures.ts';
 
 const run = promisify(execFile);
 const source = createDatabaseSource({ openSecrets: async () => null });
@@ -110,4 +110,12 @@ test('a damaged copy is not put in place', async () => {
     message: expect.stringMatching(/damaged|malformed/),
   });
   expect((await readdir(dir)).sort()).toEqual(['app one.db']);
+});
+
+test('cancelled while it arrives, nothing is left beside it', async () => {
+  const before = (await readdir(dir)).sort();
+  const arrives = async () => (await readdir(dir)).length > before.length;
+  const cancelled = source.prepare({ ...options(true), ...cancelledWhen(captured.tar, arrives) });
+  await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect((await readdir(dir)).sort()).toEqual(before);
 });

@@ -2,6 +2,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import { createLinkCounter } from '../hard-links.ts';
 import { nulRecords } from '../nul-records.ts';
+import { exitOf } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { ENTER_STAGE, type Stage, stageWords, TREE } from './stage.ts';
 
@@ -39,7 +40,7 @@ export async function countStaged(
       }
     }
   };
-  const [exit] = await Promise.all([find.done, read(), readLines(find.stderr, tail.add)]);
+  const exit = await exitOf(find, signal, read(), readLines(find.stderr, tail.add));
   if (exit.code === 0) return count;
   throw new AppError('COMMAND_FAILED', `find failed on the server (${exit.code}): ${tail.text()}`);
 }

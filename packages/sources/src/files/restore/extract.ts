@@ -6,6 +6,7 @@ import type { RemoteProcess, Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { linkSignal } from '../link-signal.ts';
 import { memberName } from '../paths.ts';
+import { exitOf } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { assertSafeEntry, belongsTo } from './check-entry.ts';
 import { readExtractMessage } from './extract-messages.ts';
@@ -69,7 +70,7 @@ async function removeExtras({ session, stage, signal }: ExtractOptions, extras: 
   const told = readLines(rm.stderr, tail.add);
   rm.stdin.on('error', () => undefined);
   rm.stdin.end(Buffer.concat(extras.flatMap((extra) => [Buffer.from('./'), extra, Buffer.from([0])])));
-  const [exit] = await Promise.all([rm.done, told]);
+  const exit = await exitOf(rm, signal, told);
   if (exit.code !== 0) throw serverFault('rm failed on the server', tail.text());
 }
 
@@ -98,6 +99,11 @@ async function run(
     throw error;
   });
   const [judging, feeding] = await Promise.allSettled([judged, fed]);
+  if (judging.status === 'rejected' || feeding.status === 'rejected') {
+    // A tar that is dying may still write, and a folder that is written to cannot be removed.
+    abort(new AppError('COMMAND_FAILED', 'The extraction broke off.'));
+    await tar.done.catch(() => undefined);
+  }
   options.signal.throwIfAborted();
   if (judging.status === 'rejected') throw judging.reason;
   if (feeding.status === 'rejected') throw feeding.reason;

@@ -3,6 +3,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { SourceWarning } from '../../types.ts';
 import { nulRecords } from '../nul-records.ts';
+import { exitOf } from '../program-end.ts';
 import { createTail, readLines } from '../read-lines.ts';
 import { MERGE_SCRIPT } from './merge-script.ts';
 import { serverFault } from './server-words.ts';
@@ -38,8 +39,9 @@ export async function merge(options: {
   command.stdin.end();
   const tail = createTail();
   let faults = 0;
-  const [exit] = await Promise.all([
-    command.done,
+  const exit = await exitOf(
+    command,
+    signal,
     readReplaced(command.stdout, warn),
     readLines(command.stderr, (line) => {
       if (ATTRIBUTES.test(line)) {
@@ -52,7 +54,7 @@ export async function merge(options: {
       faults += 1;
       tail.add(line.replaceAll('/proc/self/fd/9', 'stage'));
     }),
-  ]);
+  );
   if (faults > 0) throw serverFault('Not everything could be put in its place', tail.text());
   if (exit.code !== 0) {
     throw new AppError('COMMAND_FAILED', `The restore stopped on the server (${exit.signal ?? exit.code}).`);

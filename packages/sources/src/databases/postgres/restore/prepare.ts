@@ -2,8 +2,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { DatabaseFacts, PostgresTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import { cleaning } from '../../../cleaning.ts';
 import { withItsEnd } from '../../../files/program-end.ts';
-import type { PreparedRestore, PrepareOptions } from '../../../types.ts';
+import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../../types.ts';
 import { ABOUT } from '../../about.ts';
 import { entryName, pgConnection, pgName, pgText } from '../../names.ts';
 import { type ReadDump, readDumps } from '../../read-dumps.ts';
@@ -19,6 +20,8 @@ const SMALL_MAX = 64 * 1024 * 1024;
 
 export interface PostgresRestore {
   tools: PostgresTools;
+  /** The same, over another context. */
+  toolsFor(context: RestoreContext): Promise<PostgresTools>;
   target: PostgresTarget;
   facts: DatabaseFacts;
   dropExisting: boolean;
@@ -51,7 +54,7 @@ export async function checkPostgres({ tools, facts, dropExisting }: PostgresRest
 /** Every database of the archive under a name of its own, beside those that are there. */
 export async function preparePostgres(
   restore: PostgresRestore,
-  options: Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
+  options: RestoreContext & Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
 ): Promise<PreparedRestore> {
   const { tools, target, facts } = restore;
   await checkPostgres(restore);
@@ -65,9 +68,14 @@ export async function preparePostgres(
   try {
     await loadAll(restore, options, state);
   } catch (error) {
-    // The fault is told; what is left is removed by the next attempt.
-    await dropDatabases(tools, home, scratch).catch(() => undefined);
-    await dropRoles(tools, home, state.roles).catch(() => undefined);
+    // The fault is told; what cannot be removed is so by the next attempt.
+    await restore
+      .toolsFor(cleaning(options))
+      .then(async (cleaner) => {
+        await dropDatabases(cleaner, home, scratch);
+        await dropRoles(cleaner, home, state.roles);
+      })
+      .catch(() => undefined);
     throw error;
   }
   return {
@@ -90,7 +98,7 @@ async function loadAll(
     for await (const dump of readDumps(tar, onEntry)) {
       const name = byEntry.get(dump.name);
       if (dump.name === ABOUT) about = aboutOf(await small(dump));
-      else if (dump.name === ROLES) state.roles = await addRoles(tools, home, (await small(dump)).toString());
+      else if (dump.name === ROLES) await addRoles(tools, home, (await small(dump)).toString(), state);
       else {
         const one = about.find((database) => database.name === name);
         if (name === undefined || !one) throw malformed(`it holds ${dump.name}, of which it says nothing`);
@@ -157,11 +165,24 @@ function settingStatements({ owner, settings, limit, privileges }: PostgresDatab
   ].join('');
 }
 
-async function addRoles(tools: PostgresTools, home: string, dump: string): Promise<string[]> {
+async function addRoles(
+  tools: PostgresTools,
+  home: string,
+  dump: string,
+  state: PostgresState,
+): Promise<void> {
   const existing = await tools.json<string[]>(home, 'SELECT json_agg(rolname) FROM pg_roles');
   const { names, statements } = missingRoles(dump, new Set(existing));
-  if (names.length > 0) await tools.sql(home, `BEGIN;\n${statements}\nCOMMIT;\n`);
-  return names;
+  if (names.length === 0) return;
+  // Noted first: they may be there even if nobody hears that they were made.
+  state.roles = names;
+  try {
+    await tools.sql(home, `BEGIN;\n${statements}\nCOMMIT;\n`);
+  } catch (error) {
+    // The server refused all of them, perhaps because somebody else has made one meanwhile.
+    if (error instanceof AppError && error.code === 'COMMAND_FAILED' && !error.retryable) state.roles = [];
+    throw error;
+  }
 }
 
 export async function dropRoles(tools: PostgresTools, home: string, names: readonly string[]): Promise<void> {

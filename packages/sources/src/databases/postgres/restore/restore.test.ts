@@ -6,7 +6,12 @@ import type { Session } from '@tarfleet/transport';
 import { calm, localSession } from '../../../files/testing-sessions.ts';
 import type { PrepareOptions } from '../../../types.ts';
 import { createDatabaseSource } from '../../create-database-source.ts';
-import { type CapturedDatabase, captureWhole, databaseService } from '../../testing-captures.ts';
+import {
+  type CapturedDatabase,
+  cancelledWhen,
+  captureWhole,
+  databaseService,
+} from '../../testing-captures.ts';
 import { missingRoles } from './roles.ts';
 import { namesFor } from './state.ts';
 
@@ -168,4 +173,16 @@ test('names of a job fit the server, however long the database’s is', () => {
   expect([scratch, old].map((name) => Buffer.byteLength(name) <= 63)).toEqual([true, true]);
   expect(scratch).not.toBe(old);
   expect(namesFor(`${long.slice(1)}x`, 'job').scratch).not.toBe(scratch);
+});
+
+test('cancelled while it loads, no database and no role is left', async () => {
+  const roles = 'SELECT rolname FROM pg_roles ORDER BY 1';
+  const before = [await names(), await to.sql('postgres', roles)];
+  const loads = async () => (await names()).length > (before[0]?.length ?? 0);
+  const cancelled = source.prepare({
+    ...options('job-cancel', true),
+    ...cancelledWhen(captured.tar, loads),
+  });
+  await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect([await names(), await to.sql('postgres', roles)]).toEqual(before);
 });

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createParser, PostgresTarget } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
+import { PostgresTarget } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
-import type { PreparedRestore } from '../../../types.ts';
+import { createStateReader } from '../../../state-reader.ts';
 
 const closed = { additionalProperties: false } as const;
 const Oid = Type.String({ pattern: '^[0-9]+$' });
@@ -38,17 +37,10 @@ const PostgresState = Type.Object(
 );
 export type PostgresState = Static<typeof PostgresState>;
 
-const parse = createParser(PostgresState);
-
-/** RESTORE_FAILED when it is not what `prepare` gave. */
-export function readPostgresState(prepared: PreparedRestore): PostgresState {
-  const parsed = parse(prepared.state);
-  if (parsed.ok) return parsed.value;
-  throw new AppError(
-    'RESTORE_FAILED',
-    `The record of what was prepared in the database is damaged: ${parsed.faults.join('; ')}. Nothing was done; databases with names like ..._tarfleet_... are still there.`,
-  );
-}
+export const readPostgresState = createStateReader(
+  PostgresState,
+  () => 'databases with names like ..._tarfleet_... are still there',
+);
 
 /** Longer names are cut by the server, without a word to the wrong one. */
 const NAME_BYTES = 63;

@@ -2,6 +2,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { RestoreContext } from '../../../types.ts';
 import { nulPairs } from '../../nul-records.ts';
 import { isAtOrBelow, parentOf } from '../../paths.ts';
+import { exitOf } from '../../program-end.ts';
 import { createTail, readLines } from '../../read-lines.ts';
 import { countStaged } from '../count-staged.ts';
 import { inTree, merge } from '../merge.ts';
@@ -66,7 +67,7 @@ export async function takeBack(context: RestoreContext, state: StageState): Prom
     command.stdin.end(groups);
     command.stdout.resume();
     const tail = createTail();
-    const [exit] = await Promise.all([command.done, readLines(command.stderr, tail.add)]);
+    const exit = await exitOf(command, context.signal, readLines(command.stderr, tail.add));
     if (exit.code !== 0)
       throw serverFault('What was added could not be taken back', tail.text(), 'RESTORE_FAILED');
   }
@@ -136,7 +137,7 @@ async function readNotes(
   const read = async (): Promise<void> => {
     for await (const pairs of nulPairs(cat.stdout)) for (const [key, value] of pairs) take(key, value);
   };
-  const [exit] = await Promise.all([cat.done, read(), readLines(cat.stderr, tail.add)]);
+  const exit = await exitOf(cat, signal, read(), readLines(cat.stderr, tail.add));
   if (exit.code !== 0)
     throw serverFault('The notes of what was added cannot be read', tail.text(), 'RESTORE_FAILED');
   const records: string[] = [];

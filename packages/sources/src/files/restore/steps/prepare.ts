@@ -1,3 +1,4 @@
+import { cleaning } from '../../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, SourceWarning } from '../../../types.ts';
 import { createWarningLimiter } from '../../warnings.ts';
 import { countStaged } from '../count-staged.ts';
@@ -10,8 +11,6 @@ import { type Surveyed, survey } from './survey.ts';
 import { below } from './survivors.ts';
 
 const JOB_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}$/;
-/** For removing what a failed attempt unpacked. */
-const CLEANUP_MS = 10 * 60_000;
 
 /** Unpacks everything beside its targets; see `RestoreSteps`. What it made is gone again when it fails. */
 export async function prepare(options: PrepareOptions): Promise<PreparedRestore> {
@@ -26,8 +25,9 @@ export async function prepare(options: PrepareOptions): Promise<PreparedRestore>
     for (const one of surveyed) {
       const stage = plannedStage(one.group, jobId);
       await assertNotBegun(session, stage, signal);
-      stage.identity = await makeStage(session, stage, signal);
+      // By its name alone until it tells more of itself: it may be there even if nobody hears that it was made.
       made.push(stage);
+      stage.identity = await makeStage(session, stage, signal);
       state.stages.push(await unpack({ ...options, warn }, one, stage, tarOptions));
     }
     await checkPlaces({ session, signal, warn }, state);
@@ -36,7 +36,7 @@ export async function prepare(options: PrepareOptions): Promise<PreparedRestore>
   } catch (error) {
     for (const stage of made) {
       // The fault is told; a folder that is left is removed by the next attempt.
-      await removeStage(session, stage, AbortSignal.timeout(CLEANUP_MS)).catch(() => undefined);
+      await removeStage(session, stage, cleaning({ signal }).signal).catch(() => undefined);
     }
     throw error;
   } finally {

@@ -1,7 +1,5 @@
-import { createParser } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
-import type { PreparedRestore } from '../../../types.ts';
+import { createStateReader } from '../../../state-reader.ts';
 import type { Stage } from '../stage.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -59,17 +57,10 @@ const PreparedState = Type.Object(
 );
 export type PreparedState = Static<typeof PreparedState>;
 
-const parse = createParser(PreparedState);
-
-/** The state of a restore as it comes from a journal. RESTORE_FAILED when it is not what `prepare` gave. */
-export function readState(prepared: PreparedRestore): PreparedState {
-  const parsed = parse(prepared.state);
-  if (parsed.ok) return parsed.value;
-  throw new AppError(
-    'RESTORE_FAILED',
-    `The record of what was prepared on the server is damaged: ${parsed.faults.join('; ')}. Nothing was done; the folders of the restore (.tarfleet-restore-*) are still there.`,
-  );
-}
+export const readState = createStateReader(
+  PreparedState,
+  () => 'the folders of the restore (.tarfleet-restore-*) are still there',
+);
 
 export const encode = (bytes: Buffer): string => bytes.toString('base64');
 export const decode = (text: string): Buffer => Buffer.from(text, 'base64');

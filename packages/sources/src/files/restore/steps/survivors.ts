@@ -5,6 +5,7 @@ import { createExclusions } from '../../foreign/exclusions.ts';
 import { globParts, globTest } from '../../foreign/glob.ts';
 import { nulRecords } from '../../nul-records.ts';
 import { isBelow, parentOf } from '../../paths.ts';
+import { exitOf } from '../../program-end.ts';
 import { createTail, readLines } from '../../read-lines.ts';
 import { ENTER_STAGE, type Stage, stageWords } from '../stage.ts';
 import { decode, type RootState } from './prepared-state.ts';
@@ -70,8 +71,9 @@ export async function listSurvivors(
       if (found.size > SURVIVORS_MAX) throw tooMany();
     }
   };
-  const [exit] = await Promise.all([
-    command.done,
+  const exit = await exitOf(
+    command,
+    signal,
     read(),
     readLines(command.stderr, (line) => {
       // What this user cannot look into was not backed up either: it is in the list.
@@ -79,7 +81,7 @@ export async function listSurvivors(
       faults += 1;
       tail.add(line);
     }),
-  ]);
+  );
   if (exit.code === BEGUN) return null;
   if (faults > 0 || exit.signal !== null || (exit.code ?? 2) > 1) {
     throw new AppError('COMMAND_FAILED', `What is to be kept could not be listed: ${tail.text()}`);

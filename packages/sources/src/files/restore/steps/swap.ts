@@ -1,5 +1,6 @@
 import { AppError } from '@tarfleet/kernel';
 import type { RestoreContext } from '../../../types.ts';
+import { exitOf } from '../../program-end.ts';
 import { createTail, readLines } from '../../read-lines.ts';
 import { stageWords } from '../stage.ts';
 import { writeInStage } from './furnish.ts';
@@ -45,7 +46,7 @@ export async function runSwap(
   command.stdin.end();
   command.stdout.resume();
   const tail = createTail();
-  const [exit] = await Promise.all([command.done, readLines(command.stderr, tail.add)]);
+  const exit = await exitOf(command, signal, readLines(command.stderr, tail.add));
   if (exit.code === 0) return;
   const said = tail.text().replaceAll('/proc/self/fd/9', 'stage');
   throw new AppError('RESTORE_FAILED', `${FAILED[exit.code === 2 ? 'check' : what]}: ${said}`);
