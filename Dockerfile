@@ -5,7 +5,7 @@ WORKDIR /app
 ENV CI=true CHECKPOINT_DISABLE=1
 RUN npm install --global pnpm@12
 
-# Generates the database client, with everything installed.
+# Generates the database client and the apps' files, with everything installed.
 FROM base AS build
 COPY . .
 RUN pnpm install --frozen-lockfile && pnpm run generate
@@ -19,6 +19,8 @@ RUN pnpm install --frozen-lockfile --prod \
       --filter-prod "@tarfleet/worker..." \
       --filter-prod "@tarfleet/stack..."
 COPY --from=build /app/packages/db/src/generated packages/db/src/generated
+COPY --from=build /app/apps/api/dist apps/api/dist
+COPY --from=build /app/apps/worker/dist apps/worker/dist
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production
@@ -32,4 +34,4 @@ RUN install --directory --owner=node --group=node --mode=0700 \
       /var/lib/tarfleet/keys /var/lib/tarfleet/api-keys /var/lib/tarfleet/worker-keys
 USER node
 EXPOSE 8080
-CMD ["node", "--import", "tsx", "apps/api/src/main.ts"]
+CMD ["node", "--enable-source-maps", "apps/api/dist/main.mjs"]

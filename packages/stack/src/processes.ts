@@ -31,7 +31,9 @@ export interface ProcessOptions {
 export async function startProcess(
   options: ProcessOptions,
 ): Promise<{ process: Process; ready: Record<string, unknown> }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, options.app, 'src/main.ts')], {
+  // Made by `pnpm generate`, which every command runs first.
+  const main = join(ROOT, options.app, 'dist/main.mjs');
+  const child = spawn(process.execPath, ['--enable-source-maps', main], {
     cwd: ROOT,
     env: { PATH, HOME: homedir(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
