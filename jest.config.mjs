@@ -13,7 +13,7 @@ const esmOnly = [
   '@seriousme\\+openapi-schema-validator',
 ];
 
-/** Started by scripts/test.mjs, which runs the real servers and tells where they are. */
+/** Started by packages/testbed/src/run-tests.ts, which runs the real servers and tells where they are. */
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/packages', '<rootDir>/e2e', '<rootDir>/scripts'],
