@@ -138,8 +138,8 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
     doNotFollow: { path: 'node_modules' },
-    // The generated client is the generator's matter; what imports it is ours.
-    exclude: { path: '^packages/db/src/generated/' },
+    // The generated client is the generator's matter, and built apps are all rooms in one; what imports them is ours.
+    exclude: { path: '^packages/db/src/generated/|^apps/[^/]+/dist/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
