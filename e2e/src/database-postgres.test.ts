@@ -19,6 +19,8 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
   world = here;
   const server = await startPostgresServer({ password: PASSWORD });
   postgres = server;
+  // In the archive a name like this must not come before what a restore has to know first.
+  await server.sql('postgres', 'CREATE DATABASE "Accounts"');
   await server.sql('postgres', 'CREATE DATABASE bench');
   await server.tool('pgbench', ['-i', '-q', '-s', '1', 'bench']);
   const { client } = here;
@@ -26,7 +28,7 @@ test('a pgbench database is backed up, verified deeply, shown as what it is, rep
   const connection = { host: '127.0.0.1', port: server.port, username: 'postgres' };
   const made = await client.must('POST', `/api/servers/${serverId}/services`, {
     ...{ name: 'bench', type: 'postgres', component: 'database' },
-    database: { ...connection, password: PASSWORD, databases: ['bench'] },
+    database: { ...connection, password: PASSWORD, databases: ['bench', 'Accounts'] },
   });
   expect(made.data).toMatchObject({
     type: 'postgres',

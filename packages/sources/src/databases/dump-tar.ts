@@ -50,7 +50,12 @@ export function dumpTar({ dumps, mtime, signal, onEntry }: DumpTarOptions): Dump
   async function* pieces(): AsyncGenerator<Buffer> {
     yield tarComment([DUMP_ROOT]);
     yield header('dump', 'directory', 0);
+    let last = Buffer.alloc(0);
     for await (const { name, bytes } of dumps) {
+      // A restore reads them in the index's order, which is this one.
+      const place = Buffer.from(`${name}.`);
+      if (Buffer.compare(last, place) >= 0) throw new Error(`${name} comes too late in the archive.`);
+      last = place;
       let number = 0;
       for await (const part of inParts(bytes())) {
         number += 1;

@@ -1,7 +1,7 @@
 /** The one place where names that users chose become parts of commands, statements and archives. */
 
 /** As a part of a path in an archive: all but plain characters as `%` and two hex digits, and none begins with a dot or a dash. */
-export function entryName(name: string): string {
+function entryName(name: string): string {
   return [...Buffer.from(name)]
     .map((byte, at) => {
       const char = String.fromCharCode(byte);
@@ -9,6 +9,17 @@ export function entryName(name: string): string {
       return plain.test(char) ? char : `%${byte.toString(16).padStart(2, '0')}`;
     })
     .join('');
+}
+
+/** A database's dump in an archive. By `db-` it comes after what has to be read before it: a restore reads in the order of names. */
+export function dumpName(database: string, ending: string): string {
+  return `db-${entryName(database)}${ending}`;
+}
+
+/** The order of their dumps in an archive. */
+export function byDumpName(ending: string): (a: { name: string }, b: { name: string }) => number {
+  const key = ({ name }: { name: string }): Buffer => Buffer.from(`${dumpName(name, ending)}.`);
+  return (a, b) => Buffer.compare(key(a), key(b));
 }
 
 /** A postgres database as a whole connection string, in which no name is taken for an option or for another setting. */

@@ -36,10 +36,10 @@ afterAll(async () => {
 
 test('a database with its routines, triggers, events and views loads elsewhere row by row', async () => {
   const { dumps, facts } = await capture();
-  expect([...dumps.keys()]).toEqual(['about.json', 'shop.sql']);
+  expect([...dumps.keys()]).toEqual(['about.json', 'db-shop.sql']);
   expect(facts).toMatchObject({ method: 'mariadb-dump', databases: ['shop'], tables: 3, records: 2004 });
   await mariadb.sql('CREATE DATABASE other');
-  await mariadb.sql(dumps.get('shop.sql')?.toString() ?? '', 'other');
+  await mariadb.sql(dumps.get('db-shop.sql')?.toString() ?? '', 'other');
   for (const table of ['customers', 'orders', 'odd(table', 'totals']) {
     const rows = (database: string): Promise<string> =>
       mariadb.sql(`SELECT * FROM ${database}.\`${table}\` ORDER BY 1`);
@@ -61,7 +61,7 @@ test('all databases but the system’s own; tables by name; a schema alone', asy
     'CREATE DATABASE `-t x`; CREATE TABLE `-t x`.t (n INT) ENGINE=MyISAM; INSERT INTO `-t x`.t VALUES (1), (2)',
   );
   const all = await capture({ databases: ['-t x'] });
-  expect([...all.dumps.keys()]).toEqual(['about.json', '%2dt%20x.sql']);
+  expect([...all.dumps.keys()]).toEqual(['about.json', 'db-%2dt%20x.sql']);
   expect(all.facts).toMatchObject({ tables: 1, records: 2 });
   expect(all.warnings.map(({ code }) => code)).toEqual(['TABLE_NOT_TRANSACTIONAL']);
   expect((await capture({ databases: null })).facts.databases).toEqual(

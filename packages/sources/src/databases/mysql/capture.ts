@@ -4,7 +4,7 @@ import type { SourceWarning } from '../../types.ts';
 import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
-import { entryName, mysqlText } from '../names.ts';
+import { byDumpName, dumpName, mysqlText } from '../names.ts';
 import { toolOutput } from '../run-tool.ts';
 import { createSqlDumpCounter } from './count-dump.ts';
 import type { MysqlDatabase, MysqlTools } from './tools.ts';
@@ -27,7 +27,7 @@ export async function captureMysql(
   };
 
   const database = (name: string): Dump => ({
-    name: `${entryName(name)}${DUMP_ENDING}`,
+    name: dumpName(name, DUMP_ENDING),
     async *bytes() {
       const counter = createSqlDumpCounter();
       const tool = await tools.start('dump', dumpArguments(target, name), tell);
@@ -50,7 +50,7 @@ export async function captureMysql(
 
   async function* dumps(): AsyncGenerator<Dump> {
     yield aboutDump({ v: 1, type: 'mysql', ...look });
-    for (const { name } of look.databases) yield database(name);
+    for (const { name } of look.databases.toSorted(byDumpName(DUMP_ENDING))) yield database(name);
   }
   return {
     dumps: dumps(),

@@ -3,7 +3,7 @@ import { AppError } from '@tarfleet/kernel';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
 import { ABOUT } from '../about.ts';
-import { entryName, mysqlName } from '../names.ts';
+import { dumpName, mysqlName } from '../names.ts';
 import { type ReadDump, readDumps } from '../read-dumps.ts';
 import { sendBytes } from '../send-bytes.ts';
 import { DUMP_ENDING, type MysqlDatabase } from './capture.ts';
@@ -66,7 +66,7 @@ export async function prepareMysql(restore: MysqlRestore, options: PrepareOption
   const { folder, there } = await checkMysql(restore, options);
   const { session, signal } = options;
   const state: MysqlState = { kind: 'mysql', target, folder, databases: [], parts: 0, bytes: 0 };
-  const byEntry = new Map(facts.databases.map((name) => [`${entryName(name)}${DUMP_ENDING}`, name]));
+  const byEntry = new Map(facts.databases.map((name) => [dumpName(name, DUMP_ENDING), name]));
   let about: MysqlDatabase[] = [];
   const scratch = `tarfleet_${options.jobId.replace(/[^A-Za-z0-9]/g, '').slice(-24)}`;
   const drop = `DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`;

@@ -43,26 +43,26 @@ afterAll(async () => {
 
 test('a database, its roles and its counts are in the archive, and pg_restore reads the dump', async () => {
   const captured = await captureWhole(session, target(), { password: PASSWORD });
-  expect([...captured.dumps.keys()]).toEqual(['about.json', 'roles.sql', 'bench.dump']);
+  expect([...captured.dumps.keys()]).toEqual(['about.json', 'cluster-roles.sql', 'db-bench.dump']);
   expect(captured.facts).toEqual({
     ...{ method: 'pg_dump', databases: ['bench'], tables: 4, records: 200_022 },
     serverVersion: expect.stringMatching(/^\d+/),
   });
-  expect(captured.dumps.get('roles.sql')?.toString()).toContain('CREATE ROLE postgres;');
-  const parts = captured.entries.filter(({ path }) => path.toString().includes('bench.dump.'));
+  expect(captured.dumps.get('cluster-roles.sql')?.toString()).toContain('CREATE ROLE postgres;');
+  const parts = captured.entries.filter(({ path }) => path.toString().includes('db-bench.dump.'));
   expect(parts.length).toBeGreaterThan(1);
   expect(Math.max(...parts.map(({ size }) => size))).toBe(8 * 1024 * 1024);
   expect(captured.index.map(({ path }) => path.toString())).toEqual(
     captured.entries.map(({ path }) => `/${path.toString().replace(/\/$/, '')}`).sort(),
   );
   const file = join(dir, 'bench.dump');
-  await writeFile(file, captured.dumps.get('bench.dump') ?? '');
+  await writeFile(file, captured.dumps.get('db-bench.dump') ?? '');
   const { stdout } = await run('pg_restore', ['--list', file]);
   expect(stdout).toContain('TABLE DATA public pgbench_accounts');
 });
 
 test('names that look like options or settings are names, and are told apart in the archive', async () => {
-  const names = ['-h evil', 'host=/tmp', 'a"b\'c\\d', 'größe/..'];
+  const names = ['-h evil', 'Accounts', 'host=/tmp', 'a"b\'c\\d', 'größe/..'];
   for (const name of names) {
     await postgres.sql('postgres', `CREATE DATABASE "${name.replaceAll('"', '""')}"`);
     const at = name.replace(/[\\']/g, '\\$&');
@@ -72,9 +72,15 @@ test('names that look like options or settings are names, and are told apart in 
     password: PASSWORD,
   });
   expect([...captured.dumps.keys()].slice(1)).toEqual(
-    ['%2dh%20evil.dump', 'a%22b%27c%5cd.dump', 'gr%c3%b6%c3%9fe%2f...dump', 'host%3d%2ftmp.dump'].sort(),
+    [...['%2dh%20evil', 'Accounts', 'a%22b%27c%5cd', 'gr%c3%b6%c3%9fe%2f..', 'host%3d%2ftmp']].map(
+      (name) => `db-${name}.dump`,
+    ),
   );
-  expect(captured.facts).toMatchObject({ tables: 4, records: 12 });
+  expect(captured.facts).toMatchObject({ tables: 5, records: 15 });
+  // A restore reads in the index's order: what it has to know comes first there, too.
+  expect(captured.index.map(({ path }) => path.toString())).toEqual(
+    captured.entries.map(({ path }) => `/${path.toString().replace(/\/$/, '')}`),
+  );
 });
 
 test('a schema alone has no rows, and filters choose tables', async () => {
@@ -174,7 +180,7 @@ test('the counter knows a dump that is cut anywhere, in whatever pieces it comes
     target({ roles: false, excludeTables: ['pgbench_accounts'] }),
     { password: PASSWORD },
   );
-  const dump = dumps.get('bench.dump') ?? Buffer.alloc(0);
+  const dump = dumps.get('db-bench.dump') ?? Buffer.alloc(0);
   for (const size of [1, 7, 4096, dump.length]) {
     const counter = createDumpCounter();
     for (let at = 0; at < dump.length; at += size) counter.see(dump.subarray(at, at + size));

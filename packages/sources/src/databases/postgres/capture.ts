@@ -4,7 +4,7 @@ import type { SourceWarning } from '../../types.ts';
 import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
-import { entryName, pgConnection } from '../names.ts';
+import { byDumpName, dumpName, pgConnection } from '../names.ts';
 import { toolOutput } from '../run-tool.ts';
 import { createDumpCounter } from './count-dump.ts';
 import { lookAtPostgres, type PostgresLook } from './look.ts';
@@ -12,7 +12,8 @@ import { homeOf, type PostgresTools } from './tools.ts';
 
 /** How long pg_dump waits for a table that somebody else has locked. */
 const LOCK_WAIT = '10min';
-export const ROLES = 'roles.sql';
+/** A cluster's, so by its name before the databases. */
+export const ROLES = 'cluster-roles.sql';
 export const DUMP_ENDING = '.dump';
 
 /** Each database by pg_dump, and the roles by pg_dumpall. */
@@ -28,7 +29,7 @@ export async function capturePostgres(
   };
 
   const database = (name: string): Dump => ({
-    name: `${entryName(name)}${DUMP_ENDING}`,
+    name: dumpName(name, DUMP_ENDING),
     async *bytes() {
       const counter = createDumpCounter();
       const tool = await tools.start(
@@ -57,7 +58,7 @@ export async function capturePostgres(
   async function* dumps(): AsyncGenerator<Dump> {
     yield aboutDump({ v: 1, type: 'postgres', version: look.version, databases: look.databases });
     if (target.roles) yield rolesDump(tools, target, look, { warn, tell });
-    for (const { name } of look.databases) yield database(name);
+    for (const { name } of look.databases.toSorted(byDumpName(DUMP_ENDING))) yield database(name);
   }
   return {
     dumps: dumps(),

@@ -44,7 +44,7 @@ test('the copy holds every row, and nothing is left beside the database', async 
   });
   expect(facts.records).toBeGreaterThanOrEqual(20_002);
   const copy = join(dir, 'copy.db');
-  await writeFile(copy, dumps.get('app%27s%20data.db.sqlite') ?? '');
+  await writeFile(copy, dumps.get('db-app%27s%20data.db.sqlite') ?? '');
   expect(await sql(copy, 'PRAGMA integrity_check')).toBe('ok');
   expect(await sql(copy, 'SELECT * FROM pairs')).toBe(await sql(path, 'SELECT * FROM pairs'));
   expect((await readdir(dir)).sort()).toEqual(["app's data.db", 'copy.db']);
@@ -75,7 +75,7 @@ test('a database that is written to all the time is copied as it was at one mome
     for (let round = 0; round < 3; round += 1) {
       const { dumps } = await captureWhole(session, target(path));
       const copy = join(dir, `copy-${round}.db`);
-      await writeFile(copy, dumps.get('busy.db.sqlite') ?? '');
+      await writeFile(copy, dumps.get('db-busy.db.sqlite') ?? '');
       expect(await sql(copy, 'PRAGMA integrity_check')).toBe('ok');
       const [one = 0, two = 0] = (await sql(copy, 'SELECT one, two FROM sums')).split('|').map(Number);
       expect(one + two).toBe(0);
@@ -94,7 +94,7 @@ test('what a killed run left is removed, and a link to the database is followed'
   const link = join(dir, '-link.db');
   await symlink(path, link);
   const captured = await captureWhole(session, target(link));
-  expect([...captured.dumps.keys()]).toEqual(['about.json', '%2dlink.db.sqlite']);
+  expect([...captured.dumps.keys()]).toEqual(['about.json', 'db-%2dlink.db.sqlite']);
   const left = join(dir, `.tarfleet-sqlite-${captured.serviceId}`);
   await mkdir(left);
   await writeFile(join(left, 'copy'), 'half of it');

@@ -6,7 +6,7 @@ import type { SourceWarning } from '../../types.ts';
 import { aboutDump } from '../about.ts';
 import type { DatabaseCapture } from '../database-capture.ts';
 import type { Dump } from '../dump-tar.ts';
-import { entryName } from '../names.ts';
+import { dumpName } from '../names.ts';
 import { startTool, toolOutput } from '../run-tool.ts';
 import { BACKUP_SCRIPT, LOOK_SCRIPT } from './backup-script.ts';
 
@@ -35,7 +35,7 @@ export async function captureSqlite(
   const sqlite = target.binDir === null ? 'sqlite3' : `${target.binDir.replace(/\/+$/, '')}/sqlite3`;
 
   const database: Dump = {
-    name: `${entryName(basename(path))}${DUMP_ENDING}`,
+    name: dumpName(basename(path), DUMP_ENDING),
     async *bytes() {
       const tool = await startTool({
         ...place,

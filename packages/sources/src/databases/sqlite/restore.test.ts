@@ -104,7 +104,7 @@ test('undone after use, the old log belongs to the old file again', async () => 
 
 test('a damaged copy is not put in place', async () => {
   const broken = Buffer.from(captured.tar);
-  const dump = captured.dumps.get('app%20one.db.sqlite') ?? Buffer.alloc(0);
+  const dump = captured.dumps.get('db-app%20one.db.sqlite') ?? Buffer.alloc(0);
   broken.fill(0xff, broken.indexOf(dump) + 4096, broken.indexOf(dump) + 4400);
   await expect(source.prepare(options(true, broken))).rejects.toMatchObject({
     message: expect.stringMatching(/damaged|malformed/),

@@ -6,7 +6,7 @@ import { cleaning } from '../../../cleaning.ts';
 import { withItsEnd } from '../../../files/program-end.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../../types.ts';
 import { ABOUT } from '../../about.ts';
-import { entryName, pgConnection, pgName, pgText } from '../../names.ts';
+import { dumpName, pgConnection, pgName, pgText } from '../../names.ts';
 import { type ReadDump, readDumps } from '../../read-dumps.ts';
 import { DUMP_ENDING, ROLES } from '../capture.ts';
 import type { PostgresDatabase } from '../look.ts';
@@ -91,7 +91,7 @@ async function loadAll(
   state: PostgresState,
 ): Promise<void> {
   const home = homeFor(facts.databases);
-  const byEntry = new Map(facts.databases.map((name) => [`${entryName(name)}${DUMP_ENDING}`, name]));
+  const byEntry = new Map(facts.databases.map((name) => [dumpName(name, DUMP_ENDING), name]));
   let about: PostgresDatabase[] = [];
   const tar = await openTar();
   try {
