@@ -86,7 +86,7 @@ test('a backup under load is one moment, and restores to exactly that elsewhere'
   const dump = join(here.dir, 'bench.dump');
   const { stdout } = await run(
     'sh',
-    ['-c', 'cat dump/bench.*[0-9] >"$1" && pg_restore --file=- "$1"', 'sh', dump],
+    ['-c', 'cat dump/db-bench.*[0-9] >"$1" && pg_restore --file=- "$1"', 'sh', dump],
     { ...BYTES, cwd: unpacked },
   );
   const restored = await target.tool('pg_dump', ['--format=plain', 'bench']);
