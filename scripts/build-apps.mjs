@@ -1,6 +1,6 @@
 // `node scripts/build-apps.mjs`: makes of each app one file of JavaScript, `apps/{app}/dist/main.mjs`, with our own code in
 // it; libraries are read from where they are installed. An app starts about four times as fast from it as
-// from its many files of TypeScript. Every `pnpm` command runs it first (it takes half a second). Two at once do no
+// from its many files of TypeScript. `pnpm generate` runs it, and with that every command that starts an app (it takes half a second). Two at once do no
 // harm: each writes a whole file and moves it into place.
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';

@@ -31,7 +31,7 @@ export interface ProcessOptions {
 export async function startProcess(
   options: ProcessOptions,
 ): Promise<{ process: Process; ready: Record<string, unknown> }> {
-  // Made by `pnpm generate`, which every command runs first.
+  // Made by `pnpm generate`, which every command that starts an app runs first.
   const main = join(ROOT, options.app, 'dist/main.mjs');
   const child = spawn(process.execPath, ['--enable-source-maps', main], {
     cwd: ROOT,

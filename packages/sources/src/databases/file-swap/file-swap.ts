@@ -68,8 +68,10 @@ export interface NewFile {
 export async function stageFile(place: Place, file: NewFile): Promise<FileSwap> {
   const { folder, name, exists } = file.at;
   const stage = `.tarfleet-restore-${file.jobId}`;
+  // By its name alone until it tells more of itself: it may be there even if nobody hears that it was made.
+  let stageId = '';
   try {
-    const stageId = (await script(place, STAGE_SCRIPT, [folder, stage], 'RESTORE_FAILED')).trim();
+    stageId = (await script(place, STAGE_SCRIPT, [folder, stage], 'RESTORE_FAILED')).trim();
     const own = [folder, stage, stageId];
     const sent = await sendBytes(place, ['sh', '-c', WRITE_SCRIPT, 'sh', ...own], file.bytes);
     const finish = [...own, name, String(sent.bytes), file.owner, file.mode];
@@ -81,7 +83,7 @@ export async function stageFile(place: Place, file: NewFile): Promise<FileSwap> 
     };
   } catch (error) {
     // The fault is told; what cannot be removed is so by the next attempt.
-    await forgetFile(cleaning(place), { folder, stage, stageId: '' }, false).catch(() => undefined);
+    await forgetFile(cleaning(place), { folder, stage, stageId }, false).catch(() => undefined);
     throw error;
   }
 }
