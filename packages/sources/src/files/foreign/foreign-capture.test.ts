@@ -196,12 +196,13 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     }
   });
 
-  test('20,000 files, excludes, and roots inside each other', async () => {
+  // Many times what is listed or read in one batch.
+  test('5,000 files, excludes, and roots inside each other', async () => {
     for (let folder = 0; folder < 40; folder += 1) {
       await mkdir(join(tree, `f${folder}/cache`), { recursive: true });
       await writeFile(join(tree, `f${folder}/cache/left out`), 'x');
       await Promise.all(
-        Array.from({ length: 500 }, (_none, file) => writeFile(join(tree, `f${folder}/${file}`), `${file}`)),
+        Array.from({ length: 125 }, (_none, file) => writeFile(join(tree, `f${folder}/${file}`), `${file}`)),
       );
     }
     await mkdir(join(tree, 'f1/cache/kept/deep'), { recursive: true });
@@ -213,7 +214,7 @@ describe.each(KINDS)('on a server of kind %s', (kind) => {
     const out = await extract(await buffer(captured.tar));
     const { stdout } = await run('find', [out, '-type', 'f', '-printf', '%P\\n'], { maxBuffer: 1 << 24 });
     const found = stdout.trim().split('\n');
-    expect(found).toHaveLength(20_000 - 10 + 1);
+    expect(found).toHaveLength(5_000 - 10 + 1);
     expect(found).toContain('f1/cache/kept/deep/x');
     expect(found.filter((path) => /left out|^f2\/1\d$/.test(path))).toEqual([]);
     expect(captured.warnings).toEqual([]);
