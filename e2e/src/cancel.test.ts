@@ -120,7 +120,7 @@ describe.each(BACKENDS)('a cancel on %s', (backend) => {
     here = await createWorld(backend, {
       destination: { type: 's3', bucket, region, endpoint: proxy.url, accessKeyId, secretAccessKey },
       workerEnv: { CONCURRENCY: '2' },
-      sshdConfig: commands.sshdConfig,
+      serverEnv: commands.serverEnv,
     });
     server = await here.addServer('source');
     big = join(here.dir, 'data/big');

@@ -2,17 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 
 export interface ServerCommands {
-  /** Lines for sshd_config. */
-  sshdConfig: string[];
+  /** For the server's commands. */
+  serverEnv: Record<string, string>;
   /** Everything that runs now on behalf of this sshd, whoever is its parent by now. */
   running(): Promise<{ pid: number; command: string }[]>;
 }
 
 /** Marks whatever one sshd starts by a variable in its environment, which all of its children have too. */
 export function markCommands(): ServerCommands {
-  const mark = `TARFLEET_TEST=${randomBytes(8).toString('hex')}`;
+  const value = randomBytes(8).toString('hex');
+  const mark = `TARFLEET_TEST=${value}`;
   return {
-    sshdConfig: [`SetEnv ${mark}`],
+    serverEnv: { TARFLEET_TEST: value },
     async running() {
       const found: { pid: number; command: string }[] = [];
       for (const name of await readdir('/proc')) {

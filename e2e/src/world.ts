@@ -31,14 +31,14 @@ export const PASSWORD = 'test-password-1';
 /** The whole system as processes, with short periods, on the shared test servers; and a real sshd to back up. */
 export async function createWorld(
   backend: Backend,
-  { sshdConfig, ...options }: Partial<StackOptions> & { sshdConfig?: string[] } = {},
+  { serverEnv, ...options }: Partial<StackOptions> & { serverEnv?: Record<string, string> } = {},
 ): Promise<World> {
   const dir = await mkdtemp(join(tmpdir(), 'tarfleet-e2e-'));
   await chmod(dir, 0o755);
   await mkdir(join(dir, 'data'));
   const database = await createTestDatabase();
   const queueDatabase = backend === 'postgres' ? await createTestDatabase() : null;
-  const sshd = await startSshd(sshdConfig ? { config: sshdConfig } : {});
+  const sshd = await startSshd(serverEnv ? { env: serverEnv } : {});
   let logs = '';
   const closeRest = async (): Promise<void> => {
     await sshd.stop();

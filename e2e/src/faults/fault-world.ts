@@ -59,8 +59,7 @@ export async function createFaultWorld(folder: string, keepHours: number): Promi
       queueUrl: queue.url().replace(`:${queue.port}`, `:${queueWay.port}`),
       workers: 2,
       apiEnv: { RESTORE_KEEP_HOURS: String(keepHours) },
-      // A shell that is not the first reads no file of the user's own, which would call the stand-ins, too.
-      sshdConfig: [`SetEnv PATH=${site.bin}:${path} SHLVL=2`],
+      serverEnv: { PATH: `${site.bin}:${path}` },
       onLine: watch.read,
       destination: {
         ...{ type: 's3', bucket: BUCKET, region: store.region, endpoint: s3.url },

@@ -41,6 +41,8 @@ export interface ServerCommand {
 export interface SshdOptions {
   /** More lines for sshd_config; they win over the defaults here. */
   config?: string[];
+  /** Of every command; values without blanks. sshd takes one `SetEnv` alone, so they belong here and not in `config`. */
+  env?: Record<string, string>;
 }
 
 /** A real sshd on a free loopback port, with keys of its own. Runs as root, or as an ordinary user for that user alone. */
@@ -72,6 +74,9 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
   if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
   const port = await getPort({ host: '127.0.0.1' });
   const config = join(dir, 'sshd_config');
+  // A bash that is not the first reads no ~/.bashrc: what this machine's user has there is none of the tests'
+  // business, changes PATH, and can take longer than the command.
+  const variables = Object.entries({ SHLVL: '1', ...options.env }).map(([name, value]) => `${name}=${value}`);
   await writeFile(
     config,
     [
@@ -91,6 +96,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<RunningSshd>
       'MaxSessions 100',
       'Subsystem sftp internal-sftp',
       'LogLevel ERROR',
+      `SetEnv ${variables.join(' ')}`,
     ].join('\n'),
   );
   let child: ChildProcess | undefined;

@@ -62,7 +62,7 @@ async function startBare(programs: Record<string, string>): Promise<RunningSshd>
   const bin = await mkdtemp(join(tmpdir(), 'tarfleet-bin-'));
   await chmod(bin, 0o755);
   for (const [name, path] of Object.entries(programs)) await symlink(path, join(bin, name));
-  const sshd = await startSshd({ config: ['AllowTcpForwarding no', `SetEnv PATH=${bin}`] });
+  const sshd = await startSshd({ config: ['AllowTcpForwarding no'], env: { PATH: bin } });
   // Nothing of root's own start files comes into its PATH.
   const user = await createTestUser();
   const stop = async (): Promise<void> => {

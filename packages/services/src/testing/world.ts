@@ -64,8 +64,8 @@ export async function startServer(programs: readonly string[] = []): Promise<Tes
   const temporary = join(dir, 'temporary');
   await mkdir(temporary);
   await chmod(temporary, 0o1777);
-  const env = `PATH=${dir}:/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=${temporary}`;
-  const sshd = await startSshd({ config: [`SetEnv ${env}`] });
+  const env = { PATH: `${dir}:/usr/sbin:/usr/bin:/sbin:/bin`, TMPDIR: temporary };
+  const sshd = await startSshd({ env });
   const session = await connect(sshd);
   return {
     sshd,

@@ -244,10 +244,11 @@ describe('sudo', () => {
   });
 
   test('a machine without sudo', async () => {
-    await run('sh', ['-c', `echo 'PATH=/nowhere' > ${user.home}/.bashrc`]);
-    const error = await failure(login(user.password));
+    const bare = await startSshd({ env: { PATH: '/nowhere' } });
+    const target = sshTarget(bare, { username: user.name, become: 'sudo' });
+    const error = await failure(connect(target, keySecrets(bare.privateKey, user.password)));
     expect(error.code).toBe('TOOL_MISSING');
-    await rm(`${user.home}/.bashrc`);
+    await bare.stop();
   });
 
   test.each(['use_pty', '!use_pty', 'log_input, log_output'])(

@@ -26,8 +26,8 @@ export async function startForeignServer(kind: ServerKind): Promise<ForeignServe
   if (kind.startsWith('busybox')) for (const name of APPLETS) await add(name, tools.busybox);
   if (kind === 'bsdtar') for (const name of GNU) await add(name, await whereIs(name));
   if (kind.endsWith('bsdtar')) await add('tar', tools.bsdtar);
-  const config = kind === 'sftp' ? ['ForceCommand internal-sftp'] : [`SetEnv PATH=${bin}`];
-  const sshd = await startSshd({ config });
+  const options = kind === 'sftp' ? { config: ['ForceCommand internal-sftp'] } : { env: { PATH: bin } };
+  const sshd = await startSshd(options);
   const stop = async (): Promise<void> => {
     await sshd.stop();
     await rm(bin, { recursive: true, force: true });
