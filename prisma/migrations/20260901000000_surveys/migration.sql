@@ -37,7 +37,7 @@ CREATE TABLE "unknown_objects" (
 CREATE UNIQUE INDEX "unknown_objects_destination_id_is_foreign_prefix_key" ON "unknown_objects"("destination_id", "is_foreign", "prefix");
 
 -- CreateIndex
-CREATE INDEX "unknown_objects_destination_id_first_seen_at_idx" ON "unknown_objects"("destination_id", "first_seen_at" DESC, "id" DESC);
+CREATE INDEX "unknown_objects_destination_id_first_seen_at_id_idx" ON "unknown_objects"("destination_id", "first_seen_at" DESC, "id" DESC);
 
 -- AddForeignKey
 ALTER TABLE "surveys" ADD CONSTRAINT "surveys_destination_id_fkey" FOREIGN KEY ("destination_id") REFERENCES "destinations"("id") ON DELETE CASCADE ON UPDATE CASCADE;
