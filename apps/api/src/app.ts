@@ -31,6 +31,7 @@ import { auditRoutes } from './routes/audit/routes.ts';
 import { authRoutes } from './routes/auth/routes.ts';
 import { backupRoutes } from './routes/backups/routes.ts';
 import { destinationRoutes } from './routes/destinations/routes.ts';
+import { unknownObjectRoutes } from './routes/destinations/unknown-objects.ts';
 import { healthRoutes } from './routes/health/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
@@ -110,6 +111,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   serverRoutes(app, deps);
   serviceRoutes(app, deps);
   destinationRoutes(app, deps);
+  unknownObjectRoutes(app, deps);
   workerRoutes(app, deps);
   backupRoutes(app, { ...deps, access, keys: vault, notifications });
   scheduleRoutes(app, { ...deps, notifications });

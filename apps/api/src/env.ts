@@ -39,6 +39,8 @@ export const ApiEnv = Type.Object({
   SCHEDULE_EVERY_MS: Type.Integer({ minimum: 100, maximum: 60_000, default: 1_000 }),
   /** Between two looks for backups that nothing keeps any more, in milliseconds; 0: nothing is deleted by itself. */
   RETENTION_EVERY_MS: Type.Integer({ minimum: 0, default: 3600 * 1000 }),
+  /** Between two looks through each destination for what belongs to no backup, in milliseconds; 0: only when asked. */
+  SURVEY_EVERY_MS: Type.Integer({ minimum: 0, default: 24 * 3600 * 1000 }),
   /** How long the way back of a restore is kept on its server after it has completed, in hours; 0 keeps none. */
   RESTORE_KEEP_HOURS: Type.Number({ minimum: 0, maximum: 24 * 365, default: 24 }),
   /** Whether servers and destinations of kind `local` may be made (by admins). */

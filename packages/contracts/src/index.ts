@@ -14,5 +14,6 @@ export * from './results.ts';
 export * from './retention.ts';
 export * from './sealed.ts';
 export * from './service-run.ts';
+export * from './survey.ts';
 export * from './targets.ts';
 export * from './verify-result.ts';

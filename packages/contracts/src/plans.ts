@@ -4,6 +4,7 @@ import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
 import { PreviewPlan, RestorePlan, RollbackPlan } from './restore-plans.ts';
 import { SealedBox } from './sealed.ts';
+import { SurveyPlan } from './survey.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
 export const JOB_KINDS = [
@@ -19,6 +20,7 @@ export const JOB_KINDS = [
   'destination-test',
   'reseal',
   'rewrap',
+  'survey',
 ] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
@@ -196,6 +198,7 @@ export const Plan = Type.Union([
   DestinationTestPlan,
   ResealPlan,
   RewrapPlan,
+  SurveyPlan,
 ]);
 export type Plan = Static<typeof Plan>;
 export type PlanOf<K extends JobKind> = Extract<Plan, { kind: K }>;

@@ -5,6 +5,7 @@ import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
 import { PreviewResult } from './preview-result.ts';
 import { SealedBox } from './sealed.ts';
+import { SurveyResult } from './survey.ts';
 import { VerifyResult } from './verify-result.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -175,6 +176,7 @@ export const JobResult = Type.Union([
   DestinationTestResult,
   ResealResult,
   RewrapResult,
+  SurveyResult,
 ]);
 export type JobResult = Static<typeof JobResult>;
 export type ResultOf<K extends JobResult['kind']> = Extract<JobResult, { kind: K }>;

@@ -4,6 +4,7 @@ import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { settleBackup } from './settle-backup.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
+import { settleSurvey } from './settle-survey.ts';
 import { settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
@@ -67,6 +68,9 @@ async function settleRecords(
       return;
     case 'rollback':
       await settleRollback(tx, job, end);
+      return;
+    case 'survey':
+      if (result?.kind === 'survey' && end.state === 'completed') await settleSurvey(tx, job, result, end.at);
       return;
     case 'destination-test':
     case 'preview':
