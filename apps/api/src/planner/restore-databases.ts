@@ -23,8 +23,9 @@ export interface RestoredDatabases {
 export function restoredDatabases(
   artifacts: readonly ArtifactRecord[],
   { server, services }: { server: ServerRecord; services: readonly ServiceRecord[] },
-  wish: { paths: readonly string[] | null; restorePath: string | null },
+  wish: { paths: readonly string[] | null; restorePath: string | null; pathForFiles?: boolean },
 ): RestoredDatabases {
+  const aside = wish.pathForFiles === true && artifacts.some(({ backupMethod }) => backupMethod === null);
   const databases: RestoredDatabases['databases'] = [];
   const places: string[] = [];
   for (const artifact of artifacts) {
@@ -37,7 +38,7 @@ export function restoredDatabases(
         `${name}: backups made by ${artifact.backupMethod} are not known here.`,
       );
     }
-    if (wish.paths !== null || wish.restorePath !== null) {
+    if (wish.paths !== null || (wish.restorePath !== null && !aside)) {
       throw new AppError(
         'NOT_SUPPORTED',
         `${name}: a database is restored whole and into its server. Leave paths and restorePath out, or choose services of files by selectedServices.`,

@@ -89,6 +89,7 @@ const Details = strict({
       tables_count: Type.Optional(nullable(Count)),
       records_count: Type.Optional(nullable(Count)),
       backup_method: Type.Optional(Type.String()),
+      users_count: Type.Optional(Type.Null()),
     }),
   ),
   services: Type.Array(
@@ -158,7 +159,7 @@ export const StatusAnswer = strict({
     total_bytes: nullable(Count),
     files_processed: Count,
     total_files: nullable(Count),
-    current_operation: nullable(Type.String()),
+    current_operation: Type.String(),
     phases_completed: Type.Array(Type.String()),
     phases_remaining: Type.Array(Type.String()),
     error: Fault,

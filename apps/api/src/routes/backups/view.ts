@@ -25,7 +25,14 @@ export function viewListItem(backup: FullBackup) {
     components: componentsOf(backup),
     checksum: checksumOf(backup),
     metadata: {
+      // Document 2's system has bots and users; here nobody knows of any.
+      bot_count: null,
+      user_count: null,
       file_count: backup.filesCount ?? 0,
+      database_size: backup.artifacts.reduce(
+        (sum, { backupMethod, contentBytes }) => sum + (backupMethod === null ? 0 : (contentBytes ?? 0)),
+        0,
+      ),
       service_count: backup.artifacts.length,
       warning_count: backup.artifacts.reduce((sum, artifact) => sum + artifact.warnings, 0),
     },
@@ -63,7 +70,10 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     components: Object.fromEntries(
       componentsOf(backup).map((name) => [
         name,
-        viewComponent(backup.artifacts.filter((artifact) => artifact.component === name)),
+        viewComponent(
+          name,
+          backup.artifacts.filter((artifact) => artifact.component === name),
+        ),
       ]),
     ),
     services: backup.artifacts.map(viewService),
@@ -121,7 +131,7 @@ export function viewObject(backup: FullBackup) {
   };
 }
 
-function viewComponent(artifacts: ArtifactRecord[]) {
+function viewComponent(name: string, artifacts: ArtifactRecord[]) {
   const sum = (of: (artifact: ArtifactRecord) => number | null): number =>
     artifacts.reduce((total, artifact) => total + (of(artifact) ?? 0), 0);
   const databases = artifacts.filter(({ backupMethod }) => backupMethod !== null);
@@ -129,6 +139,8 @@ function viewComponent(artifacts: ArtifactRecord[]) {
     size_bytes: sum((artifact) => artifact.contentBytes),
     ...(databases.length > 0 ? viewDatabases(databases) : {}),
     ...(databases.length < artifacts.length ? viewFiles(sum) : {}),
+    // Document 2's system has users; here nobody knows of any.
+    ...(name === 'user_data' ? { users_count: null } : {}),
   };
 }
 
