@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { FoundGroup, JobEventBody } from '@tarfleet/contracts';
-import { type DestinationRecord, MOST_UNKNOWN } from '@tarfleet/db';
+import { type BackupStatus, type DestinationRecord, MOST_UNKNOWN } from '@tarfleet/db';
 import { v7 } from 'uuid';
 import { planSurvey } from '../planner/survey.ts';
 import {
@@ -54,9 +54,17 @@ const unknownAt = async ({ id }: DestinationRecord) =>
   (await t.db.surveys.unknown(id, { page: 1, perPage: 100 })).items;
 
 test('only what belongs to no backup is stored, whatever state the known ones are in', async () => {
-  const states = ['in_progress', 'completed', 'partial', 'hidden', 'deleting', 'failed', 'cancelled'];
+  const states = [
+    'in_progress',
+    'completed',
+    'partial',
+    'hidden',
+    'deleting',
+    'failed',
+    'cancelled',
+  ] as const;
   const known: FoundGroup[] = [];
-  const store = async (status: string, deletedAt: Date | null = null) => {
+  const store = async (status: BackupStatus, deletedAt: Date | null = null) => {
     const { job } = await t.storeBackup([await t.addService(t.server.id)]);
     await t.db.backups.change(job.id, { status, deletedAt });
     const backup = await t.db.backups.get(job.id);

@@ -21,7 +21,14 @@ const schedule = (change: Partial<ScheduleDraft>) =>
   t.db.schedules.create({
     ...{ projectId: t.project.id, name: `s ${crypto.randomUUID()}`, type: 'full', enabled: true },
     ...{ cron: '0 2 * * *', timeZone: 'UTC', catchUp: true, maxLatenessSeconds: 900, components: [] },
-    ...{ services: [], serverId: null, destinationId: null, retentionDays: 7, encrypt: false },
+    ...{
+      services: [],
+      serverId: null,
+      destinationId: null,
+      retentionDays: 7,
+      retention: null,
+      encrypt: false,
+    },
     ...{ verify: false, compress: true, compressionLevel: 6, deduplicate: false, activeSince: DUE },
     ...{ notification: null, nextAt: DUE, ...change },
   });
