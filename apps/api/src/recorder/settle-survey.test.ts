@@ -181,15 +181,18 @@ test('replicas look through each destination once in a while, and not at all whe
     ...{ sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 0, surveyEveryMs: 3600_000 },
     onEnded: () => undefined,
   };
-  await createSurveyRun(0)(options);
+  const empty = await addDestination();
+  await t.storeBackup([await t.addService(t.server.id)], { destinationId: place.id });
+  await createSurveyRun(0, 0)(options);
   expect(await t.db.surveys.get(place.id)).toBeNull();
-  await Promise.all(Array.from({ length: 4 }, () => createSurveyRun(3600_000)(options)));
+  await Promise.all(Array.from({ length: 4 }, () => createSurveyRun(3600_000, 0)(options)));
   const first = await t.db.surveys.get(place.id);
   expect(first).toMatchObject({ state: 'queued' });
+  expect(await t.db.surveys.get(empty.id)).toBeNull();
   const { jobId: id } = first ?? { jobId: '' };
   await recorder.record(attemptOf({ id, kind: 'survey' })(1, STARTED, DONE));
-  await createSurveyRun(3600_000)(options);
+  await createSurveyRun(3600_000, 0)(options);
   expect(await t.db.surveys.get(place.id)).toMatchObject({ jobId: id, state: 'completed' });
-  await createSurveyRun(1)(options);
+  await createSurveyRun(1, 0)(options);
   expect((await t.db.surveys.get(place.id))?.jobId).not.toBe(id);
 });
