@@ -155,15 +155,31 @@ export const DestinationTestPlan = Type.Object(
 );
 export type DestinationTestPlan = Static<typeof DestinationTestPlan>;
 
-/** Opens a server's credentials with an old key of the pool and seals them with its current one. */
+/** Opens a server's credentials, and its databases' passwords, with an old key of the pool and seals them with its current one. */
 export const ResealPlan = Type.Object(
   {
     ...base,
     kind: Type.Literal('reseal'),
     serverId: Uuid,
-    host: Type.String(),
-    port: Type.Integer(),
-    secrets: SealedBox,
+    /** Null: the server is a local one and has no credentials. */
+    host: Type.Union([Type.String(), Type.Null()]),
+    port: Type.Union([Type.Integer(), Type.Null()]),
+    secrets: Type.Union([SealedBox, Type.Null()]),
+    /** Passwords of its services' databases; plans of earlier versions know of none. */
+    databases: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            serviceId: Uuid,
+            serviceName: Type.String(),
+            /** What the password is bound to, and stays bound to. */
+            info: Type.String({ pattern: '^tarfleet:database-secrets:v1:' }),
+            secrets: SealedBox,
+          },
+          closed,
+        ),
+      ),
+    ),
     to: Type.Object({ keyId: Type.String(), publicKey: Type.String() }, closed),
   },
   closed,

@@ -150,8 +150,14 @@ export const DestinationTestResult = Type.Object(
 );
 export type DestinationTestResult = Static<typeof DestinationTestResult>;
 
+/** Of a job that failed, too: what could be opened is sealed anew. Null: the server has none, or they could not. */
 export const ResealResult = Type.Object(
-  { kind: Type.Literal('reseal'), serverId: Uuid, secrets: SealedBox },
+  {
+    kind: Type.Literal('reseal'),
+    serverId: Uuid,
+    secrets: Type.Union([SealedBox, Type.Null()]),
+    databases: Type.Optional(Type.Array(Type.Object({ serviceId: Uuid, secrets: SealedBox }, closed))),
+  },
   closed,
 );
 export type ResealResult = Static<typeof ResealResult>;

@@ -21,6 +21,7 @@ const ALL = [
   '20260701000000_notifications',
   '20260801000000_retention',
   '20260901000000_surveys',
+  '20260901000001_schedule_retention',
 ];
 let database: TestDatabase;
 let root: string;

@@ -56,7 +56,7 @@ export interface Surveys {
   get(destinationId: string): Promise<SurveyRecord | null>;
   /** The pool of the newest backup there; null when there is none. */
   poolOf(destinationId: string): Promise<string | null>;
-  /** Of those without a survey that began after `before`, at most so many. */
+  /** Those that hold or held backups and have no survey that began after `before` or still runs, at most so many. */
   due(before: Date, limit: number): Promise<string[]>;
   /**
    * Has the job be the destination's survey. False when another one runs, or (`before` given) one began after that.
@@ -96,8 +96,9 @@ export function createSurveys(db: Db): Surveys {
     async due(before, limit) {
       const rows = await db.$queryRaw<{ id: string }[]>`
         SELECT d.id FROM destinations AS d LEFT JOIN surveys AS s ON s.destination_id = d.id
-        WHERE s.destination_id IS NULL OR (s.started_at < ${before}
-          AND NOT EXISTS (SELECT FROM jobs AS j WHERE j.id = s.job_id AND j.ended_at IS NULL))
+        WHERE EXISTS (SELECT FROM backups AS b WHERE b.destination_id = d.id)
+          AND (s.destination_id IS NULL OR (s.started_at < ${before}
+            AND NOT EXISTS (SELECT FROM jobs AS j WHERE j.id = s.job_id AND j.ended_at IS NULL)))
         ORDER BY s.started_at NULLS FIRST LIMIT ${limit}`;
       return rows.map(({ id }) => id);
     },

@@ -170,7 +170,7 @@ export async function planBackup(
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
-        retentionDays: request.retentionDays ?? (await defaultDays(tx, request.projectId, destination)),
+        retentionDays: request.retentionDays ?? (await defaultDays(tx, request, destination)),
         warnings,
         notification: request.notification ?? null,
         createdAt: new Date(issuedAt),
@@ -208,10 +208,11 @@ function withoutOrders({ database: _database, hooks: _hooks, ...service }: Servi
 /** Null where a policy rules: then that alone says how long. */
 async function defaultDays(
   tx: Repositories,
-  projectId: number,
+  { projectId, scheduleId }: Pick<BackupRequest, 'projectId' | 'scheduleId'>,
   destination: DestinationRecord,
 ): Promise<number | null> {
   if (destination.retentionDays !== null) return destination.retentionDays;
+  if (scheduleId !== null && (await tx.schedules.get(scheduleId))?.retention) return null;
   const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
   return (retention ?? destination.retention) ? null : DEFAULT_RETENTION_DAYS;
 }

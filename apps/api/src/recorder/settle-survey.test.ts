@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { FoundGroup, JobEventBody } from '@tarfleet/contracts';
-import { type DestinationRecord, MOST_UNKNOWN } from '@tarfleet/db';
+import { type BackupStatus, type DestinationRecord, MOST_UNKNOWN } from '@tarfleet/db';
 import { v7 } from 'uuid';
 import { planSurvey } from '../planner/survey.ts';
 import {
@@ -54,9 +54,17 @@ const unknownAt = async ({ id }: DestinationRecord) =>
   (await t.db.surveys.unknown(id, { page: 1, perPage: 100 })).items;
 
 test('only what belongs to no backup is stored, whatever state the known ones are in', async () => {
-  const states = ['in_progress', 'completed', 'partial', 'hidden', 'deleting', 'failed', 'cancelled'];
+  const states = [
+    'in_progress',
+    'completed',
+    'partial',
+    'hidden',
+    'deleting',
+    'failed',
+    'cancelled',
+  ] as const;
   const known: FoundGroup[] = [];
-  const store = async (status: string, deletedAt: Date | null = null) => {
+  const store = async (status: BackupStatus, deletedAt: Date | null = null) => {
     const { job } = await t.storeBackup([await t.addService(t.server.id)]);
     await t.db.backups.change(job.id, { status, deletedAt });
     const backup = await t.db.backups.get(job.id);
@@ -173,15 +181,18 @@ test('replicas look through each destination once in a while, and not at all whe
     ...{ sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 0, surveyEveryMs: 3600_000 },
     onEnded: () => undefined,
   };
-  await createSurveyRun(0)(options);
+  const empty = await addDestination();
+  await t.storeBackup([await t.addService(t.server.id)], { destinationId: place.id });
+  await createSurveyRun(0, 0)(options);
   expect(await t.db.surveys.get(place.id)).toBeNull();
-  await Promise.all(Array.from({ length: 4 }, () => createSurveyRun(3600_000)(options)));
+  await Promise.all(Array.from({ length: 4 }, () => createSurveyRun(3600_000, 0)(options)));
   const first = await t.db.surveys.get(place.id);
   expect(first).toMatchObject({ state: 'queued' });
+  expect(await t.db.surveys.get(empty.id)).toBeNull();
   const { jobId: id } = first ?? { jobId: '' };
   await recorder.record(attemptOf({ id, kind: 'survey' })(1, STARTED, DONE));
-  await createSurveyRun(3600_000)(options);
+  await createSurveyRun(3600_000, 0)(options);
   expect(await t.db.surveys.get(place.id)).toMatchObject({ jobId: id, state: 'completed' });
-  await createSurveyRun(1)(options);
+  await createSurveyRun(1, 0)(options);
   expect((await t.db.surveys.get(place.id))?.jobId).not.toBe(id);
 });

@@ -1,4 +1,4 @@
-import type { ResultOf } from '@tarfleet/contracts';
+import type { ResealPlan, ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
@@ -99,6 +99,12 @@ async function settleServerTest(
 }
 
 async function settleReseal(tx: Repositories, job: JobRecord, result: ResultOf<'reseal'>): Promise<void> {
-  const { secrets: before } = JSON.parse(job.plan) as { secrets: unknown };
-  await tx.servers.reseal(result.serverId, { before, after: result.secrets });
+  const plan = JSON.parse(job.plan) as ResealPlan;
+  if (result.secrets && plan.serverId === result.serverId) {
+    await tx.servers.reseal(plan.serverId, { before: plan.secrets, after: result.secrets });
+  }
+  for (const { serviceId, secrets: after } of result.databases ?? []) {
+    const named = plan.databases?.find((one) => one.serviceId === serviceId);
+    if (named) await tx.services.resealPassword(serviceId, { before: named.secrets, after });
+  }
 }

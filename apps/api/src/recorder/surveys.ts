@@ -5,9 +5,15 @@ import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts'
 /** Between two looks for destinations that are due. */
 const LOOK_MS = 60_000;
 
-/** Has each destination looked through every so many milliseconds (0: never), by whichever process comes first. */
-export function createSurveyRun(everyMs: number): (options: ReconcilerOptions) => Promise<void> {
-  let next = 0;
+/** Between the start of the process and its first look: it has other things to do. */
+const FIRST_MS = 10 * 60_000;
+
+/** Has each destination that holds backups looked through every so many milliseconds (0: never), by whichever process comes first. */
+export function createSurveyRun(
+  everyMs: number,
+  firstMs = FIRST_MS,
+): (options: ReconcilerOptions) => Promise<void> {
+  let next = Date.now() + Math.min(firstMs, everyMs);
   return async function surveyDue(options) {
     if (everyMs === 0 || Date.now() < next) return;
     next = Date.now() + Math.min(LOOK_MS, everyMs);
