@@ -110,6 +110,11 @@ test('answers name their headers, and errors their codes', () => {
       expect(Object.keys(operation.responses[success]?.headers ?? {})).toContain('idempotency-replayed');
     }
   }
+  for (const { operation } of operations()) {
+    const { description: told = '', headers = {} } = operation.responses['409'] ?? {};
+    const passes = /_IN_PROGRESS|_IN_USE/.test(told);
+    expect([operation.summary, 'retry-after' in headers]).toEqual([operation.summary, passes]);
+  }
   const { responses, description } = document.paths['/api/backups/{id}/restore']!.post!;
   expect(responses['409']?.description).toContain('`RESTORE_IN_PROGRESS`');
   expect(responses['422']?.description).toContain('`ENCRYPTION_KEY_NOT_FOUND`');
