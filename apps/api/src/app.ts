@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify';
 import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
+import { createOpenDestination } from './downloads/open-destination.ts';
 import './fastify-types.ts';
 import { createAddressGuard, parseAllowed } from './notifier/address-guard.ts';
 import { createRequestSecrets } from './notifier/signature.ts';
@@ -29,6 +30,7 @@ import { createSessionTokens } from './plugins/session-tokens.ts';
 import { addValidation } from './plugins/validation.ts';
 import { auditRoutes } from './routes/audit/routes.ts';
 import { authRoutes } from './routes/auth/routes.ts';
+import { downloadRoute } from './routes/backups/download.ts';
 import { backupRoutes } from './routes/backups/routes.ts';
 import { destinationRoutes } from './routes/destinations/routes.ts';
 import { healthRoutes } from './routes/health/routes.ts';
@@ -111,7 +113,9 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   serviceRoutes(app, deps);
   destinationRoutes(app, deps);
   workerRoutes(app, deps);
+  const openDestination = createOpenDestination({ ...deps, box: vault.box });
   backupRoutes(app, { ...deps, access, keys: vault, notifications });
+  downloadRoute(app, '/api/backups/:id/download', { ...deps, access, openDestination });
   scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });

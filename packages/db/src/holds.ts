@@ -8,7 +8,7 @@ import type { Db } from './prisma-client.ts';
 export interface Holds {
   /** The hold's id. The caller has locked the backup and seen that it is there. */
   take(backupId: string, seconds: number): Promise<string>;
-  /** Moves the end to so many seconds from now. False when the hold has ended: the objects may go at any moment. */
+  /** Moves the end to so many seconds from now, unless it is later already. False when the hold has ended: the objects may go at any moment. */
   extend(id: string, seconds: number): Promise<boolean>;
   release(id: string): Promise<void>;
   /** Those of a backup that have not ended. */
@@ -28,7 +28,8 @@ export function createHolds(db: Db): Holds {
     },
     async extend(id, seconds) {
       const extended = await db.$executeRaw`
-        UPDATE backup_holds SET expires_at = clock_timestamp() + ${seconds}::float8 * interval '1 second'
+        UPDATE backup_holds
+        SET expires_at = greatest(expires_at, clock_timestamp() + ${seconds}::float8 * interval '1 second')
         WHERE id = ${id}::uuid AND expires_at > clock_timestamp()`;
       return extended > 0;
     },
