@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify';
 import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
+import { posRoutes } from './dialects/pos/routes.ts';
 import { createOpenDestination } from './downloads/open-destination.ts';
 import './fastify-types.ts';
 import { createAddressGuard, parseAllowed } from './notifier/address-guard.ts';
@@ -114,8 +115,10 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   destinationRoutes(app, deps);
   workerRoutes(app, deps);
   const openDestination = createOpenDestination({ ...deps, box: vault.box });
-  backupRoutes(app, { ...deps, access, keys: vault, notifications });
+  const runDeps = { ...deps, access, keys: vault, notifications };
+  backupRoutes(app, runDeps);
   downloadRoute(app, '/api/backups/:id/download', { ...deps, access, openDestination });
+  posRoutes(app, runDeps, { ...deps, openDestination });
   scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });

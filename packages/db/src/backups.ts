@@ -30,7 +30,12 @@ export type BackupDraft = Pick<
   | 'retentionDays'
   | 'warnings'
   | 'createdAt'
-> & { destinationId: string; artifacts: ArtifactDraft[]; chosen?: boolean; notification?: Notification | null };
+> & {
+  destinationId: string;
+  artifacts: ArtifactDraft[];
+  chosen?: boolean;
+  notification?: Notification | null;
+};
 
 export type BackupChange = Partial<
   Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification'>

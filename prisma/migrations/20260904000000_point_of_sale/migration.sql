@@ -32,8 +32,8 @@ CREATE INDEX "restore_jobs_created_at_idx" ON "restore_jobs"("created_at" DESC);
 -- AddForeignKey
 ALTER TABLE "backup_holds" ADD CONSTRAINT "backup_holds_backup_id_fkey" FOREIGN KEY ("backup_id") REFERENCES "backups"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
--- AddForeignKey
-ALTER TABLE "restore_validations" ADD CONSTRAINT "restore_validations_job_id_fkey" FOREIGN KEY ("job_id") REFERENCES "jobs"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+-- A run's records are stored before its jobs: looked at when the transaction ends
+ALTER TABLE "restore_validations" ADD CONSTRAINT "restore_validations_job_id_fkey" FOREIGN KEY ("job_id") REFERENCES "jobs"("id") ON DELETE CASCADE ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED;
 
 -- All that a summary of the backups that are there reads
 CREATE INDEX "backups_summary_idx" ON "backups"("project_id", "status") INCLUDE ("created_at", "size_bytes", "chosen")

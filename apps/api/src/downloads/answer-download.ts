@@ -3,8 +3,8 @@ import type { FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { DownloadDeps } from './deps.ts';
 import { type Contents, heldBy, readContents } from './contents.ts';
+import type { DownloadDeps } from './deps.ts';
 import { openDownloadStream } from './download-stream.ts';
 import type { Download } from './downloads.ts';
 import { readPieces } from './pieces.ts';
@@ -43,7 +43,15 @@ export async function answerDownload(
     storage = await deps.openDestination(backup);
     const options = { db: deps.db, storage, backup, format, signal: controller.signal };
     const contents = await readContents(options);
-    const sent = await answer(deps, request, reply, { backup, contents, storage, download, controller, wish, end });
+    const sent = await answer(deps, request, reply, {
+      backup,
+      contents,
+      storage,
+      download,
+      controller,
+      wish,
+      end,
+    });
     if (!sent.streams) await end();
     return sent.reply;
   } catch (error) {
@@ -84,9 +92,14 @@ async function answer(
   const range = whole ? null : parseRange(rangeHeader, bytes);
   if (range === 'unsatisfiable') {
     reply.header('content-range', `bytes */${bytes}`);
-    throw new AppError('RANGE_NOT_SATISFIABLE', `The file has ${bytes} bytes, and the range begins behind them.`);
+    throw new AppError(
+      'RANGE_NOT_SATISFIABLE',
+      `The file has ${bytes} bytes, and the range begins behind them.`,
+    );
   }
-  const span = range ? { start: range.first, length: range.last - range.first + 1 } : { start: 0, length: bytes };
+  const span = range
+    ? { start: range.first, length: range.last - range.first + 1 }
+    : { start: 0, length: bytes };
   const headers = headersOf(contents, range === null ? null : `bytes ${range.first}-${range.last}/${bytes}`);
   if (request.method === 'HEAD') {
     reply.headers({ ...headers, 'content-length': span.length });

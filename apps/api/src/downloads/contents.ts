@@ -105,7 +105,8 @@ async function objectsOf(
     assertSize(key ?? '', sizes.get(key ?? ''), storedBytes);
     if (indexKey !== null) assertSize(indexKey, sizes.get(indexKey), indexBytes);
     const sealed = key?.endsWith('.enc');
-    if (sealed && ![...sizes.keys()].some((one) => one.startsWith(`${key}.key.`))) throw missing(`${key}.key.*`);
+    if (sealed && ![...sizes.keys()].some((one) => one.startsWith(`${key}.key.`)))
+      throw missing(`${key}.key.*`);
   }
   const first = manifestKey ?? `${keyPrefix}/manifest.json`;
   if (!sizes.has(first)) throw missing(first);
@@ -136,5 +137,8 @@ function fileStem({ id, name, createdAt }: FullBackup): string {
 
 /** What every file system takes and no header has to quote. */
 function plain(text: string): string {
-  return text.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|-+$/g, '').slice(0, 80);
+  return text
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[-.]+|-+$/g, '')
+    .slice(0, 80);
 }

@@ -37,7 +37,12 @@ export interface DownloadsOptions {
   holdSeconds?: number;
 }
 
-export function createDownloads({ db, logger, most, holdSeconds = HOLD_SECONDS }: DownloadsOptions): Downloads {
+export function createDownloads({
+  db,
+  logger,
+  most,
+  holdSeconds = HOLD_SECONDS,
+}: DownloadsOptions): Downloads {
   const running = new Set<AbortController>();
   let closing = false;
   let onIdle = (): void => undefined;
@@ -104,7 +109,8 @@ export function createDownloads({ db, logger, most, holdSeconds = HOLD_SECONDS }
   /** Moves the hold's end on. Once it may have ended, nothing more is read. */
   function keepAlive(id: string, controller: AbortController): NodeJS.Timeout {
     let last = performance.now();
-    const lost = (): void => controller.abort(new AppError('CONFLICT', 'The backup could not be held any longer.'));
+    const lost = (): void =>
+      controller.abort(new AppError('CONFLICT', 'The backup could not be held any longer.'));
     const beat = async (): Promise<void> => {
       const asked = performance.now();
       try {

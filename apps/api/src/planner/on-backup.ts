@@ -49,7 +49,10 @@ export async function planDelete(deps: Deps, request: DeleteRequest): Promise<Ru
       );
     }
     if ((await tx.holds.count(backup.id)) > 0) {
-      throw new AppError('CONFLICT', 'A download of the backup began at this moment. Send the request again.');
+      throw new AppError(
+        'CONFLICT',
+        'A download of the backup began at this moment. Send the request again.',
+      );
     }
     await tx.backups.change(backup.id, { status: 'deleting' });
     await request.note?.(tx, plan.jobId);
