@@ -24,11 +24,7 @@ const DownloadQuery = strict({
 });
 type DownloadQuery = Static<typeof DownloadQuery>;
 
-const FILE = {
-  content: {
-    'application/octet-stream': { schema: Type.Unsafe<unknown>({ type: 'string', format: 'binary' }) },
-  },
-};
+const FILE = { content: { 'application/octet-stream': { schema: Type.Unknown() } } };
 
 /** A backup's stored bytes under this path; the same for every document. */
 export function downloadRoute(
