@@ -164,7 +164,7 @@ test('what is downloaded is unpacked by tar alone; encrypted, by the script for 
   const keyring = join(world.dir, 'stack/keys/keyring.json');
   const recovered = join(world.dir, 'recovered');
   // What is no file (devices, FIFOs) it leaves out, and says so with another code.
-  const { stdout } = await recover(['extract', folder, recovered, '--keyring', keyring]);
-  expect(stdout).toContain('ledger of till is in');
+  const { stderr } = await recover(['extract', folder, recovered, '--keyring', keyring]);
+  expect(stderr).toContain('ledger of till is in');
   expect(await readFile(join(recovered, 'ledger', world.dir, 'data/ledger/sales.db'), 'utf8')).toBe('sold');
 }, 120_000);
