@@ -22,6 +22,7 @@ const ALL = [
   '20260801000000_retention',
   '20260901000000_surveys',
   '20260901000001_schedule_retention',
+  '20260904000000_point_of_sale',
 ];
 let database: TestDatabase;
 let root: string;
