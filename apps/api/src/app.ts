@@ -35,6 +35,7 @@ import { healthRoutes } from './routes/health/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
 import { notificationRoutes } from './routes/notifications/routes.ts';
+import { projectBackupRoutes } from './routes/project-backups/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
@@ -112,6 +113,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   destinationRoutes(app, deps);
   workerRoutes(app, deps);
   backupRoutes(app, { ...deps, access, keys: vault, notifications });
+  projectBackupRoutes(app, { ...deps, access, keys: vault, notifications });
   scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });

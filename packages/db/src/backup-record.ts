@@ -24,6 +24,8 @@ export interface BackupRecord extends BackupLock {
   name: string | null;
   description: string | null;
   type: string;
+  /** Made by a schedule, or by a program that says so. */
+  automatic: boolean;
   dialect: string;
   status: BackupStatus;
   /** How it ended, also when it has been deleted since; null while it runs. */

@@ -28,7 +28,12 @@ export type BackupDraft = Pick<
   | 'retentionDays'
   | 'warnings'
   | 'createdAt'
-> & { destinationId: string; artifacts: ArtifactDraft[]; notification?: Notification | null };
+> & {
+  destinationId: string;
+  artifacts: ArtifactDraft[];
+  notification?: Notification | null;
+  automatic?: boolean;
+};
 
 export type BackupChange = Partial<
   Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification'>
@@ -44,6 +49,8 @@ export interface BackupFilter {
   statuses?: BackupStatus[];
   from?: Date;
   to?: Date;
+  /** Only what comes after this backup in the list; without it, all. */
+  after?: Pick<BackupRecord, 'id' | 'createdAt'>;
   page: number;
   perPage: number;
 }
@@ -117,9 +124,18 @@ export function createBackups(db: Db): Backups {
             }
           : {}),
       };
+      const { after } = filter;
+      const later: Prisma.BackupWhereInput = after
+        ? {
+            OR: [
+              { createdAt: { lt: after.createdAt } },
+              { createdAt: after.createdAt, id: { lt: after.id } },
+            ],
+          }
+        : {};
       const [rows, total] = await Promise.all([
         db.backup.findMany({
-          where,
+          where: { AND: [where, later] },
           include: full,
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           skip: (filter.page - 1) * filter.perPage,
