@@ -16,6 +16,7 @@ import { createAccess } from './plugins/access.ts';
 import { addAudit } from './plugins/audit.ts';
 import { addAuth } from './plugins/auth.ts';
 import { createAuthenticator } from './plugins/authenticator.ts';
+import { addCors, parseOrigins } from './plugins/cors.ts';
 import { addErrors, onClientError, onRouterError } from './plugins/errors.ts';
 import { createExternalIssuer } from './plugins/external-issuer.ts';
 import { addIdempotency } from './plugins/idempotency.ts';
@@ -89,6 +90,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
 
   // In the order in which they see a request.
   addHeaders(app);
+  await addCors(app, parseOrigins(config.CORS_ORIGINS));
   addRequestLog(app);
   const metrics = addMetrics(app);
   addErrors(app);
