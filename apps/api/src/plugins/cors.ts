@@ -36,7 +36,8 @@ export function parseOrigins(text: string): string[] {
   const given = text.split(',').map((one) => one.trim());
   return given.filter(Boolean).map((origin) => {
     const url = URL.canParse(origin) ? new URL(origin) : null;
-    if (url && /^https?:$/.test(url.protocol) && url.origin === origin && !origin.includes('*')) return origin;
+    if (url && /^https?:$/.test(url.protocol) && url.origin === origin && !origin.includes('*'))
+      return origin;
     const right = url && /^https?:$/.test(url.protocol) ? url.origin : 'https://app.example.com';
     throw new TypeError(`${origin} is not an origin: write scheme, host and port alone, such as ${right}`);
   });
