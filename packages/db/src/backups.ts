@@ -35,6 +35,7 @@ export type BackupDraft = Pick<
   artifacts: ArtifactDraft[];
   chosen?: boolean;
   notification?: Notification | null;
+  automatic?: boolean;
 };
 
 export type BackupChange = Partial<
@@ -52,6 +53,8 @@ export interface BackupFilter {
   statuses?: BackupStatus[];
   from?: Date;
   to?: Date;
+  /** Only what comes after this backup in the list; without it, all. */
+  after?: Pick<BackupRecord, 'id' | 'createdAt'>;
   page: number;
   perPage: number;
 }
@@ -128,9 +131,18 @@ export function createBackups(db: Db): Backups {
             }
           : {}),
       };
+      const { after } = filter;
+      const later: Prisma.BackupWhereInput = after
+        ? {
+            OR: [
+              { createdAt: { lt: after.createdAt } },
+              { createdAt: after.createdAt, id: { lt: after.id } },
+            ],
+          }
+        : {};
       const [rows, total] = await Promise.all([
         db.backup.findMany({
-          where,
+          where: { AND: [where, later] },
           include: full,
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           skip: (filter.page - 1) * filter.perPage,

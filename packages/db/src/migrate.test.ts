@@ -23,6 +23,7 @@ const ALL = [
   '20260901000000_surveys',
   '20260901000001_schedule_retention',
   '20260904000000_point_of_sale',
+  '20260905000000_automatic_backups',
 ];
 let database: TestDatabase;
 let root: string;

@@ -46,6 +46,10 @@ export interface BackupRequest {
   destinationId: string | null;
   /** Null: what destination and policies make of it. */
   retentionDays: number | null;
+  /** For how many days it is kept where nobody says; null: until somebody deletes it. Left out, 90. */
+  fallbackDays?: number | null;
+  /** Left out, what schedules make is automatic. */
+  automatic?: boolean;
   verify: boolean;
   compression: { enabled: boolean; level: number };
   deduplicate: boolean;
@@ -171,6 +175,7 @@ export async function planBackup(
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
+        automatic: request.automatic ?? request.scheduleId !== null,
         retentionDays: request.retentionDays ?? (await defaultDays(tx, request, destination)),
         warnings,
         notification: request.notification ?? null,
@@ -209,11 +214,14 @@ function withoutOrders({ database: _database, hooks: _hooks, ...service }: Servi
 /** Null where a policy rules: then that alone says how long. */
 async function defaultDays(
   tx: Repositories,
-  { projectId, scheduleId }: Pick<BackupRequest, 'projectId' | 'scheduleId'>,
+  { projectId, scheduleId, fallbackDays = DEFAULT_RETENTION_DAYS }: Pick<
+    BackupRequest,
+    'projectId' | 'scheduleId' | 'fallbackDays'
+  >,
   destination: DestinationRecord,
 ): Promise<number | null> {
   if (destination.retentionDays !== null) return destination.retentionDays;
   if (scheduleId !== null && (await tx.schedules.get(scheduleId))?.retention) return null;
   const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
-  return (retention ?? destination.retention) ? null : DEFAULT_RETENTION_DAYS;
+  return (retention ?? destination.retention) ? null : fallbackDays;
 }

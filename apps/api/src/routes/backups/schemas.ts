@@ -127,22 +127,23 @@ const Details = strict({
   error: Fault,
 });
 
-/** Document 2's envelope with document 3's object beside it. */
-export const GetAnswer = strict({
-  success: Type.Literal(true),
-  data: Details,
+/** Document 3's backup object. */
+export const ObjectFields = {
   id: Uuid,
   name: nullable(Type.String()),
   description: nullable(Type.String()),
-  type: Type.String(),
-  status: Type.String(),
+  type: Type.Enum(['manual', 'automatic']),
+  status: Type.Enum(['creating', 'completed', 'partial', 'failed', 'cancelled', 'deleting', 'deleted']),
   size: Count,
-  file_path: nullable(Type.String()),
-  checksum: nullable(Type.String()),
+  file_path: nullable(Type.String({ description: 'Where it lies, as a URL' })),
+  checksum: nullable(Type.String({ description: '`sha256:` and that of the manifest' })),
   created_at: Timestamp,
   completed_at: nullable(Timestamp),
   project_id: ProjectId,
-});
+};
+
+/** Document 2's envelope with document 3's object beside it. */
+export const GetAnswer = strict({ success: Type.Literal(true), data: Details, ...ObjectFields });
 
 export const StatusParams = strict({ backup_id: Uuid });
 export const StatusAnswer = strict({

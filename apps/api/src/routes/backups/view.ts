@@ -120,8 +120,8 @@ export function viewObject(backup: FullBackup) {
     id: backup.id,
     name: backup.name,
     description: backup.description,
-    type: 'manual',
-    status: backup.status === 'in_progress' ? 'creating' : backup.status,
+    type: backup.automatic ? ('automatic' as const) : ('manual' as const),
+    status: objectStatus(backup.status),
     size: backup.sizeBytes ?? 0,
     file_path: locationOf(backup),
     checksum: checksumOf(backup),
@@ -129,6 +129,12 @@ export function viewObject(backup: FullBackup) {
     completed_at: iso(backup.completedAt),
     project_id: backup.projectId,
   };
+}
+
+/** What document 3 calls it; hidden is deleted to everybody who looks. */
+function objectStatus(status: FullBackup['status']) {
+  if (status === 'in_progress') return 'creating' as const;
+  return status === 'hidden' ? ('deleted' as const) : status;
 }
 
 function viewComponent(name: string, artifacts: ArtifactRecord[]) {
