@@ -157,9 +157,9 @@ async function byPgDump({ port, sql }: RunningPostgres, dir: string): Promise<nu
   return (performance.now() - began) / 1000;
 }
 
-/** Seconds from the job's begin to its end. */
+/** Seconds from the request to the job's end, with all that it waited for. */
 async function ended(client: Client, jobId: string, signal: AbortSignal): Promise<number> {
   await untilEnded(client, jobId, signal);
   const { data } = await client.call('GET', `/api/jobs/${jobId}`);
-  return (Date.parse(data.ended_at) - Date.parse(data.started_at)) / 1000;
+  return (Date.parse(data.ended_at) - Date.parse(data.created_at)) / 1000;
 }

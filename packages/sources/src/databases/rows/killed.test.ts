@@ -15,7 +15,7 @@ import { createDatabaseSource } from '../create-database-source.ts';
 import { type CapturedDatabase, cancelledWhen, captureWhole } from '../testing-captures.ts';
 import { PASSWORD, restoreOptions, rowsOf, rowsTarget, shapeOf } from './testing-rows.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 let postgres: RunningPostgres;
 let sshd: RunningSshd;
 let captured: CapturedDatabase;
@@ -32,7 +32,7 @@ beforeAll(async () => {
   [postgres, sshd] = await Promise.all([startPostgresServer({ password: PASSWORD }), startSshd()]);
   await postgres.sql('postgres', 'CREATE DATABASE cloudbox');
   await postgres.sql('cloudbox', TWELVE_TABLES);
-  for (const id of [1, 2]) await postgres.sql('cloudbox', fillProject(id, 150));
+  for (const id of [1, 2]) await postgres.sql('cloudbox', fillProject(id, 60));
   await postgres.sql('cloudbox', "INSERT INTO projects (id, name) VALUES (3, 'empty')");
   captured = await captureWhole(await connect(), rowsTarget(postgres, 1), { password: PASSWORD });
 }, 120_000);
@@ -120,7 +120,7 @@ test('killed at any moment, a project is entirely old or entirely new, and a suc
     await source.forget(prepared, context(third), { keepOld: false });
   }
   expect(await rowsOf(postgres, 'project_id <> 3', { physical: true })).toBe(others);
-});
+}, 150_000);
 
 test('a backup whose server process is ended half-way fails with the words of psql', async () => {
   const session = await connect();

@@ -45,7 +45,7 @@ afterAll(async () => {
   await session?.close();
   await sshd?.stop();
   await postgres?.stop();
-});
+}, 150_000);
 
 test('the archive says what it is and holds one list of JSON lines for each table, of this tenant alone', async () => {
   const lists = TABLES.map(({ name }) => `rows/${name}.jsonl`).sort();
@@ -73,7 +73,7 @@ test('the archive says what it is and holds one list of JSON lines for each tabl
   const collections = captured.dumps.get('rows/collections.jsonl')?.toString().trim().split('\n') ?? [];
   expect(collections.map((line) => JSON.parse(line).project_id)).toEqual([1, 1, 1]);
   expect(captured.index.map(({ path }) => path.toString())).toContain('/dump/rows');
-});
+}, 150_000);
 
 test('what was lost and changed in a project comes back row by row, and goes away again', async () => {
   const before = await rowsOf(postgres, 'project_id = 1');
@@ -111,7 +111,7 @@ test('what was lost and changed in a project comes back row by row, and goes awa
       "INSERT INTO functions (project_id, name) VALUES (2, 'new') RETURNING id > (SELECT max(id) FROM functions)",
     ),
   ).toBe('t\n');
-});
+}, 150_000);
 
 test('into another project everything comes under new keys, references follow, and nobody else’s row is written', async () => {
   const others = await rowsOf(postgres, 'project_id <> 3', { physical: true });
@@ -136,7 +136,7 @@ test('into another project everything comes under new keys, references follow, a
   await source.undo(prepared, context());
   expect(await rowsOf(postgres, 'project_id = 3')).toBe('');
   expect(await rowsOf(postgres, 'project_id <> 3', { physical: true })).toBe(others);
-});
+}, 150_000);
 
 test('a table that is not as it was is refused before anything is changed, with what differs', async () => {
   await postgres.sql(
@@ -160,7 +160,7 @@ test('a table that is not as it was is refused before anything is changed, with 
   });
   await postgres.sql('cloudbox', 'ALTER TABLE files DROP note');
   expect(await rowsOf(postgres, 'project_id = 3')).toBe('');
-});
+}, 150_000);
 
 test('constraints, dangling references and what reaches beyond the tenant roll everything back, in words', async () => {
   const all = () => rowsOf(postgres, 'true', { physical: true });
@@ -212,7 +212,7 @@ test('constraints, dangling references and what reaches beyond the tenant roll e
   });
   expect(await rowsOf(postgres, 'project_id = 3')).toBe('');
   await source.apply(await restore(1), context());
-});
+}, 150_000);
 
 test('a row that is longer than a part of the archive goes there and back', async () => {
   const table = TABLES.filter(({ name }) => name === 'ssh_keys');
@@ -235,4 +235,4 @@ test('a row that is longer than a part of the archive goes there and back', asyn
       `SELECT private_key = ${long} FROM ssh_keys WHERE project_id = 5 ORDER BY id`,
     ),
   ).toBe('t\nf\n');
-});
+}, 150_000);
