@@ -14,7 +14,7 @@ const ESCAPES: Record<string, string> = {
   ...{ '\r': '\\r', '\t': '\\t', '\v': '\\v' },
 };
 
-export interface CopiedColumn {
+interface CopiedColumn {
   name: string;
   type: string;
 }

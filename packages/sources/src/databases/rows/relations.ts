@@ -82,7 +82,7 @@ export function ownRows(relation: Relation, tenant: string, alias: string, depth
   return `${alias}.${pgName(way.column)} IN (SELECT ${inner}.${pgName(way.target)} FROM ${pgTable(way.to.look)} AS ${inner} WHERE ${whose})`;
 }
 
-export interface Order {
+interface Order {
   /** Who is referred to comes before who refers. */
   relations: Relation[];
   /** Columns that are written once all rows are there: they close circles. */

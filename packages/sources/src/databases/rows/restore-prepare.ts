@@ -2,13 +2,7 @@ import type { DatabaseFacts, RowsTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
-import {
-  FORGET_SCRIPT,
-  LOOK_SCRIPT,
-  STAGE_SCRIPT,
-  WHOLE_SCRIPT,
-  WRITE_SCRIPT,
-} from '../mysql/restore-scripts.ts';
+import { FORGET_SCRIPT, LOOK_SCRIPT, STAGE_SCRIPT, WRITE_SCRIPT } from '../mysql/restore-scripts.ts';
 import { must } from '../mysql/restore-state.ts';
 import { pgTable, pgText } from '../names.ts';
 import type { PostgresTools } from '../postgres/tools.ts';
@@ -21,6 +15,7 @@ import { changedLines, linesOf } from './lines.ts';
 import { lookAtRows, tablesExpression } from './look.ts';
 import { METADATA, type Metadata, malformed, readMetadata, readTotals, TOTALS } from './metadata.ts';
 import { inOrder, ownRows, type Relation, relate } from './relations.ts';
+import { ARRIVED_SCRIPT, SYNC_SCRIPT } from './restore-scripts.ts';
 import type { RowsState } from './restore-state.ts';
 
 /** What is kept in memory of what the archive says of itself. */
@@ -122,6 +117,7 @@ export async function prepareRows(restore: RowsRestore, options: PrepareOptions)
     await write(options, folder, 'change.new.sql', text(changeStatements(change)));
     await write(options, folder, 'back-begin.sql', text(beginStatements(kept, false)));
     await write(options, folder, 'back-change.sql', text(changeStatements(kept)));
+    await must(session.run(['sh', '-c', SYNC_SCRIPT, 'sh', folder], { signal }));
     return { v: 1, folders: [folder], state };
   } catch (error) {
     // The fault is told; what cannot be removed is so by the next attempt.
@@ -203,7 +199,7 @@ async function write(
   source: AsyncIterable<Buffer>,
 ): Promise<void> {
   const { bytes } = await sendBytes(options, ['sh', '-c', WRITE_SCRIPT, 'sh', folder, file], source);
-  const whole = ['sh', '-c', WHOLE_SCRIPT, 'sh', folder, file, String(bytes)];
+  const whole = ['sh', '-c', ARRIVED_SCRIPT, 'sh', folder, file, String(bytes)];
   await must(options.session.run(whole, { signal: options.signal }));
 }
 

@@ -27,3 +27,9 @@ head -n 1 -- "$1/$2"`;
 
 /** Argument: folder. */
 export const UNDONE_SCRIPT = 'mv -f -T -- "$1/old.sql" "$1/undone.sql" && sync -- "$1"';
+
+/** Arguments: folder, file, bytes. Whether it arrived whole. */
+export const ARRIVED_SCRIPT = `[ "$(stat -c %s -- "$1/$2")" = "$3" ] || { printf 'The rows did not arrive whole.\\n' >&2; exit 1; }`;
+
+/** Argument: folder. All of it on its disk. */
+export const SYNC_SCRIPT = 'sync -- "$1"/* "$1"';

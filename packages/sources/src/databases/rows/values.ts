@@ -34,7 +34,7 @@ export function freshColumns(relation: Relation): { at: number; column: ColumnLo
   });
 }
 
-export interface RowValues {
+interface RowValues {
   /** The value of a column of a row to come. */
   of(name: string): string;
   /** What it is read from. */
