@@ -12,6 +12,7 @@ export * from './preview-result.ts';
 export * from './restore-plans.ts';
 export * from './results.ts';
 export * from './retention.ts';
+export * from './rows.ts';
 export * from './sealed.ts';
 export * from './service-run.ts';
 export * from './survey.ts';

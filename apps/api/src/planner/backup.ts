@@ -104,7 +104,7 @@ export async function planBackup(
     const target = await toServerTarget(db, server);
     assertPinned(target);
     const artifactId = uuidv7();
-    const captured = toServiceTarget(service, server);
+    const captured = await ofProject(db, request, toServiceTarget(service, server));
     const chosenParent = await chooseParent(db, {
       ...{ type: request.type, projectId: request.projectId, destinationId: destination.id },
       service: captured,
@@ -204,6 +204,19 @@ export async function planBackup(
       );
     },
   };
+}
+
+/** The archive of a project's rows says whose they are and who asked for it. */
+async function ofProject(
+  db: Repositories,
+  { projectId: id, scheduleId }: BackupRequest,
+  service: ServiceTarget,
+): Promise<ServiceTarget> {
+  const { database } = service;
+  if (database?.type !== 'rows') return service;
+  const name = (await db.projects.get(id))?.name ?? '';
+  const rows = { ...database.rows, project: { id, name, automatic: scheduleId !== null } };
+  return { ...service, database: { ...database, rows } };
 }
 
 /** The job that closes the backup neither connects to a database nor runs commands. */

@@ -1,13 +1,15 @@
-import { type DatabaseType, isDatabaseType, type RestorePlan } from '@tarfleet/contracts';
+import { type BackupMethod, type DatabaseType, isDatabaseType, type RestorePlan } from '@tarfleet/contracts';
 import type { ArtifactRecord, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { toDatabaseTarget } from './database-target.ts';
 import { databasePlace } from './restore-run.ts';
 import { toServiceRun } from './service-run.ts';
 
+/** How rows of a tenant are backed up. */
+export const ROWS_METHOD: BackupMethod = 'psql_copy';
 const TYPES: Record<string, DatabaseType> = {
   ...{ pg_dump: 'postgres', mysqldump: 'mysql', 'mariadb-dump': 'mysql' },
-  ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis' },
+  ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis', [ROWS_METHOD]: 'rows' },
 };
 export interface RestoredDatabases {
   databases: NonNullable<RestorePlan['databases']>;
