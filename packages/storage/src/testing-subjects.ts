@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
-import { testS3 } from '@tarfleet/testbed';
+import { startSshd, testS3 } from '@tarfleet/testbed';
 import { createStorage } from './create-storage.ts';
 import type { Storage } from './types.ts';
 
@@ -68,6 +68,35 @@ async function s3Subject(prefix?: string): Promise<Subject> {
   };
 }
 
+/** What lies below a folder: files alone, since an empty folder is no object. */
+async function filesOf(root: string): Promise<string[]> {
+  const found = await readdir(root, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+const sealed = { v: 1, keyId: 'none', enc: '', ct: '' } as const;
+
+async function sftpSubject(): Promise<Subject> {
+  const sshd = await startSshd();
+  const root = await mkdtemp(join(tmpdir(), 'tarfleet-sftp-'));
+  const { host, port, username, fingerprint: hostKey } = sshd;
+  const path = join(root, 'backups');
+  const config = { host, port, username, path, hostKey };
+  const target = { id, name: 'Ssh', type: 'sftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { privateKey: sshd.privateKey }, { localAllowed: false });
+  return {
+    storage,
+    everything: () => filesOf(path),
+    async close() {
+      await storage.close();
+      await sshd.stop();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
 export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
 /** In pieces that fit no block or part, as the streams of archives come. */
@@ -103,6 +132,7 @@ export const subjects: [string, () => Promise<Subject>][] = [
   ['local', localSubject],
   ['s3', () => s3Subject()],
   ['s3 below a prefix', () => s3Subject('some/where')],
+  ['sftp', sftpSubject],
 ];
 
 /** A destination for the tests of one `describe`, and the calls that they make most. */
