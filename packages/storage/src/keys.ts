@@ -24,6 +24,17 @@ export function isKey(key: string): boolean {
   );
 }
 
+/** A found name as `list` gives it out: what is no key is marked, and shown byte by byte, so that no terminal obeys it. */
+export function listedName(name: Buffer): { key: string; foreign: boolean } {
+  const text = name.toString('latin1');
+  if (isKey(text)) return { key: text, foreign: false };
+  const shown = text.replace(
+    /[^A-Za-z0-9._/-]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return { key: shown, foreign: true };
+}
+
 /** Throws STORAGE_FAILED for a key that some destination could not hold, or that leads out of it. */
 export function assertKey(key: string): void {
   if (isKey(key)) return;

@@ -35,7 +35,7 @@ export async function writeAll(handle: FileHandle, chunks: AsyncIterable<Buffer>
 }
 
 /** No error when it is gone already. */
-export async function removeFile(path: string): Promise<boolean> {
+export async function removeFile(path: string | Buffer): Promise<boolean> {
   try {
     await unlink(path);
     return true;

@@ -1,24 +1,18 @@
 import { posix } from 'node:path';
 import type { DestinationSecrets, SftpDestinationConfig } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import { assertKey, isKey, PART_NAME, partPath, toFolder } from '../keys.ts';
+import { assertKey, listedName, PART_NAME, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
-import type { Driver, PutResult } from '../types.ts';
+import type { Driver, ListedObject, PutResult } from '../types.ts';
 import { connectSftp, type SftpTimeouts } from './connect-sftp.ts';
+import { assertRoot, openPart, spaceOf } from './destination-folder.ts';
 import { CLEANUP_MS, linkInPlace, oneChunk, removeFile, renameOver } from './place-file.ts';
 import { readStream } from './read-stream.ts';
-import { lstatOf, makeFolder, makeFolders, pruneFolders, walk } from './remote-folders.ts';
-import { rootMissing, type SpaceFacts, STATUS, statusOf, translateStatus } from './sftp-faults.ts';
+import { type FoundFile, lstatOf, pruneFolders, walk } from './remote-folders.ts';
+import { statusOf, translateStatus } from './sftp-faults.ts';
 import { createSftpLink } from './sftp-link.ts';
 import type { SftpSession } from './sftp-session.ts';
-import { closeHandle, openNew, writeAll } from './write-file.ts';
-
-/** Removing a folder that has become empty may meet a put into it: that many times the put makes it again. */
-const FOLDER_TRIES = 20;
-/** `ST_RDONLY` of statvfs. */
-const READ_ONLY_FLAG = 1;
-/** A disk with less left is full for what is written: it goes by the block. */
-const FULL_BELOW = 64 * 1024;
+import { closeHandle, writeAll } from './write-file.ts';
 
 export interface SftpDriverOptions {
   config: SftpDestinationConfig;
@@ -46,59 +40,8 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
     } catch (error) {
       signal.throwIfAborted();
       if (statusOf(error) === null) throw error;
-      const space = kind === 'read' ? null : await spaceOf(session, signal);
+      const space = kind === 'read' ? null : await spaceOf(session, root, signal);
       throw translateStatus(error, place, kind !== 'read', space);
-    }
-  }
-
-  /** Where a call found nothing: in a destination whose folder is missing it has looked in the wrong place. */
-  async function assertRoot(session: SftpSession, signal: AbortSignal): Promise<void> {
-    const found = await session
-      .call<{ isDirectory(): boolean }>(signal, (sftp, done) => sftp.stat(root, done))
-      .catch((error: unknown) => {
-        if (statusOf(error) === STATUS.noSuchFile) return null;
-        throw error;
-      });
-    if (!found?.isDirectory()) throw rootMissing(place);
-  }
-
-  async function spaceOf(session: SftpSession, signal: AbortSignal): Promise<SpaceFacts | null> {
-    try {
-      const facts = await session.call<Record<string, number | bigint>>(signal, (sftp, done) =>
-        sftp.ext_openssh_statvfs(root, done),
-      );
-      const left = Number(facts.f_bavail) * Number(facts.f_frsize);
-      return { full: left < FULL_BELOW, readOnly: (Number(facts.f_flag) & READ_ONLY_FLAG) !== 0 };
-    } catch {
-      // An extension that not every server has: then the status alone has to do.
-      return null;
-    }
-  }
-
-  /** Opens a part file for a key, its folders made; the destination's own only where its parent is there. */
-  async function openPart(
-    session: SftpSession,
-    target: string,
-    signal: AbortSignal,
-  ): Promise<{ part: string; handle: Buffer }> {
-    for (let tries = 1; ; tries += 1) {
-      const part = partPath(target);
-      try {
-        return { part, handle: await openNew(session, part, signal) };
-      } catch (error) {
-        if (statusOf(error) !== STATUS.noSuchFile || tries === FOLDER_TRIES) throw error;
-      }
-      try {
-        await makeFolder(session, root, signal);
-      } catch (error) {
-        if (statusOf(error) === STATUS.noSuchFile) throw rootMissing(place);
-        await assertRoot(session, signal);
-      }
-      const names = posix.relative(root, posix.dirname(target)).split('/').filter(Boolean);
-      await makeFolders(session, root, names, signal).catch((error: unknown) => {
-        // Another call has just removed one of them, or a file stands in its place: the next try shows which.
-        if (statusOf(error) !== STATUS.noSuchFile || tries + 1 === FOLDER_TRIES) throw error;
-      });
     }
   }
 
@@ -110,7 +53,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
     signal: AbortSignal,
     commit: (part: string) => Promise<void>,
   ): Promise<PutResult> {
-    const { part, handle } = await openPart(session, target, signal);
+    const { part, handle } = await openPart(session, place, target, signal);
     try {
       const result = await writeAll(session, handle, chunks, signal);
       await commit(part);
@@ -130,6 +73,19 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       await pruneFolders(session, root, posix.dirname(part), own);
     } catch {
       // The first error is the one to tell.
+    }
+  }
+
+  /** Every file below a prefix, its name from the destination's folder on. */
+  async function* found(prefix: string, signal: AbortSignal): AsyncGenerator<FoundFile> {
+    signal.throwIfAborted();
+    const folder = toFolder(prefix);
+    const session = await link.session(signal);
+    try {
+      await assertRoot(session, place, signal);
+      yield* walk(session, pathOf(folder.slice(0, -1)), signal, folder);
+    } catch (error) {
+      throw translateStatus(error, place, false, null);
     }
   }
 
@@ -175,7 +131,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       return guarded('read', signal, async (session) => {
         const found = await lstatOf(session, path, signal);
         if (!found?.isFile()) {
-          await assertRoot(session, signal);
+          await assertRoot(session, place, signal);
           throw new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
         }
         const handle = await session.call<Buffer>(signal, (sftp, done) => sftp.open(path, 'r', done));
@@ -197,25 +153,15 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       assertKey(key);
       return guarded('read', signal, async (session) => {
         const found = await lstatOf(session, pathOf(key), signal);
-        if (found?.isFile()) return { key, bytes: found.size };
-        await assertRoot(session, signal);
+        if (found?.isFile()) return { key, bytes: found.size, modifiedAt: new Date(found.mtime * 1000) };
+        await assertRoot(session, place, signal);
         return null;
       });
     },
 
     async *list(prefix, signal) {
-      signal.throwIfAborted();
-      const folder = toFolder(prefix);
-      const session = await link.session(signal);
-      try {
-        await assertRoot(session, signal);
-        for await (const file of walk(session, pathOf(folder.slice(0, -1)), signal, folder)) {
-          // Part files are no objects yet; a name that is no key was put there by somebody else.
-          if (isKey(file.name)) yield { key: file.name, bytes: file.bytes };
-        }
-      } catch (error) {
-        throw translateStatus(error, place, false, null);
-      }
+      // Part files are no objects yet.
+      for await (const file of found(prefix, signal)) if (!PART_NAME.test(file.name)) yield listed(file);
     },
 
     async delete(key, signal) {
@@ -224,7 +170,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       const target = pathOf(key);
       await guarded('remove', signal, async (session) => {
         const found = await lstatOf(session, target, signal);
-        if (!found) return assertRoot(session, signal);
+        if (!found) return assertRoot(session, place, signal);
         if (found.isDirectory()) return;
         await removeFile(session, target, signal);
         await pruneFolders(session, root, posix.dirname(target), signal);
@@ -233,10 +179,8 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
 
     abortUploads(prefix, signal) {
       return guarded('remove', signal, async (session) => {
-        const folder = toFolder(prefix);
-        await assertRoot(session, signal);
         let count = 0;
-        for await (const file of walk(session, pathOf(folder.slice(0, -1)), signal, folder)) {
+        for await (const file of found(prefix, signal)) {
           if (!PART_NAME.test(file.name)) continue;
           if (await removeFile(session, file.path, signal)) count += 1;
           await pruneFolders(session, root, posix.dirname(file.path), signal);
@@ -245,10 +189,20 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       });
     },
 
+    async *listUploads(prefix, signal) {
+      for await (const file of found(prefix, signal)) {
+        if (PART_NAME.test(file.name)) yield listed({ ...file, name: file.name.replace(PART_NAME, '') });
+      }
+    },
+
     async close() {
       link.close();
     },
   };
+}
+
+function listed({ name, bytes, modifiedAt }: FoundFile): ListedObject {
+  return { ...listedName(Buffer.from(name)), bytes, modifiedAt };
 }
 
 /** A rename that is under way is not left: nobody could tell then what it has done. A lost connection ends it. */

@@ -1,5 +1,6 @@
 /** Folders of an SFTP server: walking, making and removing them. */
 import type { FileEntryWithStats, Stats } from 'ssh2';
+import { isKey } from '../keys.ts';
 import { STATUS, statusOf } from './sftp-faults.ts';
 import type { SftpSession } from './sftp-session.ts';
 import { closeHandle } from './write-file.ts';
@@ -9,7 +10,7 @@ export interface FoundFile {
   /** Relative to where the walk began, with slashes. */
   name: string;
   bytes: number;
-  modifiedAt: Date;
+  modifiedAt: Date | null;
 }
 
 /** Null when there is nothing of that name; a link is not followed. */
@@ -28,7 +29,8 @@ export async function lstatOf(
 
 /**
  * Every regular file below a folder, one page of names in memory for each folder on the way. A folder that is missing
- * is empty; links are not followed.
+ * is empty; links are not followed. A folder that cannot be opened is an error, unless its name shows that it is
+ * somebody else's (`lost+found`, or no UTF-8): then it is given out itself, with a slash.
  */
 export async function* walk(
   session: SftpSession,
@@ -39,35 +41,46 @@ export async function* walk(
   const handle = await session
     .call<Buffer>(signal, (sftp, done) => sftp.opendir(folder, done))
     .catch((error: unknown) => {
+      const foreign = prefix !== '' && !isKey(prefix.slice(0, -1));
+      if (foreign && statusOf(error) !== null) return 'closed' as const;
       if (statusOf(error) === STATUS.noSuchFile) return null;
       throw error;
     });
-  if (!handle) return;
+  if (handle === 'closed') yield { path: folder, name: prefix, bytes: 0, modifiedAt: null };
+  if (handle === null || handle === 'closed') return;
   try {
-    for (;;) {
-      for (const { filename, attrs } of await nextPage(session, handle, signal)) {
+    for (
+      let page = await nextPage(session, handle, signal);
+      page;
+      page = await nextPage(session, handle, signal)
+    ) {
+      for (const { filename, attrs } of page) {
         const found = { path: `${folder}/${filename}`, name: prefix + filename };
         if (attrs.isDirectory()) yield* walk(session, found.path, signal, `${found.name}/`);
         else if (attrs.isFile())
           yield { ...found, bytes: attrs.size, modifiedAt: new Date(attrs.mtime * 1000) };
       }
     }
-  } catch (error) {
-    if (statusOf(error) !== STATUS.endOfFile) throw error;
   } finally {
     await closeHandle(session, handle).catch(() => undefined);
   }
 }
 
+/** Null at the end. */
 async function nextPage(
   session: SftpSession,
   handle: Buffer,
   signal: AbortSignal,
-): Promise<FileEntryWithStats[]> {
-  const page = await session.call<FileEntryWithStats[]>(signal, (sftp, done) =>
-    sftp.readdir(handle, done as never),
-  );
-  return page.filter(({ filename }) => filename !== '.' && filename !== '..');
+): Promise<FileEntryWithStats[] | null> {
+  try {
+    const page = await session.call<FileEntryWithStats[]>(signal, (sftp, done) =>
+      sftp.readdir(handle, done as never),
+    );
+    return page.filter(({ filename }) => filename !== '.' && filename !== '..');
+  } catch (error) {
+    if (statusOf(error) === STATUS.endOfFile) return null;
+    throw error;
+  }
 }
 
 /** Makes the folders of a path below `root`, one by one and 0700, but never `root` itself. */
