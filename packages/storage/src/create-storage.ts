@@ -1,5 +1,7 @@
 import type { DestinationSecrets, DestinationTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
+import { DEFAULT_FTP_TIMEOUTS } from './ftp/connect-ftp.ts';
+import { createFtpDriver } from './ftp/create-ftp-driver.ts';
 import { createLocalDriver } from './local/create-local-driver.ts';
 import { DEFAULT_PATIENCE } from './s3/call-decorators.ts';
 import { createS3Driver } from './s3/create-s3-driver.ts';
@@ -51,6 +53,15 @@ export function createStorage(
           config: target.config,
           secrets: secrets ?? {},
           timeouts: DEFAULT_SFTP_TIMEOUTS,
+        }),
+        where,
+      );
+    case 'ftp':
+      return withCheck(
+        createFtpDriver({
+          config: target.config,
+          secrets: secrets ?? {},
+          timeouts: DEFAULT_FTP_TIMEOUTS,
         }),
         where,
       );

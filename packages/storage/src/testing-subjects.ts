@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
-import { startSshd, testS3 } from '@tarfleet/testbed';
+import { startFtpServer, startSshd, testS3 } from '@tarfleet/testbed';
 import { createStorage } from './create-storage.ts';
 import { createS3Calls } from './s3/s3-calls.ts';
 import { createS3Clients, DEFAULT_TIMEOUTS } from './s3/s3-clients.ts';
@@ -18,6 +18,8 @@ interface Subject {
   everything(): Promise<string[]>;
   /** Puts an object there without the driver, under any name. */
   putForeign(name: string, content: string): Promise<void>;
+  /** Whether a name with a line break cannot be listed as it is. */
+  listsByLine?: boolean;
   close(): Promise<void>;
 }
 
@@ -116,6 +118,26 @@ async function sftpSubject(): Promise<Subject> {
   };
 }
 
+async function ftpSubject(tls: 'explicit' | 'implicit' | 'none'): Promise<Subject> {
+  const server = await startFtpServer({ tls });
+  const { host, port, username, password, certificate, fingerprint } = server;
+  const trust = { explicit: { ca: certificate }, implicit: { certificate: fingerprint }, none: {} }[tls];
+  const config = { host, port, username, path: '/backups', tls, ...trust };
+  const target = { id, name: 'Ftp', type: 'ftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { password }, { localAllowed: false });
+  const path = join(server.root, 'backups');
+  return {
+    storage,
+    everything: () => filesOf(path),
+    putForeign: (name, content) => writeBelow(path, name, content),
+    listsByLine: true,
+    async close() {
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
 export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
 /** In pieces that fit no block or part, as the streams of archives come. */
@@ -152,6 +174,9 @@ export const subjects: [string, () => Promise<Subject>][] = [
   ['s3', () => s3Subject()],
   ['s3 below a prefix', () => s3Subject('some/where')],
   ['sftp', sftpSubject],
+  ['ftp', () => ftpSubject('none')],
+  ['ftp with explicit tls', () => ftpSubject('explicit')],
+  ['ftp with implicit tls', () => ftpSubject('implicit')],
 ];
 
 /** A destination for the tests of one `describe`, and the calls that they make most. */
@@ -166,6 +191,9 @@ export function useSubject(create: () => Promise<Subject>) {
       return subject.storage;
     },
     everything: () => subject.everything(),
+    get listsByLine(): boolean {
+      return subject.listsByLine ?? false;
+    },
     putForeign: (name: string, content: string) => subject.putForeign(name, content),
     read: async (key: string, start?: number, length?: number): Promise<Buffer> => {
       const range = {

@@ -115,7 +115,12 @@ export async function pruneFolders(
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let path = folder; path.startsWith(`${root}/`); path = path.slice(0, path.lastIndexOf('/'))) {
+  const base = root === '/' ? '/' : `${root}/`;
+  for (
+    let path = folder;
+    path.length > base.length && path.startsWith(base);
+    path = path.slice(0, path.lastIndexOf('/'))
+  ) {
     try {
       await session.call(signal, (sftp, done) => sftp.rmdir(path, done));
     } catch {
