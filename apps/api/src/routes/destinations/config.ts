@@ -12,7 +12,7 @@ interface TypeFields {
   place: readonly string[];
 }
 
-const FIELDS: Record<Exclude<DestinationType, 'azure'>, TypeFields> = {
+const FIELDS: Record<DestinationType, TypeFields> = {
   local: { config: ['path'], secrets: [], endpoint: [], place: ['path'] },
   s3: {
     config: ['bucket', 'region', 'endpoint', 'prefix', 'force_path_style'],
@@ -32,10 +32,16 @@ const FIELDS: Record<Exclude<DestinationType, 'azure'>, TypeFields> = {
     endpoint: ['host', 'port', 'username', 'tls', 'ca', 'certificate_fingerprint'],
     place: ['path'],
   },
+  azure: {
+    config: ['account', 'container', 'endpoint', 'prefix'],
+    secrets: ['account_key', 'sas_token'],
+    endpoint: ['account', 'container', 'endpoint'],
+    place: ['account', 'container', 'prefix'],
+  },
 };
 
 export function fieldsOf(type: string): TypeFields {
-  return FIELDS[type as keyof typeof FIELDS];
+  return FIELDS[type as DestinationType];
 }
 
 /** Fields that the type has no use for. */
@@ -95,6 +101,8 @@ export function secretsOf(config: ConfigChanges): DestinationSecrets | null {
     ...given('password', config.password),
     ...given('privateKey', config.private_key),
     ...given('passphrase', config.passphrase),
+    ...given('accountKey', config.account_key),
+    ...given('sasToken', config.sas_token),
   };
   return Object.keys(found).length === 0 ? null : found;
 }

@@ -24,6 +24,11 @@ const Prefix = Type.String({
   description: 'letters, digits, dots, dashes, underscores and slashes between',
 });
 const Credential = Type.String({ minLength: 1, maxLength: 4096 });
+const AccountKey = Type.String({
+  maxLength: 4096,
+  pattern: '^[A-Za-z0-9+/]+={0,2}$',
+  description: 'an access key of the account, in Base64',
+});
 const PrivateKey = Type.String({ minLength: 1, maxLength: 65_536 });
 
 const Host = Type.String({
@@ -84,6 +89,19 @@ const FtpConfig = strict({
   certificate_fingerprint: Type.Optional(CertificateFingerprint),
   password: Type.Optional(Credential),
 });
+const Account = Type.String({ pattern: '^[a-z0-9]{3,24}$', description: 'a storage account’s name' });
+const Container = Type.String({
+  pattern: '^[a-z0-9](-?[a-z0-9]){2,62}$',
+  description: 'a container’s name: 3 to 63 lower-case letters, digits and single dashes',
+});
+const AzureConfig = strict({
+  account: Account,
+  container: Container,
+  endpoint: Type.Optional(Endpoint),
+  prefix: Type.Optional(Prefix),
+  account_key: Type.Optional(AccountKey),
+  sas_token: Type.Optional(Credential),
+});
 
 const common = {
   name: Name,
@@ -114,6 +132,7 @@ export const NewDestinationBody = oneOf('type', [
   strict({ type: Type.Literal('s3'), ...common, config: S3Config }),
   strict({ type: Type.Literal('sftp'), ...common, config: SftpConfig }),
   strict({ type: Type.Literal('ftp'), ...common, config: FtpConfig }),
+  strict({ type: Type.Literal('azure'), ...common, config: AzureConfig }),
 ]);
 export type NewDestinationBody = Static<typeof NewDestinationBody>;
 
@@ -137,6 +156,10 @@ const ConfigChanges = strict({
   password: Type.Optional(Credential),
   private_key: Type.Optional(PrivateKey),
   passphrase: Type.Optional(Credential),
+  account: Type.Optional(Account),
+  container: Type.Optional(Container),
+  account_key: Type.Optional(AccountKey),
+  sas_token: Type.Optional(Credential),
 });
 export type ConfigChanges = Static<typeof ConfigChanges>;
 
@@ -166,6 +189,8 @@ const DestinationView = strict({
     tls: Type.Optional(Tls),
     ca: Type.Optional(Type.String()),
     certificate_fingerprint: Type.Optional(Type.String()),
+    account: Type.Optional(Type.String()),
+    container: Type.Optional(Type.String()),
   }),
   has_credentials: Type.Boolean(),
   retention_days: nullable(Type.Integer()),
