@@ -126,7 +126,7 @@ describe.each(subjects)('%s', (_name, create) => {
   });
 
   test('more objects than a page holds are all listed, and those of a like-named folder are not', async () => {
-    const keys = Array.from({ length: 1105 }, (_, n) => `pages/${n % 7}/object-${n}`);
+    const keys = Array.from({ length: here.pageOf + 105 }, (_, n) => `pages/${n % 7}/object-${n}`);
     for (let at = 0; at < keys.length; at += 20) {
       await Promise.all(keys.slice(at, at + 20).map((key) => put(key, Buffer.from('x'))));
     }
@@ -160,7 +160,7 @@ describe.each(subjects)('%s', (_name, create) => {
       'sub folder/plain': 'sub%20folder/plain',
       ä: '%C3%A4',
       'a<b>&"c': 'a%3Cb%3E%26%22c',
-      'line\nbreak\u001b[31m': 'line%0Abreak%1B%5B31m',
+      ...(here.listsByLine ? {} : { 'line\nbreak\u001b[31m': 'line%0Abreak%1B%5B31m' }),
       ['n'.repeat(201)]: 'n'.repeat(201),
     };
     for (const name of Object.keys(shown)) await here.putForeign(`others/${name}`, 'theirs');

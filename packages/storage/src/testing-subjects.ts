@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
-import { testS3 } from '@tarfleet/testbed';
+import { startAzurite, startFtpServer, startSshd, testS3 } from '@tarfleet/testbed';
+import { DEFAULT_AZURE_TIMEOUTS, openContainer } from './azure/azure-container.ts';
 import { createStorage } from './create-storage.ts';
 import { createS3Calls } from './s3/s3-calls.ts';
 import { createS3Clients, DEFAULT_TIMEOUTS } from './s3/s3-clients.ts';
@@ -18,6 +19,10 @@ interface Subject {
   everything(): Promise<string[]>;
   /** Puts an object there without the driver, under any name. */
   putForeign(name: string, content: string): Promise<void>;
+  /** Whether a name with a line break cannot be listed as it is. */
+  listsByLine?: boolean;
+  /** What a page of a listing holds at most, where it is not 1000; FTP has none, and takes its time for each object. */
+  pageOf?: number;
   close(): Promise<void>;
 }
 
@@ -38,11 +43,7 @@ async function localSubject(): Promise<Subject> {
       const found = await readdir(join(root, 'backups'), { recursive: true, withFileTypes: true });
       return found.map((entry) => join(entry.parentPath, entry.name).slice(`${root}/backups/`.length));
     },
-    async putForeign(name, content) {
-      const path = join(root, 'backups', name);
-      await mkdir(dirname(path), { recursive: true });
-      await writeFile(path, content);
-    },
+    putForeign: (name, content) => writeBelow(join(root, 'backups'), name, content),
     async close() {
       await storage.close();
       await rm(root, { recursive: true, force: true });
@@ -84,6 +85,90 @@ async function s3Subject(prefix?: string): Promise<Subject> {
   };
 }
 
+/** What lies below a folder: files alone, since an empty folder is no object. */
+async function filesOf(root: string): Promise<string[]> {
+  const found = await readdir(root, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+async function writeBelow(root: string, name: string, content: string): Promise<void> {
+  const path = join(root, name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+
+const sealed = { v: 1, keyId: 'none', enc: '', ct: '' } as const;
+
+async function sftpSubject(): Promise<Subject> {
+  const sshd = await startSshd();
+  const root = await mkdtemp(join(tmpdir(), 'tarfleet-sftp-'));
+  const { host, port, username, fingerprint: hostKey } = sshd;
+  const path = join(root, 'backups');
+  const config = { host, port, username, path, hostKey };
+  const target = { id, name: 'Ssh', type: 'sftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { privateKey: sshd.privateKey }, { localAllowed: false });
+  return {
+    storage,
+    everything: () => filesOf(path),
+    putForeign: (name, content) => writeBelow(path, name, content),
+    async close() {
+      await storage.close();
+      await sshd.stop();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** With explicit TLS; the other ways are in ftp-driver.test.ts. */
+async function ftpSubject(): Promise<Subject> {
+  const server = await startFtpServer({ tls: 'explicit' });
+  const { host, port, username, password, certificate: ca } = server;
+  const config = { host, port, username, path: '/backups', tls: 'explicit', ca } as const;
+  const target = { id, name: 'Ftp', type: 'ftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { password }, { localAllowed: false });
+  const path = join(server.root, 'backups');
+  return {
+    storage,
+    everything: () => filesOf(path),
+    putForeign: (name, content) => writeBelow(path, name, content),
+    listsByLine: true,
+    pageOf: 100,
+    async close() {
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
+async function azureSubject(): Promise<Subject> {
+  const server = await startAzurite();
+  const { endpoint, account, accountKey } = server;
+  const config = { account, container: 'conformance', endpoint, prefix: 'some/where' };
+  const container = openContainer(config, { accountKey }, DEFAULT_AZURE_TIMEOUTS);
+  await container.create();
+  const target = { id, name: 'Cloud', type: 'azure', config, secrets: sealed } as const;
+  const storage = createStorage(target, { accountKey }, { localAllowed: false });
+  return {
+    storage,
+    async everything() {
+      const found: string[] = [];
+      for await (const { name } of container.listBlobsFlat({ includeUncommitedBlobs: true }))
+        found.push(name);
+      expect(found.filter((name) => !name.startsWith(`${config.prefix}/`))).toEqual([]);
+      return found.map((name) => name.slice(config.prefix.length + 1));
+    },
+    async putForeign(name, content) {
+      await container.getBlockBlobClient(`${config.prefix}/${name}`).upload(content, content.length);
+    },
+    async close() {
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
 export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
 /** In pieces that fit no block or part, as the streams of archives come. */
@@ -119,6 +204,9 @@ export const subjects: [string, () => Promise<Subject>][] = [
   ['local', localSubject],
   ['s3', () => s3Subject()],
   ['s3 below a prefix', () => s3Subject('some/where')],
+  ['sftp', sftpSubject],
+  ['ftp', ftpSubject],
+  ['azure', azureSubject],
 ];
 
 /** A destination for the tests of one `describe`, and the calls that they make most. */
@@ -133,6 +221,12 @@ export function useSubject(create: () => Promise<Subject>) {
       return subject.storage;
     },
     everything: () => subject.everything(),
+    get pageOf(): number {
+      return subject.pageOf ?? 1000;
+    },
+    get listsByLine(): boolean {
+      return subject.listsByLine ?? false;
+    },
     putForeign: (name: string, content: string) => subject.putForeign(name, content),
     read: async (key: string, start?: number, length?: number): Promise<Buffer> => {
       const range = {

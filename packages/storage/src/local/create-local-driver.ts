@@ -2,13 +2,13 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError, errnoOf } from '@tarfleet/kernel';
-import { assertKey, listedName, PART_NAME, toFolder } from '../keys.ts';
+import { assertKey, listedName, PART_NAME, partPath, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
 import type { Driver, ListedObject, PutResult } from '../types.ts';
 import { fileStream } from './file-stream.ts';
 import { assertNoLinks, makeFolders, pruneFolders, syncFolder } from './folders.ts';
 import { translateFsError } from './fs-errors.ts';
-import { linkInPlace, oneChunk, openNew, partPath, removeFile, writeAll } from './part-file.ts';
+import { linkInPlace, oneChunk, openNew, removeFile, writeAll } from './part-file.ts';
 import { resolveRoot } from './resolve-root.ts';
 import { type FoundFile, walk } from './walk.ts';
 

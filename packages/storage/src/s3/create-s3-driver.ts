@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import type { S3DestinationConfig } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
+import { downloadStream } from '../download-stream.ts';
 import { assertKey, listedName, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
+import { createPartReader } from '../part-reader.ts';
 import type { Driver, StoredObject } from '../types.ts';
 import { type Patience, withRetries, withTranslatedErrors } from './call-decorators.ts';
-import { downloadStream } from './download-stream.ts';
 import { findObjects } from './find-objects.ts';
-import { createPartReader } from './part-reader.ts';
 import { partSize } from './part-sizes.ts';
 import { presign } from './presign.ts';
 import { putInParts } from './put-in-parts.ts';
