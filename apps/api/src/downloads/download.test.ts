@@ -130,6 +130,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     await (await get(url(fresh), {}, 'HEAD')).arrayBuffer();
     await (await get(url(fresh))).arrayBuffer();
     const rows = await world.t.db.auditLog.list({
+      seenBy: null,
       targetId: fresh.id,
       action: 'backup.download',
       limit: 9,
