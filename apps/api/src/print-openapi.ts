@@ -19,9 +19,9 @@ const app = await buildApp({
     pools: new Map(),
     jwtSecret: Buffer.from(keys.jwtSecret, 'base64url'),
   },
-  ...({ queue: {}, jobs: {}, dispatcher: {}, hub: {}, cancel: {} } as Pick<
+  ...({ queue: {}, jobs: {}, dispatcher: {}, hub: {}, cancel: {}, downloads: {} } as Pick<
     AppDeps,
-    'queue' | 'jobs' | 'dispatcher' | 'hub' | 'cancel'
+    'queue' | 'jobs' | 'dispatcher' | 'hub' | 'cancel' | 'downloads'
   >),
 });
 await app.ready();

@@ -227,10 +227,11 @@ function withoutOrders({ database: _database, hooks: _hooks, ...service }: Servi
 /** Null where a policy rules: then that alone says how long. */
 async function defaultDays(
   tx: Repositories,
-  { projectId, scheduleId, fallbackDays = DEFAULT_RETENTION_DAYS }: Pick<
-    BackupRequest,
-    'projectId' | 'scheduleId' | 'fallbackDays'
-  >,
+  {
+    projectId,
+    scheduleId,
+    fallbackDays = DEFAULT_RETENTION_DAYS,
+  }: Pick<BackupRequest, 'projectId' | 'scheduleId' | 'fallbackDays'>,
   destination: DestinationRecord,
 ): Promise<number | null> {
   if (destination.retentionDays !== null) return destination.retentionDays;

@@ -227,6 +227,7 @@ export interface paths {
                                         tables_count?: number | null;
                                         records_count?: number | null;
                                         backup_method?: string;
+                                        users_count?: null;
                                     };
                                 };
                                 services: {
@@ -393,7 +394,7 @@ export interface paths {
                          * @default false
                          */
                         validateOnly?: boolean;
-                        /** @description The project of target_server_id; left out, the one that server is in */
+                        /** @description The project of target_server_id; left out, the one that server is in. For rows of a tenant alone the server need not be named */
                         target_project_id?: number;
                         /** @description Another server to restore to; left out, the one that was backed up */
                         target_server_id?: string;
@@ -662,7 +663,7 @@ export interface paths {
                                 /** @description UUID */
                                 id: string;
                                 /** @enum {unknown} */
-                                kind: "backup" | "artifact" | "verify" | "restore" | "rollback" | "preview" | "delete" | "sweep" | "server-test" | "destination-test" | "reseal" | "rewrap";
+                                kind: "backup" | "artifact" | "verify" | "restore" | "rollback" | "preview" | "delete" | "sweep" | "server-test" | "destination-test" | "reseal" | "rewrap" | "survey";
                                 /** @enum {unknown} */
                                 state: "queued" | "running" | "completed" | "partial" | "failed" | "cancelled";
                                 pool: string;
@@ -741,7 +742,7 @@ export interface components {
             /** @enum {boolean} */
             success: false;
             /** @enum {unknown} */
-            code: "BACKUP_NOT_FOUND" | "BACKUP_IN_PROGRESS" | "BACKUP_INCOMPLETE" | "BACKUP_CORRUPTED" | "BACKUP_VERIFICATION_FAILED" | "COMPONENT_NOT_FOUND" | "ENCRYPTION_KEY_NOT_FOUND" | "INSUFFICIENT_PERMISSIONS" | "INSUFFICIENT_STORAGE" | "INVALID_BACKUP_TYPE" | "RESTORE_FAILED" | "RESTORE_IN_PROGRESS" | "RETENTION_POLICY_VIOLATION" | "STORAGE_FULL" | "VALIDATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "NOT_SUPPORTED" | "NOT_FOUND" | "CONFLICT" | "UNAUTHENTICATED" | "INVALID_CREDENTIALS" | "ORIGIN_REFUSED" | "RATE_LIMITED" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_KEY_IN_USE" | "CREDENTIALS_REQUIRED" | "NOTHING_TO_BACK_UP" | "LOCAL_NOT_ALLOWED" | "POOL_NOT_FOUND" | "JOB_FINISHED" | "UNAVAILABLE" | "INTERNAL" | "SERVER_UNREACHABLE" | "SERVER_AUTH_FAILED" | "HOST_KEY_NOT_PINNED" | "HOST_KEY_CHANGED" | "BECOME_FAILED" | "CONNECTION_LOST" | "TOOL_MISSING" | "COMMAND_FAILED" | "PATH_NOT_FOUND" | "PATH_REFUSED" | "PORT_UNREACHABLE" | "SERVICE_NOT_FOUND" | "SERVICE_STATE_UNKNOWN" | "SERVICE_STOP_FAILED" | "SERVICE_START_FAILED" | "DESTINATION_UNREACHABLE" | "DESTINATION_AUTH_FAILED" | "DESTINATION_NOT_FOUND" | "DESTINATION_READ_ONLY" | "OBJECT_NOT_FOUND" | "OBJECT_EXISTS" | "STORAGE_FAILED" | "ARCHIVE_MALFORMED" | "PLAN_INVALID" | "PLAN_EXPIRED" | "PLAN_VERSION_UNKNOWN" | "SEAL_INVALID" | "CANCELLED" | "ATTEMPT_SUPERSEDED" | "WORKER_STOPPING" | "WORKER_LOST";
+            code: "BACKUP_NOT_FOUND" | "BACKUP_IN_PROGRESS" | "BACKUP_INCOMPLETE" | "BACKUP_CORRUPTED" | "BACKUP_VERIFICATION_FAILED" | "COMPONENT_NOT_FOUND" | "ENCRYPTION_KEY_NOT_FOUND" | "INSUFFICIENT_PERMISSIONS" | "INSUFFICIENT_STORAGE" | "INVALID_BACKUP_TYPE" | "RESTORE_FAILED" | "RESTORE_IN_PROGRESS" | "RETENTION_POLICY_VIOLATION" | "STORAGE_FULL" | "VALIDATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "NOT_SUPPORTED" | "NOT_FOUND" | "CONFLICT" | "UNAUTHENTICATED" | "INVALID_CREDENTIALS" | "ORIGIN_REFUSED" | "RATE_LIMITED" | "RANGE_NOT_SATISFIABLE" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_KEY_IN_USE" | "CREDENTIALS_REQUIRED" | "NOTHING_TO_BACK_UP" | "LOCAL_NOT_ALLOWED" | "POOL_NOT_FOUND" | "JOB_FINISHED" | "UNAVAILABLE" | "INTERNAL" | "SERVER_UNREACHABLE" | "SERVER_AUTH_FAILED" | "HOST_KEY_NOT_PINNED" | "HOST_KEY_CHANGED" | "BECOME_FAILED" | "CONNECTION_LOST" | "TOOL_MISSING" | "COMMAND_FAILED" | "PATH_NOT_FOUND" | "PATH_REFUSED" | "PORT_UNREACHABLE" | "SERVICE_NOT_FOUND" | "SERVICE_STATE_UNKNOWN" | "SERVICE_STOP_FAILED" | "SERVICE_START_FAILED" | "DESTINATION_UNREACHABLE" | "DESTINATION_AUTH_FAILED" | "DESTINATION_NOT_FOUND" | "DESTINATION_READ_ONLY" | "OBJECT_NOT_FOUND" | "OBJECT_EXISTS" | "STORAGE_FAILED" | "ARCHIVE_MALFORMED" | "PLAN_INVALID" | "PLAN_EXPIRED" | "PLAN_VERSION_UNKNOWN" | "SEAL_INVALID" | "CANCELLED" | "ATTEMPT_SUPERSEDED" | "WORKER_STOPPING" | "WORKER_LOST";
             /** @description Reason phrase of the HTTP status */
             error: string;
             /** @description What is wrong and what to do about it */

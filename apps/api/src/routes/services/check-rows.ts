@@ -1,8 +1,8 @@
 import type { Fault } from '../../plugins/faults.ts';
-import type { DatabaseSettings } from './database-settings.ts';
+import type { DatabaseBody } from './database-schemas.ts';
 
 /** What is wrong with which rows of which database a service is. */
-export function checkRows(database: DatabaseSettings | null): Fault[] {
+export function checkRows(database: Pick<DatabaseBody, 'databases' | 'rows'> | null): Fault[] {
   const faults: Fault[] = [];
   const say = (path: string, message: string): void =>
     void faults.push({ path: `body/database/${path}`, message });
