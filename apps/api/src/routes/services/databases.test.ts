@@ -32,7 +32,7 @@ test('a password is sealed, kept, moved only when it is given again, and taken a
   expect(shown).toEqual({
     ...{ host: 'db.example.org', port: 5432, username: 'backup', has_password: true, databases: null },
     ...{ schema_only: false, include_tables: [], exclude_tables: [], roles: true },
-    ...{ path: null, run_as: null, bin_dir: null },
+    ...{ path: null, run_as: null, bin_dir: null, rows: null },
   });
   const stored = await t.db.services.get(id);
   expect(JSON.stringify([answer.json(), stored])).not.toContain('canary');
