@@ -1,4 +1,5 @@
 // What lies at a destination, changed in any way: never taken for what was stored.
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,13 +23,15 @@ let t: Awaited<ReturnType<typeof openTestStorage>>;
 let deps: { storage: Storage; keyring: Keyring };
 let dir = '';
 let root = '';
+const FILES = ['a', 'sub/b', 'sub/c'];
+const textOf = (name: string): string => `${name}\n`.repeat(500);
 beforeAll(async () => {
   t = await openTestStorage();
   deps = { storage: t.storage, keyring: keyringOf('main') };
   dir = await mkdtemp(join(tmpdir(), 'tarfleet-bad-input-'));
   root = join(dir, 'srv');
   await mkdir(join(root, 'sub'), { recursive: true });
-  for (const name of ['a', 'sub/b', 'sub/c']) await writeFile(join(root, name), `${name}\n`.repeat(500));
+  for (const name of FILES) await writeFile(join(root, name), textOf(name));
   await symlink('a', join(root, 'sub/to-a'));
 });
 afterAll(async () => {
@@ -95,7 +98,10 @@ describe.each([
     const key = keyName ? { keyName } : {};
     full = await takeBackup(deps, { number, root, ...key });
     later = await takeBackup(deps, { number: number + 1, root, parent: full, changed: ['', 'a'], ...key });
+    // Of other contents: else it could be as long to the byte, and differ in nothing but when files were read.
+    for (const name of FILES) await writeFile(join(root, name), randomBytes(2_000));
     other = await takeBackup(deps, { number: number + 2, root, ...key });
+    for (const name of FILES) await writeFile(join(root, name), textOf(name));
   });
 
   /** Damage that is named as such, and nothing before it that is not true. */
