@@ -85,7 +85,7 @@ test('workers die while databases are brought, and while they are put in place',
       expect([name, job.state, now === expected.get(name)]).toEqual([name, job.state, true]);
       states.push(job.state);
     }
-    await until('nothing is left', async () => (await leftOf(jobs)).length === 0).catch(async () => {
+    await until('nothing is left', async () => (await leftOf(jobs)).length === 0, 15_000).catch(async () => {
       expect(await leftOf(jobs)).toEqual([]);
     });
     return states;
