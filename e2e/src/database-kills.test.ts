@@ -34,7 +34,7 @@ interface Engine {
 test('workers die while databases are brought, and while they are put in place', async () => {
   process.stderr.write(`database-kills: seed ${SEED}\n`);
   const random = createRandom(SEED);
-  const { world, proxy, engines, holdBack } = await open();
+  const { world, proxy, engines, newest, holdBack } = await open();
   const { client, stack } = world;
   const body = { type: 'full', encrypt: false, compress: false, verify: false };
   const { backup_id } = (await client.must('POST', '/api/backups/create', body)).data;
@@ -110,6 +110,11 @@ test('workers die while databases are brought, and while they are put in place',
   const made = await leftOf(jobs);
   expect(made).toEqual(expect.arrayContaining(['role keeper']));
   await kill();
+  // Whoever goes on makes all of it anew, and is no better off.
+  const dead = await newest();
+  await revive();
+  await until('another worker brings pg again', async () => (await newest()) > dead);
+  await kill();
   proxy.decide = () => 'pass';
   for (const id of jobs.values()) await client.must('POST', `/api/jobs/${id}/cancel`, {});
   await revive();
@@ -172,7 +177,7 @@ async function open() {
       for (const release of releases) await release();
     };
   };
-  return { world, proxy, engines, holdBack };
+  return { world, proxy, engines, newest: pg.newest, holdBack };
 }
 
 type Add = (service: object) => Promise<unknown>;
@@ -228,7 +233,10 @@ async function openPostgres(add: Add) {
     const end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; COMMENT%'";
     return async (): Promise<void> => void (await server.sql('postgres', end));
   };
-  return { engine, hold };
+  /** Of the databases that a restore makes. */
+  const newest = () =>
+    server.sql('postgres', "SELECT max(oid) FROM pg_database WHERE datname LIKE '%tarfleet%'").then(Number);
+  return { engine, hold, newest };
 }
 
 async function openMariadb(add: Add) {
