@@ -21,6 +21,8 @@ const FOLDER_TRIES = 20;
 const GRACE_MS = 2000;
 /** For what a failed or aborted call has left. */
 const CLEANUP_MS = 30_000;
+/** More than a file system keeps for what is already there, less than what travels before anybody reads it. */
+const PROBE_BYTES = 64 * 1024;
 
 export interface FtpDriverOptions {
   config: FtpDestinationConfig;
@@ -97,13 +99,32 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
         );
       } catch (error) {
         if (!(error instanceof NotBegun)) {
+          // Asked before the part is gone: with it goes what filled the disk.
+          const told = lostContact(error) && !signal.aborted ? ((await fullness(target)) ?? error) : error;
           await clean(part);
-          throw error;
+          throw told;
         }
         // Another call has just removed the folder; or it cannot be written, which a folder's making tells better.
         await guarded('add', signal, (client) => assertWritable(client, part));
         if (tries === FOLDER_TRIES) throw translateFtp(error.error, place, true);
       }
+    }
+  }
+
+  /**
+   * A server whose disk is full cuts the data connection, and the library leaves before the answer that says so. A file
+   * that is sent whole before it can be refused brings that answer.
+   */
+  async function fullness(target: string): Promise<AppError | null> {
+    const probe = partPath(target);
+    try {
+      const sent = Readable.from([Buffer.alloc(PROBE_BYTES)], { objectMode: false });
+      await guarded('add', AbortSignal.timeout(CLEANUP_MS), (client) => client.uploadFrom(sent, probe));
+      return null;
+    } catch (error) {
+      return error instanceof AppError && error.code === 'STORAGE_FULL' ? error : null;
+    } finally {
+      await clean(probe);
     }
   }
 
@@ -234,6 +255,10 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
 
 function listed({ name, bytes, modifiedAt }: FoundEntry): ListedObject {
   return { ...listedName(Buffer.from(name, 'latin1')), bytes, modifiedAt };
+}
+
+function lostContact(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'DESTINATION_UNREACHABLE';
 }
 
 async function* oneChunk(content: Buffer): AsyncGenerator<Buffer> {
