@@ -166,7 +166,8 @@ test.each(['sftp', 'ftp', 'azure'])(
 
     const file = join(here.dir, `${kind}.tar`);
     const auth = `Authorization: Bearer ${here.client.token}`;
-    execFileSync('curl', ['-sSf', '-o', file, '-H', auth, `${here.client.url}/api/backups/${full}/download`]);
+    const whole = `${here.client.url}/api/backups/${full}/download?format=tar`;
+  execFileSync('curl', ['-sSf', '-o', file, '-H', auth, whole]);
     const unpacked = join(here.dir, `${kind}-unpacked`);
     await mkdir(unpacked);
     execFileSync('tar', ['xf', file, '-C', unpacked]);
