@@ -77,6 +77,7 @@ const WAITING = [
   'post /api/backups/{id}/verify',
   'post /api/destinations/test',
   'post /api/destinations/{id}/test',
+  'post /api/destinations/{id}/unknown-objects',
   'post /api/projects/{id}/backups',
   'post /api/restore/create',
   'post /api/servers/{id}/reseal',

@@ -190,7 +190,7 @@ test('settings are tried before they are stored, and stored nowhere but sealed i
 });
 
 test.each([
-  [{ type: 'ftp', name: 'x', config: {} }, 'body/type'],
+  [{ type: 'tape', name: 'x', config: {} }, 'body/type'],
   [{ ...local(), config: { path: 'relative' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/a/../b' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/' } }, 'body/config/path'],
