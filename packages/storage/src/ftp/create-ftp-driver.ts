@@ -70,7 +70,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
       } catch (error) {
         if (!(error instanceof NotBegun)) {
           // Asked before the part is gone: with it goes what filled the disk.
-          const told = lostContact(error) && !signal.aborted ? ((await fullness(target)) ?? error) : error;
+          const told = maybeFull(error) && !signal.aborted ? ((await fullness(target)) ?? error) : error;
           await clean(part);
           throw told;
         }
@@ -227,8 +227,8 @@ function listed({ name, bytes, modifiedAt }: FoundEntry): ListedObject {
   return { ...listedName(Buffer.from(name, 'latin1')), bytes, modifiedAt };
 }
 
-function lostContact(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'DESTINATION_UNREACHABLE';
+function maybeFull(error: unknown): boolean {
+  return error instanceof AppError && ['DESTINATION_UNREACHABLE', 'STORAGE_FAILED'].includes(error.code);
 }
 
 async function* oneChunk(content: Buffer): AsyncGenerator<Buffer> {
