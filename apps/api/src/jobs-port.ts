@@ -1,6 +1,7 @@
 import { JOB_KINDS, Uuid } from '@tarfleet/contracts';
 import type { DestinationRecord, Repositories, ServerRecord } from '@tarfleet/db';
 import { type Static, Type } from 'typebox';
+import type { PlannedDestination } from './planner/targets.ts';
 import type { Actor } from './plugins/actor.ts';
 
 /** A job as these routes give it back: the start of what `GET /api/jobs/:id` shows. */
@@ -28,7 +29,7 @@ export interface Caller {
  */
 export interface JobStarter {
   startServerTest(server: ServerRecord, caller: Caller): Promise<JobView>;
-  startDestinationTest(destination: DestinationRecord, caller: Caller): Promise<JobView>;
+  startDestinationTest(destination: PlannedDestination, caller: Caller): Promise<JobView>;
   /** Looks for what belongs to no backup. CONFLICT while somebody does. */
   startSurvey(destination: DestinationRecord, caller: Caller): Promise<JobView>;
   /** Moves a server's credentials to its pool's current key. */

@@ -1,6 +1,7 @@
 // What every destination owes, run over each driver, when bodies break, writers are cancelled and readers leave.
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { failing, MIB, never, pieces, stalling, subjects, useSubject } from './testing-subjects.ts';
 
@@ -126,6 +127,10 @@ describe.each(subjects)('%s', (_name, create) => {
         stalled.push(here.storage.put(key, body, { signal: abort.signal }).catch((error: unknown) => error));
       });
     }
+    // A destination may learn of an upload by its first part alone, which is still on its way.
+    const arrived = async (): Promise<number> =>
+      (await here.everything()).filter((found) => /one|two|three/.test(found)).length;
+    while ((await arrived()) < 3) await sleep(50);
     const unfinished: string[] = [];
     for await (const upload of here.storage.listUploads('sweep', never)) {
       expect(upload.foreign).toBe(false);

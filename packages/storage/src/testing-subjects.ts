@@ -1,4 +1,5 @@
 /** What the tests of all destinations share: a destination of each kind, and bodies that break. */
+import './testing-realm.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -4,13 +4,20 @@ import {
   type ResealPlan,
   type ServerTestPlan,
 } from '@tarfleet/contracts';
-import type { Database, DestinationRecord, ServerRecord } from '@tarfleet/db';
+import type { Database, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { readPassword } from '../routes/services/database-settings.ts';
 import { toJobDraft } from './job-draft.ts';
-import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
+import {
+  assertPinned,
+  type PlanKeys,
+  type PlannedDestination,
+  poolKey,
+  toDestinationTarget,
+  toServerTarget,
+} from './targets.ts';
 
 /** Jobs about a server or a destination, not about a backup. */
 interface Deps {
@@ -42,7 +49,7 @@ export async function planServerTest(
 
 export async function planDestinationTest(
   { db, keys }: Deps,
-  destination: DestinationRecord,
+  destination: PlannedDestination,
   pool: string,
   origin: Origin,
 ): Promise<RunDraft> {

@@ -84,9 +84,14 @@ export function toServiceTarget(service: ServiceRecord, server: ServerRecord): S
 }
 
 /** The destination for one pool's workers: its secrets are sealed for them alone. */
+/** What a plan says of a destination; it need not be stored. */
+export type PlannedDestination = Pick<DestinationRecord, 'name' | 'type' | 'config' | 'secretCiphertext'> & {
+  id: string;
+};
+
 export async function toDestinationTarget(
   keys: PlanKeys,
-  destination: DestinationRecord,
+  destination: PlannedDestination,
   pool: string,
 ): Promise<DestinationTarget> {
   const { id, name, config } = destination;

@@ -75,6 +75,7 @@ const WAITING = [
   'post /api/backups/{id}/restore',
   'post /api/backups/{id}/rewrap',
   'post /api/backups/{id}/verify',
+  'post /api/destinations/test',
   'post /api/destinations/{id}/test',
   'post /api/destinations/{id}/unknown-objects',
   'post /api/projects/{id}/backups',

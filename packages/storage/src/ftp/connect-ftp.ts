@@ -23,13 +23,35 @@ export async function connectFtp(
   { idleMs }: FtpTimeouts,
   signal: AbortSignal,
 ): Promise<Client> {
-  const { host, port, username, tls } = config;
-  if (!secrets.password) {
+  const { username, tls } = config;
+  const { password } = secrets;
+  if (!password) {
     throw new AppError(
       'DESTINATION_AUTH_FAILED',
       `There is no password for ${place.server}. Enter its credentials.`,
     );
   }
+  // Sessions are resumed on data connections, and with a session what was thought of its certificate: so one that is
+  // pinned is fetched before, and trusted from the beginning of the connection that is used.
+  const options = await tlsOptions(config, place, idleMs, signal);
+  return connected(config, place, idleMs, options, signal, async (client) => {
+    await client.login(bytes(username), bytes(password));
+    await client.useDefaultSettings();
+    // Or archives would travel in the open behind a login that did not.
+    if (tls !== 'none') await client.send('PROT P');
+    return client;
+  });
+}
+
+/** Runs `action` on a new connection, with TLS where it is wanted; closes it on failure. */
+async function connected<T>(
+  { host, port, tls }: FtpDestinationConfig,
+  place: FtpPlace,
+  idleMs: number,
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  action: (client: Client) => Promise<T>,
+): Promise<T> {
   const client = new Client(idleMs, { allowSeparateTransferHost: false, maxListingBytes: LONGEST_LISTING });
   // Names are bytes: others may have used any.
   client.ftp.encoding = 'latin1';
@@ -37,19 +59,16 @@ export async function connectFtp(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     signal.throwIfAborted();
-    const options = tlsOptions(config);
     if (tls === 'implicit') {
       await client.connectImplicitTLS(host, port, options);
     } else {
       await client.connect(host, port);
       if (tls === 'explicit') await client.useTLS(options);
     }
-    if (tls !== 'none') assertCertificate(client, config, place, options);
-    await client.login(bytes(username), bytes(secrets.password));
-    await client.useDefaultSettings();
-    // Or archives would travel in the open behind a login that did not.
-    if (tls !== 'none') await client.send('PROT P');
-    return client;
+    if (tls !== 'none' && !(client.ftp.socket instanceof TLSSocket)) {
+      throw new AppError('DESTINATION_UNREACHABLE', `The FTP server of ${place.server} did not begin TLS.`);
+    }
+    return await action(client);
   } catch (error) {
     client.close();
     signal.throwIfAborted();
@@ -64,42 +83,33 @@ export function bytes(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
 
-function tlsOptions({ host, ca, certificate }: FtpDestinationConfig): ConnectionOptions {
-  return {
-    host,
-    ...(isIP(host) ? {} : { servername: host }),
-    ...(ca === undefined ? {} : { ca }),
-    // A pinned certificate is compared here, on the control connection first; nobody need have signed it.
-    rejectUnauthorized: certificate === undefined,
-  };
-}
-
-/** Compares the pin, and has data connections accept that one certificate alone from then on. */
-function assertCertificate(
-  client: Client,
-  { certificate: pinned }: FtpDestinationConfig,
-  { server }: FtpPlace,
-  options: ConnectionOptions,
-): void {
-  const { socket } = client.ftp;
-  if (!(socket instanceof TLSSocket)) {
-    throw new AppError('DESTINATION_UNREACHABLE', `The FTP server of ${server} did not begin TLS.`);
-  }
-  if (pinned === undefined) return;
-  const { raw } = socket.getPeerCertificate();
+async function tlsOptions(
+  config: FtpDestinationConfig,
+  place: FtpPlace,
+  idleMs: number,
+  signal: AbortSignal,
+): Promise<ConnectionOptions> {
+  const { host, ca, certificate: pinned, tls } = config;
+  const name = { host, ...(isIP(host) ? {} : { servername: host }) };
+  if (pinned === undefined || tls === 'none') return { ...name, ...(ca === undefined ? {} : { ca }) };
+  const look = { ...name, rejectUnauthorized: false };
+  const raw = await connected(config, place, idleMs, look, signal, async (client) => {
+    const seen = (client.ftp.socket as TLSSocket).getPeerCertificate().raw;
+    client.close();
+    return seen;
+  });
   const seen = raw ? sha256(raw) : 'none';
   if (seen !== pinned) {
     throw new AppError(
       'DESTINATION_AUTH_FAILED',
-      `The FTP server of ${server} shows a certificate with the SHA-256 ${seen}, and ${pinned} is pinned. If it was renewed, compare the new one on the machine itself and store it; otherwise someone may be in between. No password was sent.`,
+      `The FTP server of ${place.server} shows a certificate with the SHA-256 ${seen}, and ${pinned} is pinned. If it was renewed, compare the new one on the machine itself and store it; otherwise someone may be in between. No password was sent.`,
     );
   }
   const pem = `-----BEGIN CERTIFICATE-----\n${raw.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
-  client.ftp.tlsOptions = {
-    ...options,
-    ...{ ca: pem, allowPartialTrustChain: true, rejectUnauthorized: true },
+  return {
+    ...{ ...name, ca: pem, allowPartialTrustChain: true },
     checkServerIdentity: (_host: string, { raw: other }: PeerCertificate) =>
-      sha256(other) === pinned ? undefined : new Error('another certificate on a data connection'),
+      sha256(other) === pinned ? undefined : new Error('another certificate than the pinned one'),
   };
 }
 

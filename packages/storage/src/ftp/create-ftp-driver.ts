@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import type { DestinationSecrets, FtpDestinationConfig } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import { type Client, FTPError } from 'basic-ftp';
+import type { Client } from 'basic-ftp';
 import { assertKey, listedName, PART_NAME, partPath, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
 import type { Driver, ListedObject, PutResult } from '../types.ts';
@@ -12,6 +12,7 @@ import { rootMissing, translateFtp } from './ftp-faults.ts';
 import { type FoundEntry, isFolder, pruneFolders, removeFile, sizeOf, walk } from './ftp-files.ts';
 import { assertWritable, listFolder, prepareFolders } from './ftp-folders.ts';
 import { createFtpPool } from './ftp-pool.ts';
+import { createGuard } from './guard.ts';
 import { withLock } from './take-lock.ts';
 import { NotBegun, OwnFault, renameOver, upload } from './upload.ts';
 
@@ -21,6 +22,8 @@ const FOLDER_TRIES = 20;
 const GRACE_MS = 2000;
 /** For what a failed or aborted call has left. */
 const CLEANUP_MS = 30_000;
+/** More than a file system keeps for what is already there, less than what travels before anybody reads it. */
+const PROBE_BYTES = 64 * 1024;
 
 export interface FtpDriverOptions {
   config: FtpDestinationConfig;
@@ -36,38 +39,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
   const pool = createFtpPool((signal) => connectFtp(config, secrets, place, timeouts, signal), place.server);
   const pathOf = (key: string): string => posix.join(root, key);
 
-  /** Runs a call on a connection of its own. One that is aborted, or on which anything but an answer went wrong, is closed. */
-  async function guarded<T>(
-    kind: 'add' | 'remove' | 'read',
-    signal: AbortSignal,
-    action: (client: Client) => Promise<T>,
-    graceMs = 0,
-  ): Promise<T> {
-    const { client, release } = await pool.lease(signal);
-    let timer: NodeJS.Timeout | undefined;
-    const onAbort = (): void => {
-      if (graceMs === 0) client.close();
-      else timer = setTimeout(() => client.close(), graceMs);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    let reusable = false;
-    try {
-      const result = await action(client);
-      reusable = true;
-      return result;
-    } catch (error) {
-      // Where an upload failed, answers to it may still come.
-      reusable = error instanceof FTPError && kind !== 'add';
-      signal.throwIfAborted();
-      if (error instanceof NotBegun) throw error;
-      if (error instanceof OwnFault) throw error.error;
-      throw translateFtp(error, place, kind !== 'read');
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-      clearTimeout(timer);
-      release(reusable);
-    }
-  }
+  const guarded = createGuard(pool, place);
 
   /** For a call that found nothing: in a destination whose folder is missing it has looked in the wrong place. */
   async function assertRoot(client: Client): Promise<void> {
@@ -97,13 +69,32 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
         );
       } catch (error) {
         if (!(error instanceof NotBegun)) {
+          // Asked before the part is gone: with it goes what filled the disk.
+          const told = maybeFull(error) && !signal.aborted ? ((await fullness(target)) ?? error) : error;
           await clean(part);
-          throw error;
+          throw told;
         }
         // Another call has just removed the folder; or it cannot be written, which a folder's making tells better.
         await guarded('add', signal, (client) => assertWritable(client, part));
         if (tries === FOLDER_TRIES) throw translateFtp(error.error, place, true);
       }
+    }
+  }
+
+  /**
+   * A server whose disk is full cuts the data connection, and the library leaves before the answer that says so. A file
+   * that is sent whole before it can be refused brings that answer.
+   */
+  async function fullness(target: string): Promise<AppError | null> {
+    const probe = partPath(target);
+    try {
+      const sent = Readable.from([Buffer.alloc(PROBE_BYTES)], { objectMode: false });
+      await guarded('add', AbortSignal.timeout(CLEANUP_MS), (client) => client.uploadFrom(sent, probe));
+      return null;
+    } catch (error) {
+      return error instanceof AppError && error.code === 'STORAGE_FULL' ? error : null;
+    } finally {
+      await clean(probe);
     }
   }
 
@@ -234,6 +225,10 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
 
 function listed({ name, bytes, modifiedAt }: FoundEntry): ListedObject {
   return { ...listedName(Buffer.from(name, 'latin1')), bytes, modifiedAt };
+}
+
+function maybeFull(error: unknown): boolean {
+  return error instanceof AppError && ['DESTINATION_UNREACHABLE', 'STORAGE_FAILED'].includes(error.code);
 }
 
 async function* oneChunk(content: Buffer): AsyncGenerator<Buffer> {

@@ -1,3 +1,4 @@
+import '../testing-realm.ts';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, truncate } from 'node:fs/promises';

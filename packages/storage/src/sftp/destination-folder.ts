@@ -51,7 +51,7 @@ export async function openPart(
   for (let tries = 1; ; tries += 1) {
     const part = partPath(target);
     try {
-      return { part, handle: await openNew(session, part, signal) };
+      return { part, handle: await openNew(session, part, uninterrupted) };
     } catch (error) {
       if (statusOf(error) !== STATUS.noSuchFile || tries === FOLDER_TRIES) throw error;
     }
@@ -68,3 +68,6 @@ export async function openPart(
     });
   }
 }
+
+/** An opening that is given up could make a file that nobody knows of. A lost connection ends it. */
+const uninterrupted = new AbortController().signal;

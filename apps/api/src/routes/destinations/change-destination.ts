@@ -10,7 +10,10 @@ import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';
 
 type Deps = Pick<AppDeps, 'db' | 'vault' | 'config'>;
 
-export function newDestination({ vault, config }: Deps, body: NewDestinationBody): NewDestination {
+export function newDestination(
+  { vault, config }: Deps,
+  body: NewDestinationBody,
+): NewDestination & { id: string } {
   checkConfig(body.type, body.config, config);
   if (body.retention) checkPolicy(body.retention, 'body/retention');
   const id = uuidv7();

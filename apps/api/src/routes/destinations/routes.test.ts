@@ -171,8 +171,26 @@ test('a test is a job', async () => {
   expect(job.plan).not.toMatch(/AKID|very secret/);
 });
 
+test('settings are tried before they are stored, and stored nowhere but sealed in the plan', async () => {
+  const stored = (await t.db.destinations.all()).length;
+  const { name: _none, ...unnamed } = s3();
+  for (const body of [s3(), unnamed]) {
+    const answer = await t.ask('POST', '/api/destinations/test', { token: admin, body });
+    expect([answer.statusCode, answer.body]).toEqual([202, expect.not.stringMatching(/AKID|very secret/)]);
+    const job = (await t.db.jobs.get(answer.json().data.id))!;
+    expect(job.kind).toBe('destination-test');
+    expect(job.plan).toContain('"secrets"');
+    expect(job.plan).not.toMatch(/AKID|very secret/);
+  }
+  expect(await t.db.destinations.all()).toHaveLength(stored);
+  const wrong = { ...s3(), config: { ...s3().config, bucket: 'No' } };
+  expect((await t.ask('POST', '/api/destinations/test', { token: admin, body: wrong })).statusCode).toBe(400);
+  const { token } = await t.as('operator');
+  expect((await t.ask('POST', '/api/destinations/test', { token, body: s3() })).statusCode).toBe(403);
+});
+
 test.each([
-  [{ type: 'ftp', name: 'x', config: {} }, 'body/type'],
+  [{ type: 'tape', name: 'x', config: {} }, 'body/type'],
   [{ ...local(), config: { path: 'relative' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/a/../b' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/' } }, 'body/config/path'],

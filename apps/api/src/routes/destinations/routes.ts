@@ -14,6 +14,7 @@ import {
   DestinationPage,
   JobAnswer,
   NewDestinationBody,
+  TriedDestinationBody,
 } from './schemas.ts';
 import { destinationView } from './view.ts';
 
@@ -68,6 +69,28 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
         .code(201)
         .header('location', `/api/destinations/${destination.id}`)
         .send(ok(destinationView(destination)));
+    },
+  );
+
+  app.post(
+    '/api/destinations/test',
+    {
+      config: {
+        ...config,
+        audit: { action: 'destination.try', target: 'job', shows: ['name', 'type'] },
+        idempotent: true,
+        errors: ['LOCAL_NOT_ALLOWED', 'POOL_NOT_FOUND'],
+      },
+      schema: {
+        tags,
+        summary: 'Test settings before they are stored: write, read back and delete a small object, as a job',
+        body: TriedDestinationBody,
+        response: { 200: EndedJobAnswer, 202: JobAnswer },
+      },
+    },
+    async (request, reply) => {
+      const tried = newDestination(deps, { name: 'that is tried', ...request.body });
+      return answerJob(deps, request, reply, await jobs.startDestinationTest(tried, jobCaller(request)));
     },
   );
 

@@ -136,6 +136,16 @@ export const NewDestinationBody = oneOf('type', [
 ]);
 export type NewDestinationBody = Static<typeof NewDestinationBody>;
 
+const unnamed = { ...common, name: Type.Optional(Name) };
+/** The same, as far as it is known yet. */
+export const TriedDestinationBody = oneOf('type', [
+  strict({ type: Type.Literal('local'), ...unnamed, config: LocalConfig }),
+  strict({ type: Type.Literal('s3'), ...unnamed, config: S3Config }),
+  strict({ type: Type.Literal('sftp'), ...unnamed, config: SftpConfig }),
+  strict({ type: Type.Literal('ftp'), ...unnamed, config: FtpConfig }),
+  strict({ type: Type.Literal('azure'), ...unnamed, config: AzureConfig }),
+]);
+
 const ConfigChanges = strict({
   path: Type.Optional(Path),
   bucket: Type.Optional(Bucket),
