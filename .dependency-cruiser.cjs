@@ -34,7 +34,7 @@ const owned = {
   queue: 'bullmq|ioredis',
   db: '@prisma',
   transport: 'ssh2',
-  storage: '@aws-sdk/client-s3',
+  storage: '@aws-sdk/client-s3|@aws-sdk/s3-request-presigner',
   vault: '@aws-sdk/client-kms',
 };
 

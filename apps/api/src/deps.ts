@@ -4,6 +4,7 @@ import type { QueueProducer } from '@tarfleet/queue';
 import type { Registry } from 'prom-client';
 import type { CancelOptions } from './cancel.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Downloads } from './downloads/downloads.ts';
 import type { ApiConfig } from './env.ts';
 import type { JobStarter } from './jobs-port.ts';
 import type { LiveHub } from './live/hub.ts';
@@ -28,6 +29,7 @@ export interface AppDeps {
   dispatcher: Dispatcher;
   hub: LiveHub;
   cancel: CancelOptions;
+  downloads: Downloads;
   /** Adds figures to `/metrics`: queue depth, durations, bytes. Called once. */
   addMetrics?: (registry: Registry) => void;
   /** Compares every answer with its schema; for tests. */

@@ -27,6 +27,8 @@ export const ApiEnv = Type.Object({
   RATE_LIMIT_RESTORES_PER_HOUR: Type.Integer({ minimum: 1, default: 10 }),
   RATE_LIMIT_STATUS_PER_MINUTE: Type.Integer({ minimum: 1, default: 100 }),
   RATE_LIMIT_VERIFY_PER_HOUR: Type.Integer({ minimum: 1, default: 20 }),
+  /** Requests for downloads, each part of one included. */
+  RATE_LIMIT_DOWNLOADS_PER_MINUTE: Type.Integer({ minimum: 1, default: 120 }),
   /** Login attempts a minute for one e-mail address from one network address. */
   RATE_LIMIT_LOGINS_PER_MINUTE: Type.Integer({ minimum: 1, default: 10 }),
   /** How long after a backup's end the left-overs of its dead attempts stay, in milliseconds. */
@@ -43,6 +45,16 @@ export const ApiEnv = Type.Object({
   RESTORE_KEEP_HOURS: Type.Number({ minimum: 0, maximum: 24 * 365, default: 24 }),
   /** Whether servers and destinations of kind `local` may be made (by admins). */
   LOCAL_ALLOWED: Type.Boolean({ default: false }),
+  /** Folders, separated by colons, inside which `local` destinations may lie that this host can read downloads from. */
+  LOCAL_ROOTS: Type.String({ default: '' }),
+  /** Downloads that this process serves at once. */
+  DOWNLOADS_AT_ONCE: Type.Integer({ minimum: 1, maximum: 1000, default: 16 }),
+  /** How long a client may take nothing of its download before it is ended, in milliseconds. */
+  DOWNLOAD_IDLE_MS: Type.Integer({ minimum: 1_000, default: 120_000 }),
+  /** How long a link to an object of S3 is good, in seconds. */
+  DOWNLOAD_LINK_SECONDS: Type.Integer({ minimum: 10, maximum: 3600, default: 300 }),
+  /** How long downloads may run on while this process stops, in milliseconds. */
+  DOWNLOAD_GRACE_MS: Type.Integer({ minimum: 0, maximum: 20_000, default: 5_000 }),
   /** Mail server, `smtp://user:password@host:587` or `smtps://`, and the sender of letters; both or neither. */
   SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://[^\\s]+$' })),
   SMTP_FROM: Type.Optional(Type.String({ pattern: '^[^\\r\\n]*[^\\s@]+@[^\\s@]+$' })),

@@ -6,6 +6,7 @@ import { collectDefaultMetrics } from 'prom-client';
 import { buildApp } from './app.ts';
 import type { CancelOptions } from './cancel.ts';
 import { createDispatcher } from './dispatcher.ts';
+import { createDownloads } from './downloads/downloads.ts';
 import type { ApiConfig } from './env.ts';
 import { createJobStarter } from './job-starter.ts';
 import { createLiveHub } from './live/hub.ts';
@@ -51,6 +52,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const onEnded = createEndedHook({ db, queue, logger, metrics });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
+  const downloads = createDownloads({ db, logger, most: config.DOWNLOADS_AT_ONCE });
   const clock = (): Promise<Date> => db.schedules.clock();
   const scheduleMetrics = createScheduleMetrics({ db, logger });
   const app = await buildApp({
@@ -64,6 +66,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     dispatcher,
     hub,
     cancel,
+    downloads,
     addMetrics: (registry) => {
       collectDefaultMetrics({ register: registry });
       metrics.register(registry);
@@ -98,6 +101,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     async stop() {
       // Long answers end first, or the server would wait for them.
       await hub.close();
+      await downloads.close(config.DOWNLOAD_GRACE_MS);
       await app.close();
       await scheduler.stop();
       await reconciler.stop();

@@ -18,6 +18,9 @@ export interface ArtifactRecord {
   key: string | null;
   sha256: string | null;
   storedBytes: number | null;
+  /** Of its list of entries, as stored. */
+  indexKey: string | null;
+  indexBytes: number | null;
   contentBytes: number | null;
   files: number | null;
   directories: number | null;
@@ -228,6 +231,8 @@ export function toArtifact(row: Artifact): ArtifactRecord {
     key: row.key,
     sha256: row.sha256,
     storedBytes: number(row.storedBytes),
+    indexKey: row.indexKey,
+    indexBytes: number(row.indexBytes),
     contentBytes: number(row.contentBytes),
     files: number(row.files),
     directories: number(row.directories),

@@ -25,6 +25,8 @@ export interface BackupRecord extends BackupLock {
   description: string | null;
   type: string;
   dialect: string;
+  /** Whether its request named components or services, and did not take all that there is. */
+  chosen: boolean;
   status: BackupStatus;
   /** How it ended, also when it has been deleted since; null while it runs. */
   outcome: BackupOutcome | null;

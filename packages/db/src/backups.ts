@@ -1,12 +1,14 @@
 import type { ErrorCode, Notification } from '@tarfleet/contracts';
 import { type ArtifactDraft, toArtifact } from './artifacts.ts';
 import type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
+import { type BackupSummary, summarise } from './backup-summary.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
 import { seriesOf } from './series.ts';
 
 export type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
+export type { BackupSummary } from './backup-summary.ts';
 
 export type BackupDraft = Pick<
   BackupRecord,
@@ -28,7 +30,12 @@ export type BackupDraft = Pick<
   | 'retentionDays'
   | 'warnings'
   | 'createdAt'
-> & { destinationId: string; artifacts: ArtifactDraft[]; notification?: Notification | null };
+> & {
+  destinationId: string;
+  artifacts: ArtifactDraft[];
+  chosen?: boolean;
+  notification?: Notification | null;
+};
 
 export type BackupChange = Partial<
   Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification'>
@@ -41,6 +48,7 @@ export interface BackupFilter {
   /** Null: every project's. */
   projectIds: number[] | null;
   type?: string;
+  chosen?: boolean;
   statuses?: BackupStatus[];
   from?: Date;
   to?: Date;
@@ -59,9 +67,11 @@ export interface Backups {
   lock(id: string): Promise<FullBackup | null>;
   /** Newest first. */
   list(filter: BackupFilter): Promise<{ rows: FullBackup[]; total: number }>;
+  /** Of all that `list` would list of these projects; null: of every project. */
+  summary(projectIds: number[] | null): Promise<BackupSummary>;
   change(id: string, change: BackupChange): Promise<void>;
   countRestore(id: string, at: Date): Promise<void>;
-  /** Hidden ones that no other backup needs any more. */
+  /** Hidden ones that no other backup needs any more, and that nobody downloads. */
   hiddenAndFree(limit: number): Promise<FullBackup[]>;
   /** Ended backups whose left-overs are due to be removed. */
   dueForSweep(now: Date, limit: number): Promise<FullBackup[]>;
@@ -107,6 +117,7 @@ export function createBackups(db: Db): Backups {
       const where: Prisma.BackupWhereInput = {
         ...(filter.projectIds === null ? {} : { projectId: { in: filter.projectIds } }),
         ...(filter.type === undefined ? {} : { type: filter.type }),
+        ...(filter.chosen === undefined ? {} : { chosen: filter.chosen }),
         status: filter.statuses ? { in: filter.statuses } : { notIn: ['hidden', 'deleted'] },
         ...(filter.from || filter.to
           ? {
@@ -129,6 +140,7 @@ export function createBackups(db: Db): Backups {
       ]);
       return { rows: rows.map(toFull), total };
     },
+    summary: (projectIds) => summarise(db, projectIds),
     async change(id, change) {
       await db.backup.update({ where: { id }, data: change, select: { id: true } });
     },
@@ -141,7 +153,7 @@ export function createBackups(db: Db): Backups {
     },
     async hiddenAndFree(take) {
       const rows = await db.backup.findMany({
-        where: { status: 'hidden', artifacts: { none: { dependents: { some: {} } } } },
+        where: { status: 'hidden', artifacts: { none: { dependents: { some: {} } } }, holds: { none: {} } },
         include: full,
         orderBy: { deletedAt: 'asc' },
         take,

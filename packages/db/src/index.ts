@@ -9,6 +9,7 @@ export { createDatabase, type Database, type DatabaseOptions } from './database.
 export type * from './deliveries.ts';
 export { DELIVERY_CHANNELS, DELIVERY_STATES } from './deliveries.ts';
 export type { DestinationChanges, DestinationRecord, Destinations, NewDestination } from './destinations.ts';
+export type { Holds } from './holds.ts';
 export type { Begun, Idempotency, StoredAnswer } from './idempotency.ts';
 export type * from './job-events.ts';
 export type * from './jobs.ts';
@@ -20,6 +21,8 @@ export type { MemberRecord, ProjectMembers } from './project-members.ts';
 export type { ProjectRecord, Projects } from './projects.ts';
 export type { RateLimitHit, RateLimits } from './rate-limits.ts';
 export type { Repositories } from './repositories.ts';
+export type * from './restore-list.ts';
+export { RESTORE_LIST_STATES } from './restore-list.ts';
 export type * from './restores.ts';
 export type * from './retention.ts';
 export type * from './rewraps.ts';

@@ -20,6 +20,7 @@ const ALL = [
   '20260610000000_statistics',
   '20260701000000_notifications',
   '20260801000000_retention',
+  '20260904000000_point_of_sale',
 ];
 let database: TestDatabase;
 let root: string;

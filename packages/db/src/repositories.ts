@@ -4,6 +4,7 @@ import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type Backups, createBackups } from './backups.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
+import { createHolds, type Holds } from './holds.ts';
 import { createIdempotency, type Idempotency } from './idempotency.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
 import { createJobs, type Jobs } from './jobs.ts';
@@ -13,6 +14,7 @@ import type { Db } from './prisma-client.ts';
 import { createProjectMembers, type ProjectMembers } from './project-members.ts';
 import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { createRestoreList, type RestoreList } from './restore-list.ts';
 import { createRestores, type Restores } from './restores.ts';
 import { createRetention, type Retention } from './retention.ts';
 import { createRewraps, type Rewraps } from './rewraps.ts';
@@ -35,6 +37,7 @@ export interface Repositories {
   backups: Backups;
   deliveries: Deliveries;
   destinations: Destinations;
+  holds: Holds;
   idempotency: Idempotency;
   jobEvents: JobEvents;
   jobs: Jobs;
@@ -43,6 +46,7 @@ export interface Repositories {
   projectMembers: ProjectMembers;
   projects: Projects;
   rateLimits: RateLimits;
+  restoreList: RestoreList;
   restores: Restores;
   retention: Retention;
   rewraps: Rewraps;
@@ -67,6 +71,7 @@ export function createRepositories(db: Db): Repositories {
     backups: createBackups(db),
     deliveries: createDeliveries(db),
     destinations: createDestinations(db),
+    holds: createHolds(db),
     idempotency: createIdempotency(db),
     jobEvents: createJobEvents(db),
     jobs: createJobs(db),
@@ -75,6 +80,7 @@ export function createRepositories(db: Db): Repositories {
     projectMembers: createProjectMembers(db),
     projects: createProjects(db),
     rateLimits: createRateLimits(db),
+    restoreList: createRestoreList(db),
     restores: createRestores(db),
     retention: createRetention(db),
     rewraps: createRewraps(db),

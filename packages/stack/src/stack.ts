@@ -121,6 +121,7 @@ export async function startStack(options: StackOptions): Promise<RunningStack> {
         API_KEYS_FILE: files.apiKeys,
         POOLS_FILE: files.pools,
         LOCAL_ALLOWED: 'true',
+        LOCAL_ROOTS: [destinationDir, ...options.localRoots].join(':'),
         ...options.apiEnv,
         ...env,
       });

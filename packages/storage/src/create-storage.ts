@@ -7,6 +7,10 @@ import { DEFAULT_TIMEOUTS, type S3Keys } from './s3/s3-clients.ts';
 import type { Storage } from './types.ts';
 import { withCheck } from './with-check.ts';
 
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** Where to, for whoever opens its secrets otherwise than from a plan. */
+export type StorageTarget = Without<DestinationTarget, 'id' | 'secrets'>;
+
 export interface StorageOptions {
   /** Whether local destinations may be used by this process at all. */
   localAllowed: boolean;
@@ -21,7 +25,7 @@ export interface StorageOptions {
  * destination, opened; null for one that needs none. Throws LOCAL_NOT_ALLOWED, DESTINATION_AUTH_FAILED (no keys).
  */
 export function createStorage(
-  target: DestinationTarget,
+  target: DestinationTarget | StorageTarget,
   secrets: DestinationSecrets | null,
   options: StorageOptions,
 ): Storage {

@@ -1,2 +1,2 @@
-export { createStorage, type StorageOptions } from './create-storage.ts';
-export type { GetOptions, PutOptions, PutResult, Storage, StoredObject } from './types.ts';
+export { createStorage, type StorageOptions, type StorageTarget } from './create-storage.ts';
+export type { GetOptions, LinkOptions, PutOptions, PutResult, Storage, StoredObject } from './types.ts';

@@ -28,6 +28,13 @@ export interface GetOptions {
   length?: number;
 }
 
+export interface LinkOptions {
+  /** How long it may be begun to be followed. */
+  seconds: number;
+  /** The file's name for whoever follows it; of `[A-Za-z0-9._-]`. */
+  fileName: string;
+}
+
 /**
  * A place for objects, named by keys of `[A-Za-z0-9._/-]`. Errors are AppErrors: OBJECT_NOT_FOUND, OBJECT_EXISTS,
  * STORAGE_FULL, DESTINATION_AUTH_FAILED, DESTINATION_NOT_FOUND, DESTINATION_READ_ONLY, DESTINATION_UNREACHABLE
@@ -47,6 +54,11 @@ export interface Storage {
    * destroy it. A connection that ends early is an error of the stream, never a clean end.
    */
   get(key: string, options: GetOptions): Promise<Readable>;
+  /**
+   * A URL by which anybody reads the object without keys, for a short time. Not there where the destination has no such
+   * thing. Whether there is such an object is not looked at.
+   */
+  link?(key: string, options: LinkOptions): Promise<string>;
   /** Null when there is no such object. */
   stat(key: string, signal: AbortSignal): Promise<StoredObject | null>;
   /** Whatever lies below the prefix (`prefix/...`), page by page, in no fixed order. */

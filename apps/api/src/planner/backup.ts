@@ -163,6 +163,7 @@ export async function planBackup(
         description: request.description,
         type: backupType,
         dialect: request.dialect,
+        chosen: request.components !== null || request.services !== null,
         keyPrefix,
         compressed: compression.enabled,
         compressionLevel: compression.enabled ? compression.level : null,

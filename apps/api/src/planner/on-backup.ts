@@ -48,30 +48,40 @@ export async function planDelete(deps: Deps, request: DeleteRequest): Promise<Ru
         'A later backup began to need this one at this moment. Send the request again.',
       );
     }
+    if ((await tx.holds.count(backup.id)) > 0) {
+      throw new AppError(
+        'CONFLICT',
+        'A download of the backup began at this moment. Send the request again.',
+      );
+    }
     await tx.backups.change(backup.id, { status: 'deleting' });
     await request.note?.(tx, plan.jobId);
   });
 }
 
+/** Why the objects of a deleted backup stay for now. */
+export type StaysFor = 'backups' | 'downloads';
+
 /**
- * Hides a backup that later ones need: its objects stay until the last of those has gone, then they are removed.
- * False when none needs it, and nothing was done.
+ * Hides a backup that later ones need, or that is being downloaded: its objects stay until the last of those has
+ * gone, then they are removed. Null when nothing needs it, and nothing was done.
  */
 export async function hideIfNeeded(
   db: Database,
   { id, ...where }: Pick<FullBackup, 'id' | 'projectId' | 'destinationId'>,
   leave: Leave,
   note?: (tx: Repositories) => Promise<void>,
-): Promise<boolean> {
+): Promise<StaysFor | null> {
   return db.transaction(async (tx) => {
     const ground = await holdGround(tx, where);
     const backup = await relock(tx, id);
     await assertUnused(tx, backup);
     await assertMayGo(tx, backup, leave, ground);
-    if ((await tx.artifacts.countDependents(id)) === 0) return false;
+    const needed = (await tx.artifacts.countDependents(id)) > 0;
+    if (!needed && (await tx.holds.count(id)) === 0) return null;
     await tx.backups.change(id, { status: 'hidden', deletedAt: new Date() });
     await note?.(tx);
-    return true;
+    return needed ? 'backups' : 'downloads';
   });
 }
 

@@ -29,7 +29,8 @@ export function addAudit(app: Api, { db, access }: AuditOptions): void {
 
   app.addHook('onRequest', async (request) => {
     const rule = request.routeOptions.config.audit;
-    if (rule && !request.is404) request.audit = newNote(rule, request.params);
+    // The answer to a HEAD gives nothing out.
+    if (rule && !request.is404 && request.method !== 'HEAD') request.audit = newNote(rule, request.params);
   });
 
   app.addHook('preValidation', async (request) => {

@@ -78,6 +78,9 @@ function successes({ schema, config }: Route): Record<string, object> {
 const SUCCESS: Record<string, string> = {
   200: 'Done',
   201: 'Made; Location says where it is',
+  206: 'The part that Range asks for',
+  302: 'Location is a link that needs no token, for a short time',
+  304: 'What the client has is what there is',
   202: 'Accepted as a job; Location says where to follow it',
   503: 'Not ready',
 };

@@ -18,6 +18,7 @@ export function limitsOf(config: ApiConfig) {
     restores: { limit: config.RATE_LIMIT_RESTORES_PER_HOUR, windowMs: HOUR },
     status: { limit: config.RATE_LIMIT_STATUS_PER_MINUTE, windowMs: MINUTE },
     verify: { limit: config.RATE_LIMIT_VERIFY_PER_HOUR, windowMs: HOUR },
+    downloads: { limit: config.RATE_LIMIT_DOWNLOADS_PER_MINUTE, windowMs: MINUTE },
     /** For one e-mail address from one network address. */
     login: { limit: config.RATE_LIMIT_LOGINS_PER_MINUTE, windowMs: MINUTE },
     /** From one network address, whatever it tries. */

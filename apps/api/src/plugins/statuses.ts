@@ -37,6 +37,7 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   INVALID_CREDENTIALS: shown(401),
   ORIGIN_REFUSED: shown(403),
   RATE_LIMITED: shown(429),
+  RANGE_NOT_SATISFIABLE: shown(416),
   IDEMPOTENCY_KEY_REUSED: shown(422),
   IDEMPOTENCY_KEY_IN_USE: shown(409),
   CREDENTIALS_REQUIRED: shown(400),

@@ -101,6 +101,7 @@ async function clearEnded(options: ReconcilerOptions): Promise<void> {
 
 async function tidy({ db }: ReconcilerOptions): Promise<void> {
   await db.leases.releaseEnded();
+  await db.holds.purge();
   await db.idempotency.purge();
   await db.rateLimits.purge();
   await db.sessions.purge();

@@ -5,8 +5,8 @@ import { describeReason, viewReason } from './view-reason.ts';
 
 /** On whose word a backup is to go. */
 export type Leave =
-  /** A user’s; by force also what is still to be kept. */
-  | { by: 'user'; force: boolean }
+  /** A user’s; by force also what is still to be kept, or without heed to the backup’s own days alone. */
+  | { by: 'user'; force: boolean; despiteDays?: boolean }
   /** Retention’s own: nothing may keep it. */
   | { by: 'retention' }
   /** What was deleted before and is to be removed now. */
@@ -46,7 +46,8 @@ export async function assertMayGo(
     throw new AppError('CONFLICT', 'The backup is kept.');
   }
   if (leave.force) return;
-  if (backup.retentionUntil !== null && backup.retentionUntil > now) throw stillKept(backup.retentionUntil);
+  const days = leave.despiteDays ? null : backup.retentionUntil;
+  if (days !== null && days > now) throw stillKept(days);
   if (!whole || (ground.project === null && ground.destination === null)) return;
   const byPolicy = (await reasonsToKeep(tx, backup, ground))?.filter(({ level }) => level !== null) ?? [];
   if (byPolicy.length === 0) return;

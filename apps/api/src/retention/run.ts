@@ -72,7 +72,7 @@ async function letGo(options: ReconcilerOptions, id: string): Promise<boolean> {
     const hidden = await hideIfNeeded(db, backup, leave, async (tx) => {
       await tx.auditLog.add(systemEntry('retention.hide', backup, requestId, facts));
     });
-    if (!hidden) {
+    if (hidden === null) {
       const draft = await planDelete(
         { db, keys },
         {

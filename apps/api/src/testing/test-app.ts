@@ -17,6 +17,7 @@ import type { Api } from '../api-type.ts';
 import { buildApp } from '../app.ts';
 import type { ApiVault, AppDeps } from '../deps.ts';
 import { createDispatcher, type Dispatcher } from '../dispatcher.ts';
+import { createDownloads, type Downloads } from '../downloads/downloads.ts';
 import { readConfig } from '../env.ts';
 import { createJobStarter } from '../job-starter.ts';
 import { createLiveHub } from '../live/hub.ts';
@@ -38,6 +39,7 @@ export interface TestApp {
   vault: ApiVault;
   queue: QueueProducer;
   dispatcher: Dispatcher;
+  downloads: Downloads;
   /** Every line logged so far. */
   logged(): string;
   pools: Record<'default' | 'far', PoolKeys>;
@@ -90,6 +92,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     box: createSecretBox(keys.box),
     pools: new Map(Object.entries(pools).map(([name, pool]) => [name, publicHalf(pool)])),
   };
+  const downloads = createDownloads({ db, logger, most: 4 });
   const deps: AppDeps = {
     config: readConfig({
       DATABASE_URL: url,
@@ -109,6 +112,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     dispatcher,
     hub,
     cancel: { db, queue, logger, sweepGraceMs: 0, onEnded: () => undefined },
+    downloads,
     checkResponses: true,
   };
   const app = await buildApp(deps);
@@ -139,6 +143,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     vault,
     queue,
     dispatcher,
+    downloads,
     logged: () => lines.join(''),
     pools,
     user,

@@ -8,6 +8,7 @@ import { type Patience, withRetries, withTranslatedErrors } from './call-decorat
 import { downloadStream } from './download-stream.ts';
 import { createPartReader } from './part-reader.ts';
 import { partSize } from './part-sizes.ts';
+import { presign } from './presign.ts';
 import { putInParts } from './put-in-parts.ts';
 import { createWhole, putWhole } from './put-whole.ts';
 import { createS3Calls } from './s3-calls.ts';
@@ -118,6 +119,8 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
         throw isMissing(error) ? missing : error;
       }
     },
+
+    link: (key, options) => presign(clients, { bucket: config.bucket, key: fullKey(key), ...options }),
 
     async stat(key, signal) {
       signal.throwIfAborted();

@@ -113,12 +113,24 @@ async function getObject(exchange: Exchange, bucket: Bucket): Promise<void> {
   if (range && start >= object.size) throw new S3Fault(416, 'InvalidRange');
   response.writeHead(range ? 206 : 200, {
     'content-length': end - start,
+    ...namedBy(exchange.query),
     etag: `"${object.etag}"`,
     'last-modified': object.modified.toUTCString(),
     ...(range ? { 'content-range': `bytes ${start}-${end - 1}/${object.size}` } : {}),
   });
   if (method === 'HEAD' || end === start) response.end();
   else await pipeline(Readable.from(read(object, start, end), { objectMode: false }), response);
+}
+
+/** Headers that a link asks for. */
+function namedBy(query: URLSearchParams): Record<string, string> {
+  const names = ['content-type', 'content-disposition'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = query.get(`response-${name}`);
+      return value === null ? [] : [[name, value]];
+    }),
+  );
 }
 
 async function* read(object: StoredS3Object, start: number, end: number): AsyncGenerator<Buffer> {

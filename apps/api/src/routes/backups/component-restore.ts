@@ -2,20 +2,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Api } from '../../api-type.ts';
 import { readNotification } from '../../notifier/notification.ts';
 import type { RestoreSubject } from '../../planner/resolve-restore.ts';
-import { planRestore, type RestoreRequest } from '../../planner/restore.ts';
-import { submitFor } from '../../plugins/accepted-job.ts';
+import type { RestoreRequest } from '../../planner/restore.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { ComponentRestoreAnswer, ComponentRestoreBody } from './component-restore-schemas.ts';
 import { chooseComponents, findByEnvironment, meant } from './component-restore-target.ts';
-import { type RunDeps, waitAsPreferred } from './deps.ts';
+import type { RunDeps } from './deps.ts';
 import { findBackup } from './find.ts';
 import { lookAtRestore } from './look-at-restore.ts';
 import { missingFrom } from './missing-from.ts';
 import { normaliseComponentRestore } from './normalise.ts';
-import { assertRestored, notRunning } from './restore.ts';
 import { RESTORE_ERRORS } from './restore-errors.ts';
+import { notRunning, startRestore } from './start-restore.ts';
 import { validationMessage } from './validate-restore.ts';
 import { estimateRestore } from './view-preview.ts';
 
@@ -88,14 +87,7 @@ async function restore(
   subject: Omit<RestoreRequest, 'keepHours'>,
   warnings: readonly string[],
 ): Promise<Outcome> {
-  const draft = await planRestore(deps, { ...subject, keepHours: deps.config.RESTORE_KEEP_HOURS });
-  await submitFor(request, deps.dispatcher, draft);
-  const { id } = draft.root;
-  request.log.info({ backupId: subject.backup.id, restoreJobId: id }, 'restore accepted');
-  const job = await waitAsPreferred(deps, request, id, preferredWait(request, reply));
-  const ended = job?.endedAt ? job : null;
-  const result = assertRestored(ended, id);
-  reply.code(ended ? 200 : 202).header('location', `/api/jobs/${id}`);
+  const { id, job, ended, result } = await startRestore(deps, request, reply, subject);
   return {
     restore_id: id,
     status: ended ? 'completed' : 'in_progress',

@@ -1,15 +1,11 @@
 import type { Api } from '../../api-type.ts';
 import { readNotification } from '../../notifier/notification.ts';
-import { planBackup } from '../../planner/backup.ts';
-import { submitFor } from '../../plugins/accepted-job.ts';
-import { notFound } from '../../plugins/access.ts';
-import { actorOf } from '../../plugins/actor.ts';
-import { preferredWait } from '../../plugins/prefer.ts';
 import { destinationAt } from '../destinations/location.ts';
 import { CreateAnswer, CreateBody } from './create-schemas.ts';
-import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
+import type { RunDeps } from './deps.ts';
 import { estimateBackup } from './estimate-backup.ts';
 import { normaliseCreate } from './normalise.ts';
+import { BACKUP_ERRORS, startBackup } from './start-backup.ts';
 
 /** Document 2's creation of a backup. */
 export function createBackupRoute(app: Api, deps: RunDeps): void {
@@ -24,20 +20,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         },
         role: 'admin',
         idempotent: true,
-        errors: [
-          'INVALID_BACKUP_TYPE',
-          'NOT_SUPPORTED',
-          'NOTHING_TO_BACK_UP',
-          'CREDENTIALS_REQUIRED',
-          'NOT_FOUND',
-          'COMPONENT_NOT_FOUND',
-          'POOL_NOT_FOUND',
-          'BACKUP_IN_PROGRESS',
-          'RESTORE_IN_PROGRESS',
-          'HOST_KEY_NOT_PINNED',
-          'CONFLICT',
-          'ENCRYPTION_KEY_NOT_FOUND',
-        ],
+        errors: ['INVALID_BACKUP_TYPE', 'NOT_SUPPORTED', ...BACKUP_ERRORS],
       },
       schema: {
         tags: ['Backups'],
@@ -49,33 +32,15 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
       },
     },
     async (request, reply) => {
-      const { userId } = actorOf(request);
       const wanted = normaliseCreate(request.body);
-      const project = request.body.project_id
-        ? await deps.db.projects.get(request.body.project_id)
-        : await deps.db.projects.ensureDefault();
-      if (!project) throw notFound('project');
-      const notification = await readNotification(deps.notifications, request.body.notification);
-      const { location } = request.body;
-      const draft = await planBackup(deps, {
+      const { project_id: projectId, notification, location } = request.body;
+      const { backupId, backup, job } = await startBackup(deps, request, reply, {
         ...wanted,
+        ...(projectId === undefined ? {} : { projectId }),
         ...(location === undefined ? {} : { destinationId: await destinationAt(deps.db, location) }),
-        notification,
-        projectId: project.id,
-        userId,
-        scheduleId: null,
-        requestId: request.id,
+        notification: await readNotification(deps.notifications, notification),
       });
-      await submitFor(request, deps.dispatcher, draft);
-      const backupId = draft.root.id;
-      request.log.info({ backupId, services: draft.children.length }, 'backup accepted');
-
-      const wait = preferredWait(request, reply);
-      const job = await waitAsPreferred(deps, request, backupId, wait);
-      assertNotFailed(job, { backup_id: backupId });
-      const backup = await deps.db.backups.get(backupId);
       const estimate = backup && (await estimateBackup(deps.db, backup));
-      reply.code(job?.endedAt ? 200 : 202).header('location', `/api/jobs/${backupId}`);
       return {
         success: true as const,
         data: {

@@ -1,14 +1,9 @@
-import type { RestoreResult } from '@tarfleet/contracts';
 import type { JobRecord } from '@tarfleet/db';
-import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
 import { readNotification } from '../../notifier/notification.ts';
-import { planRestore } from '../../planner/restore.ts';
-import { submitFor } from '../../plugins/accepted-job.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { invalid } from '../../plugins/faults.ts';
-import { preferredWait } from '../../plugins/prefer.ts';
-import { type RunDeps, waitAsPreferred } from './deps.ts';
+import type { RunDeps } from './deps.ts';
 import { findBackup } from './find.ts';
 import { missingFrom } from './missing-from.ts';
 import { normaliseRestore } from './normalise.ts';
@@ -16,6 +11,7 @@ import { RESTORE_ERRORS } from './restore-errors.ts';
 import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
 import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
+import { notRunning, startRestore } from './start-restore.ts';
 import { validateRestore, wantsLookAlone } from './validate-restore.ts';
 
 /** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
@@ -67,17 +63,8 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const mayUseLocal = role === 'admin';
       const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
       if (wantsLookAlone(body)) return validateRestore(deps, request, reply, subject, warnings);
-      const keepHours = deps.config.RESTORE_KEEP_HOURS;
-      const draft = await planRestore(deps, { ...subject, keepHours, notification });
-      await submitFor(request, deps.dispatcher, draft);
-      const restoreJobId = draft.root.id;
-      request.log.info({ backupId: backup.id, restoreJobId }, 'restore accepted');
-
-      const wait = preferredWait(request, reply);
-      const job = await waitAsPreferred(deps, request, restoreJobId, wait);
-      const ended = job?.endedAt ? job : null;
-      const result = assertRestored(ended, restoreJobId);
-      reply.code(ended ? 200 : 202).header('location', `/api/jobs/${restoreJobId}`);
+      const started = await startRestore(deps, request, reply, { ...subject, notification });
+      const { id: restoreJobId, ended, result } = started;
       return {
         success: true as const,
         message: messageOf(ended !== null, body.restoreType === undefined),
@@ -100,20 +87,6 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       };
     },
   );
-}
-
-/** What came of a restore that has ended; null while it runs. RESTORE_FAILED where it failed. */
-export function assertRestored(ended: JobRecord | null, restoreJobId: string): RestoreResult | null {
-  const result = ended?.result?.kind === 'restore' ? ended.result : null;
-  if (!ended?.failure) return result;
-  throw new AppError('RESTORE_FAILED', `Restore failed: ${ended.failure.message}`, {
-    details: { restoreJobId, code: ended.failure.code, rolledBack: result?.outcome === 'rolled_back' },
-  });
-}
-
-/** Services that ran before and do not now, as a warning. */
-export function notRunning(names: string[]): string[] {
-  return names.length === 0 ? [] : [`These ran before and do not run now: ${names.join(', ')}.`];
 }
 
 function messageOf(ended: boolean, projectForm: boolean): string {

@@ -8,7 +8,8 @@ import { notFound } from '../../plugins/access.ts';
 import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { type RunDeps, waitAsPreferred } from '../backups/deps.ts';
-import { durationOf, notRunning } from '../backups/restore.ts';
+import { durationOf } from '../backups/restore.ts';
+import { notRunning } from '../backups/start-restore.ts';
 import { IdParams, NoBody } from '../shapes.ts';
 import { RollbackAnswer } from './schemas.ts';
 
