@@ -1,5 +1,6 @@
 /** The words that API and workers share: plans, events, results, error codes. */
 export * from './database.ts';
+export * from './destination-configs.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export * from './hooks.ts';

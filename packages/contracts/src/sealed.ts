@@ -41,12 +41,21 @@ export const ServerSecrets = Type.Object(
 );
 export type ServerSecrets = Static<typeof ServerSecrets>;
 
-/** What is inside a destination's box. */
+/** What is inside a destination's box: the fields of its type. */
 export const DestinationSecrets = Type.Object(
   {
+    /** Of s3. */
     accessKeyId: Type.Optional(Type.String()),
     secretAccessKey: Type.Optional(Type.String()),
     sessionToken: Type.Optional(Type.String()),
+    /** Of sftp (or a private key) and ftp. */
+    password: Type.Optional(Type.String()),
+    /** Of sftp: PEM or OpenSSH's form. */
+    privateKey: Type.Optional(Type.String()),
+    passphrase: Type.Optional(Type.String()),
+    /** Of azure: one of the two. */
+    accountKey: Type.Optional(Type.String()),
+    sasToken: Type.Optional(Type.String()),
   },
   { additionalProperties: false },
 );

@@ -1,6 +1,13 @@
 /** What a plan says of the server, the services and the destination: names, places and sealed secrets. */
 import { type Static, Type } from 'typebox';
 import { DATABASE_TYPES, DatabaseTarget } from './database.ts';
+import {
+  AzureDestinationConfig,
+  FtpDestinationConfig,
+  LocalDestinationConfig,
+  S3DestinationConfig,
+  SftpDestinationConfig,
+} from './destination-configs.ts';
 import { ServiceHooks } from './hooks.ts';
 import { PoolName, ProjectId, Uuid } from './ids.ts';
 import { SealedBox } from './sealed.ts';
@@ -38,38 +45,16 @@ export type LocalTarget = Static<typeof LocalTarget>;
 export const ServerTarget = Type.Union([SshTarget, LocalTarget]);
 export type ServerTarget = Static<typeof ServerTarget>;
 
-export const LocalDestinationConfig = Type.Object(
-  { path: Type.String({ pattern: '^/', description: 'Absolute folder on the worker and API hosts' }) },
-  closed,
-);
-export type LocalDestinationConfig = Static<typeof LocalDestinationConfig>;
-
-export const S3DestinationConfig = Type.Object(
-  {
-    bucket: Type.String({ minLength: 3, maxLength: 63 }),
-    region: Type.String({ minLength: 1 }),
-    /** Left out for Amazon. */
-    endpoint: Type.Optional(Type.String({ pattern: '^https?://' })),
-    prefix: Type.Optional(Type.String({ pattern: '^[^/].*[^/]$|^[^/]$' })),
-    forcePathStyle: Type.Optional(Type.Boolean()),
-  },
-  closed,
-);
-export type S3DestinationConfig = Static<typeof S3DestinationConfig>;
-
 const destinationFields = { id: Uuid, name: Type.String() };
+const remoteFields = { ...destinationFields, secrets: SealedBox };
 
+/** With the secrets of one that needs some, sealed for the plan's pool. */
 export const DestinationTarget = Type.Union([
   Type.Object({ ...destinationFields, type: Type.Literal('local'), config: LocalDestinationConfig }, closed),
-  Type.Object(
-    {
-      ...destinationFields,
-      type: Type.Literal('s3'),
-      config: S3DestinationConfig,
-      secrets: SealedBox,
-    },
-    closed,
-  ),
+  Type.Object({ ...remoteFields, type: Type.Literal('s3'), config: S3DestinationConfig }, closed),
+  Type.Object({ ...remoteFields, type: Type.Literal('sftp'), config: SftpDestinationConfig }, closed),
+  Type.Object({ ...remoteFields, type: Type.Literal('ftp'), config: FtpDestinationConfig }, closed),
+  Type.Object({ ...remoteFields, type: Type.Literal('azure'), config: AzureDestinationConfig }, closed),
 ]);
 export type DestinationTarget = Static<typeof DestinationTarget>;
 

@@ -126,6 +126,12 @@ describe.each(subjects)('%s', (_name, create) => {
         stalled.push(here.storage.put(key, body, { signal: abort.signal }).catch((error: unknown) => error));
       });
     }
+    const unfinished: string[] = [];
+    for await (const upload of here.storage.listUploads('sweep', never)) {
+      expect(upload.foreign).toBe(false);
+      unfinished.push(upload.key);
+    }
+    expect(unfinished.sort()).toEqual(['sweep/deep/two', 'sweep/one']);
     expect(await here.storage.abortUploads('sweep', never)).toBe(2);
     expect(await here.storage.abortUploads('sweep', never)).toBe(0);
     expect((await here.everything()).filter((found) => found.startsWith('sweep/'))).toEqual(['sweep/done']);

@@ -27,7 +27,7 @@ describe.each(subjects)('%s', (_name, create) => {
     const body = Readable.from(pieces(content), { objectMode: false });
     const result = await here.storage.put(key, body, { signal: never, sizeHint: size });
     expect(result).toEqual({ bytes: size, sha256: sha256(content) });
-    expect(await here.storage.stat(key, never)).toEqual({ key, bytes: size });
+    expect(await here.storage.stat(key, never)).toMatchObject({ key, bytes: size });
     expect((await read(key)).equals(content)).toBe(true);
   });
 
@@ -138,11 +138,52 @@ describe.each(subjects)('%s', (_name, create) => {
     expect((await listed('')).filter((key) => key.startsWith('pages/'))).toEqual(wanted);
   });
 
+  test('when an object was written is known, or not said', async () => {
+    const near = (at: Date | null | undefined): void => {
+      if (at === null) return;
+      expect(Math.abs(Number(at) - Date.now())).toBeLessThan(60 * 60_000);
+    };
+    await put('dated/object', Buffer.from('x'));
+    near((await here.storage.stat('dated/object', never))?.modifiedAt);
+    for await (const { key, modifiedAt } of here.storage.list('dated', never)) {
+      expect(key).toBe('dated/object');
+      near(modifiedAt);
+    }
+  });
+
+  test('what others put there is listed as theirs, its names safe to show, and cannot be opened', async () => {
+    await put('others/ours', Buffer.from('x'));
+    const shown = {
+      'with space': 'with%20space',
+      'plus+sign': 'plus%2Bsign',
+      'per%20cent': 'per%2520cent',
+      'sub folder/plain': 'sub%20folder/plain',
+      ä: '%C3%A4',
+      'a<b>&"c': 'a%3Cb%3E%26%22c',
+      ...(here.listsByLine ? {} : { 'line\nbreak\u001b[31m': 'line%0Abreak%1B%5B31m' }),
+      ['n'.repeat(201)]: 'n'.repeat(201),
+    };
+    for (const name of Object.keys(shown)) await here.putForeign(`others/${name}`, 'theirs');
+    const found = await here.foreign('others');
+    expect(found.map(({ key }) => key)).toEqual(
+      Object.values(shown)
+        .map((key) => `others/${key}`)
+        .sort(),
+    );
+    for (const { key, bytes, modifiedAt } of found) {
+      expect(bytes).toBe(6);
+      if (modifiedAt !== null) expect(Number(modifiedAt)).toBeGreaterThan(Date.now() - 60 * 60_000);
+      await expect(here.storage.delete(key, never)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    }
+    expect((await listed('others')).length).toBe(found.length + 1);
+    expect((await here.foreign('')).length).toBe(found.length);
+  });
+
   test('a listing can be left before its end', async () => {
     await put('left/one', Buffer.from('1'));
     await put('left/two', Buffer.from('2'));
     for await (const object of here.storage.list('left', never)) {
-      expect(object).toEqual({ key: expect.stringMatching(/^left\//), bytes: 1 });
+      expect(object).toMatchObject({ key: expect.stringMatching(/^left\//), bytes: 1, foreign: false });
       break;
     }
   });

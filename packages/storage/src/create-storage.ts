@@ -1,9 +1,13 @@
 import type { DestinationSecrets, DestinationTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
+import { DEFAULT_FTP_TIMEOUTS } from './ftp/connect-ftp.ts';
+import { createFtpDriver } from './ftp/create-ftp-driver.ts';
 import { createLocalDriver } from './local/create-local-driver.ts';
 import { DEFAULT_PATIENCE } from './s3/call-decorators.ts';
 import { createS3Driver } from './s3/create-s3-driver.ts';
 import { DEFAULT_TIMEOUTS, type S3Keys } from './s3/s3-clients.ts';
+import { DEFAULT_SFTP_TIMEOUTS } from './sftp/connect-sftp.ts';
+import { createSftpDriver } from './sftp/create-sftp-driver.ts';
 import type { Storage } from './types.ts';
 import { withCheck } from './with-check.ts';
 
@@ -47,6 +51,26 @@ export function createStorage(
       });
       return withCheck(driver, where);
     }
+    case 'sftp':
+      return withCheck(
+        createSftpDriver({
+          config: target.config,
+          secrets: secrets ?? {},
+          timeouts: DEFAULT_SFTP_TIMEOUTS,
+        }),
+        where,
+      );
+    case 'ftp':
+      return withCheck(
+        createFtpDriver({
+          config: target.config,
+          secrets: secrets ?? {},
+          timeouts: DEFAULT_FTP_TIMEOUTS,
+        }),
+        where,
+      );
+    default:
+      throw new AppError('NOT_SUPPORTED', `${where} is of a type that is not known here.`);
   }
 }
 

@@ -1,2 +1,10 @@
 export { createStorage, type StorageOptions, type StorageTarget } from './create-storage.ts';
-export type { GetOptions, LinkOptions, PutOptions, PutResult, Storage, StoredObject } from './types.ts';
+export type {
+  GetOptions,
+  LinkOptions,
+  ListedObject,
+  PutOptions,
+  PutResult,
+  Storage,
+  StoredObject,
+} from './types.ts';

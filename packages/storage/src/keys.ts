@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { AppError } from '@tarfleet/kernel';
 
 const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
@@ -5,8 +6,13 @@ const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
 const LONGEST_KEY = 800;
 const LONGEST_NAME = 200;
 
-/** What a local upload is called until it is whole; no key may look like it. */
+/** What an upload to a folder is called until it is whole; no key may look like it. */
 export const PART_NAME = /\.[0-9a-f]{16}\.part$/;
+
+/** A new name beside the target for what is not whole yet. */
+export function partPath(target: string): string {
+  return `${target}.${randomBytes(8).toString('hex')}.part`;
+}
 
 /** Whether a name that was found in a destination can be a key of ours. */
 export function isKey(key: string): boolean {
@@ -16,6 +22,17 @@ export function isKey(key: string): boolean {
     !PART_NAME.test(key) &&
     key.split('/').every((name) => name !== '.' && name !== '..' && name.length <= LONGEST_NAME)
   );
+}
+
+/** A found name as `list` gives it out: what is no key is marked, and shown byte by byte, so that no terminal obeys it. */
+export function listedName(name: Buffer): { key: string; foreign: boolean } {
+  const text = name.toString('latin1');
+  if (isKey(text)) return { key: text, foreign: false };
+  const shown = text.replace(
+    /[^A-Za-z0-9._/-]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return { key: shown, foreign: true };
 }
 
 /** Throws STORAGE_FAILED for a key that some destination could not hold, or that leads out of it. */

@@ -1,19 +1,25 @@
 /** What the tests of all destinations share: a destination of each kind, and bodies that break. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
-import { testS3 } from '@tarfleet/testbed';
+import { startFtpServer, startSshd, testS3 } from '@tarfleet/testbed';
 import { createStorage } from './create-storage.ts';
-import type { Storage } from './types.ts';
+import { createS3Calls } from './s3/s3-calls.ts';
+import { createS3Clients, DEFAULT_TIMEOUTS } from './s3/s3-clients.ts';
+import type { ListedObject, Storage } from './types.ts';
 
 interface Subject {
   storage: Storage;
   /** Everything that lies in the destination, unfinished uploads included, seen without the driver. */
   everything(): Promise<string[]>;
+  /** Puts an object there without the driver, under any name. */
+  putForeign(name: string, content: string): Promise<void>;
+  /** Whether a name with a line break cannot be listed as it is. */
+  listsByLine?: boolean;
   close(): Promise<void>;
 }
 
@@ -34,6 +40,7 @@ async function localSubject(): Promise<Subject> {
       const found = await readdir(join(root, 'backups'), { recursive: true, withFileTypes: true });
       return found.map((entry) => join(entry.parentPath, entry.name).slice(`${root}/backups/`.length));
     },
+    putForeign: (name, content) => writeBelow(join(root, 'backups'), name, content),
     async close() {
       await storage.close();
       await rm(root, { recursive: true, force: true });
@@ -53,6 +60,8 @@ async function s3Subject(prefix?: string): Promise<Subject> {
     { accessKeyId, secretAccessKey },
     { localAllowed: false },
   );
+  const clients = createS3Clients(config, { accessKeyId, secretAccessKey }, DEFAULT_TIMEOUTS);
+  const calls = createS3Calls(clients, bucket);
   return {
     storage,
     async everything() {
@@ -61,6 +70,67 @@ async function s3Subject(prefix?: string): Promise<Subject> {
       expect(found.filter((key) => !key.startsWith(`${prefix}/`))).toEqual([]);
       return found.map((key) => key.slice(prefix.length + 1));
     },
+    async putForeign(name, content) {
+      const Key = prefix === undefined ? name : `${prefix}/${name}`;
+      await calls.putObject({ Key, Body: content }, never);
+    },
+    async close() {
+      clients.close();
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
+/** What lies below a folder: files alone, since an empty folder is no object. */
+async function filesOf(root: string): Promise<string[]> {
+  const found = await readdir(root, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+async function writeBelow(root: string, name: string, content: string): Promise<void> {
+  const path = join(root, name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+
+const sealed = { v: 1, keyId: 'none', enc: '', ct: '' } as const;
+
+async function sftpSubject(): Promise<Subject> {
+  const sshd = await startSshd();
+  const root = await mkdtemp(join(tmpdir(), 'tarfleet-sftp-'));
+  const { host, port, username, fingerprint: hostKey } = sshd;
+  const path = join(root, 'backups');
+  const config = { host, port, username, path, hostKey };
+  const target = { id, name: 'Ssh', type: 'sftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { privateKey: sshd.privateKey }, { localAllowed: false });
+  return {
+    storage,
+    everything: () => filesOf(path),
+    putForeign: (name, content) => writeBelow(path, name, content),
+    async close() {
+      await storage.close();
+      await sshd.stop();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ftpSubject(tls: 'explicit' | 'implicit' | 'none'): Promise<Subject> {
+  const server = await startFtpServer({ tls });
+  const { host, port, username, password, certificate, fingerprint } = server;
+  const trust = { explicit: { ca: certificate }, implicit: { certificate: fingerprint }, none: {} }[tls];
+  const config = { host, port, username, path: '/backups', tls, ...trust };
+  const target = { id, name: 'Ftp', type: 'ftp', config, secrets: sealed } as const;
+  const storage = createStorage(target, { password }, { localAllowed: false });
+  const path = join(server.root, 'backups');
+  return {
+    storage,
+    everything: () => filesOf(path),
+    putForeign: (name, content) => writeBelow(path, name, content),
+    listsByLine: true,
     async close() {
       await storage.close();
       await server.stop();
@@ -103,6 +173,10 @@ export const subjects: [string, () => Promise<Subject>][] = [
   ['local', localSubject],
   ['s3', () => s3Subject()],
   ['s3 below a prefix', () => s3Subject('some/where')],
+  ['sftp', sftpSubject],
+  ['ftp', () => ftpSubject('none')],
+  ['ftp with explicit tls', () => ftpSubject('explicit')],
+  ['ftp with implicit tls', () => ftpSubject('implicit')],
 ];
 
 /** A destination for the tests of one `describe`, and the calls that they make most. */
@@ -117,6 +191,10 @@ export function useSubject(create: () => Promise<Subject>) {
       return subject.storage;
     },
     everything: () => subject.everything(),
+    get listsByLine(): boolean {
+      return subject.listsByLine ?? false;
+    },
+    putForeign: (name: string, content: string) => subject.putForeign(name, content),
     read: async (key: string, start?: number, length?: number): Promise<Buffer> => {
       const range = {
         ...(start === undefined ? {} : { start }),
@@ -130,6 +208,11 @@ export function useSubject(create: () => Promise<Subject>) {
       const keys: string[] = [];
       for await (const object of subject.storage.list(prefix, never)) keys.push(object.key);
       return keys.sort();
+    },
+    foreign: async (prefix: string): Promise<ListedObject[]> => {
+      const found: ListedObject[] = [];
+      for await (const object of subject.storage.list(prefix, never)) if (object.foreign) found.push(object);
+      return found.sort((a, b) => (a.key < b.key ? -1 : 1));
     },
     /** Nothing in the destination bears this name, whole or in part. */
     expectNothingOf: async (name: string): Promise<void> => {

@@ -4,6 +4,16 @@ import type { Readable } from 'node:stream';
 export interface StoredObject {
   key: string;
   bytes: number;
+  /** When the destination says that it was last written, by the destination's clock; null where it does not say. */
+  modifiedAt: Date | null;
+}
+
+export interface ListedObject extends StoredObject {
+  /**
+   * True for what can be no object of ours, since its name is no key: somebody else put it there. Its `key` is only
+   * for showing, with every byte outside `[A-Za-z0-9._/-]` as `%XX`; no other call takes it.
+   */
+  foreign: boolean;
 }
 
 export interface PutOptions {
@@ -61,12 +71,17 @@ export interface Storage {
   link?(key: string, options: LinkOptions): Promise<string>;
   /** Null when there is no such object. */
   stat(key: string, signal: AbortSignal): Promise<StoredObject | null>;
-  /** Whatever lies below the prefix (`prefix/...`), page by page, in no fixed order. */
-  list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
+  /** Whatever lies below the prefix (`prefix/...`), others' objects included, page by page, in no fixed order. */
+  list(prefix: string, signal: AbortSignal): AsyncIterable<ListedObject>;
   /** No error when there is no such object. */
   delete(key: string, signal: AbortSignal): Promise<void>;
   /** Ends unfinished uploads below the prefix (multipart uploads, part files). Returns how many. */
   abortUploads(prefix: string, signal: AbortSignal): Promise<number>;
+  /**
+   * The unfinished uploads below the prefix, page by page, in no fixed order: `key` as the object would be called,
+   * `bytes` what has arrived of it (0 where the destination does not say), `modifiedAt` its last sign of life.
+   */
+  listUploads(prefix: string, signal: AbortSignal): AsyncIterable<ListedObject>;
   /** Writes, reads back and deletes a small object, so that every fault of the settings shows. */
   check(signal: AbortSignal): Promise<void>;
   /** Frees connections. The storage is not used after it. */

@@ -1,6 +1,7 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
 export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
 export { createFakeClock, type FakeClock } from './fake-clock.ts';
+export { type FtpServerOptions, type RunningFtpServer, startFtpServer } from './ftp-server.ts';
 export { type MailServer, type ReceivedMail, startMailServer } from './mail-server.ts';
 export { makeNastyTree } from './make-nasty-tree.ts';
 export { makeRealisticTree } from './make-realistic-tree.ts';

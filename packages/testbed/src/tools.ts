@@ -30,6 +30,9 @@ const PACKAGES = {
   psql: 'postgresql',
   pg_dump: 'postgresql',
   pgbench: 'postgresql',
+  // Its TLS; the server comes with it.
+  proftpd: 'proftpd-mod-crypto',
+  openssl: 'openssl',
 } as const;
 export type Tool = keyof typeof PACKAGES;
 

@@ -31,7 +31,8 @@ export async function clearPrefix(
     if (manifest) await remove(manifest.key, manifest.bytes);
   }
   for await (const object of storage.list(keyPrefix, signal)) {
-    if (!keep(object.key)) await remove(object.key, object.bytes);
+    // What others put there is theirs.
+    if (!object.foreign && !keep(object.key)) await remove(object.key, object.bytes);
   }
   return cleared;
 }

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { artifactObjectName, indexObjectName, serializeManifest } from '@tarfleet/archive';
 import type { ArtifactResult, BackupPlan, RewrapPlan } from '@tarfleet/contracts';
-import type { Storage, StoredObject } from '@tarfleet/storage';
+import type { ListedObject, Storage } from '@tarfleet/storage';
 import { createKeyring, type Keyring, openDataKey, parseKeyringFile, storeDataKey } from '@tarfleet/vault';
 import { keepingReporter, openTestStorage, silent, uuid } from '../testing.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
@@ -140,7 +140,7 @@ function watched(
     delete: around(real.delete),
     async *list(prefix, signal) {
       yield* await around(async () => {
-        const found: StoredObject[] = [];
+        const found: ListedObject[] = [];
         for await (const one of real.list(prefix, signal)) found.push(one);
         return found;
       })();

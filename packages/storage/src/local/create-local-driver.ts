@@ -2,15 +2,15 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError, errnoOf } from '@tarfleet/kernel';
-import { assertKey, isKey, PART_NAME, toFolder } from '../keys.ts';
+import { assertKey, listedName, PART_NAME, partPath, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
-import type { Driver, PutResult } from '../types.ts';
+import type { Driver, ListedObject, PutResult } from '../types.ts';
 import { fileStream } from './file-stream.ts';
 import { assertNoLinks, makeFolders, pruneFolders, syncFolder } from './folders.ts';
 import { translateFsError } from './fs-errors.ts';
-import { linkInPlace, oneChunk, openNew, partPath, removeFile, writeAll } from './part-file.ts';
+import { linkInPlace, oneChunk, openNew, removeFile, writeAll } from './part-file.ts';
 import { resolveRoot } from './resolve-root.ts';
-import { walk } from './walk.ts';
+import { type FoundFile, walk } from './walk.ts';
 
 /** Removing a folder that has become empty may meet a put into it: that many times the put makes it again. */
 const FOLDER_TRIES = 20;
@@ -81,6 +81,17 @@ export function createLocalDriver(options: LocalDriverOptions): Driver {
     }
   }
 
+  /** Every file below a prefix, its name from the destination's folder on. */
+  async function* found(prefix: string, signal: AbortSignal): AsyncGenerator<FoundFile> {
+    const folder = toFolder(prefix);
+    try {
+      const root = await rootFor(false);
+      yield* walk(join(root, folder), signal, folder);
+    } catch (error) {
+      throw translateFsError(error, { root: options.path, writing: false });
+    }
+  }
+
   return {
     async put(key, body, { signal, beforeCommit }) {
       const owned = ownBody(body, signal);
@@ -140,21 +151,13 @@ export function createLocalDriver(options: LocalDriverOptions): Driver {
       return guarded('read', signal, async (root) => {
         assertKey(key);
         const stats = await lstat(join(root, key)).catch(whenMissing);
-        return stats?.isFile() ? { key, bytes: stats.size } : null;
+        return stats?.isFile() ? { key, bytes: stats.size, modifiedAt: stats.mtime } : null;
       });
     },
 
     async *list(prefix, signal) {
-      const folder = toFolder(prefix);
-      try {
-        const root = await rootFor(false);
-        for await (const file of walk(join(root, folder), signal, folder)) {
-          // Part files are no objects yet; a name that is no key was put there by somebody else.
-          if (isKey(file.name)) yield { key: file.name, bytes: file.bytes };
-        }
-      } catch (error) {
-        throw translateFsError(error, { root: options.path, writing: false });
-      }
+      // Part files are no objects yet.
+      for await (const file of found(prefix, signal)) if (!PART_NAME.test(file.name)) yield listed(file);
     },
 
     delete(key, signal) {
@@ -176,16 +179,27 @@ export function createLocalDriver(options: LocalDriverOptions): Driver {
         for await (const file of walk(join(root, folder), signal, folder)) {
           if (!PART_NAME.test(file.name)) continue;
           if (await removeFile(file.path)) count += 1;
-          await pruneFolders(root, dirname(file.path));
+          // A name that is no text here leaves its folder: an empty one is nothing.
+          await pruneFolders(root, dirname(file.path.toString()));
         }
         return count;
       });
+    },
+
+    async *listUploads(prefix, signal) {
+      for await (const file of found(prefix, signal)) {
+        if (PART_NAME.test(file.name)) yield listed({ ...file, name: file.name.replace(PART_NAME, '') });
+      }
     },
 
     async close() {
       // Nothing is held between calls.
     },
   };
+}
+
+function listed({ name, bytes, modifiedAt }: FoundFile): ListedObject {
+  return { ...listedName(Buffer.from(name, 'latin1')), bytes, modifiedAt };
 }
 
 /** Through no link; null when there is nothing, or something that is no file. */

@@ -56,7 +56,7 @@ test('a full disk is STORAGE_FULL, leaves nothing, and the destination works aga
   await expect(storage.create('big/created', randomBytes(6 << 20), never)).rejects.toMatchObject(failure);
   expect(await readdir(path)).toEqual(['kept']);
   await put(storage, 'fits/object', randomBytes(2 << 20));
-  expect(await storage.stat('fits/object', never)).toEqual({ key: 'fits/object', bytes: 2 << 20 });
+  expect(await storage.stat('fits/object', never)).toMatchObject({ key: 'fits/object', bytes: 2 << 20 });
 });
 
 test('a read-only disk is DESTINATION_READ_ONLY for what writes, and can be read', async () => {
@@ -201,14 +201,19 @@ test('puts and deletes in the same folders do not disturb each other', async () 
   expect(await readdir(root)).toEqual([]);
 });
 
-test('what others keep in the folder is neither listed nor touched', async () => {
+test('what others keep in the folder is listed as theirs, and not touched', async () => {
   const storage = open(root);
   await mkdir(join(root, 'lost+found'));
   await writeFile(join(root, 'a file.txt'), 'x');
+  await writeFile(Buffer.concat([Buffer.from(join(root, 'no-text-')), Buffer.from([0xff, 0xfe])]), 'x');
   await put(storage, 'a/object', Buffer.from('x'));
-  const keys: string[] = [];
-  for await (const object of storage.list('', never)) keys.push(object.key);
-  expect(keys).toEqual(['a/object']);
+  const keys: [string, boolean][] = [];
+  for await (const { key, foreign } of storage.list('', never)) keys.push([key, foreign]);
+  expect(keys.sort()).toEqual([
+    ['a%20file.txt', true],
+    ['a/object', false],
+    ['no-text-%FF%FE', true],
+  ]);
   expect(await storage.abortUploads('', never)).toBe(0);
-  expect((await readdir(root)).sort()).toEqual(['a', 'a file.txt', 'lost+found']);
+  expect(await readdir(root)).toHaveLength(4);
 });

@@ -1,13 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { AppError, errnoOf } from '@tarfleet/kernel';
 import type { PutResult } from '../types.ts';
-
-/** A new name beside the target for what is not whole yet. `PART_NAME` knows it again. */
-export function partPath(target: string): string {
-  return `${target}.${randomBytes(8).toString('hex')}.part`;
-}
 
 /** Creates a file that nobody else has, through no link, readable by its owner alone. */
 export function openNew(path: string): Promise<FileHandle> {
@@ -40,7 +35,7 @@ export async function writeAll(handle: FileHandle, chunks: AsyncIterable<Buffer>
 }
 
 /** No error when it is gone already. */
-export async function removeFile(path: string): Promise<boolean> {
+export async function removeFile(path: string | Buffer): Promise<boolean> {
   try {
     await unlink(path);
     return true;

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
 import type { S3DestinationConfig } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
-import { assertKey, toFolder } from '../keys.ts';
+import { downloadStream } from '../download-stream.ts';
+import { assertKey, listedName, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
-import type { Driver } from '../types.ts';
+import { createPartReader } from '../part-reader.ts';
+import type { Driver, StoredObject } from '../types.ts';
 import { type Patience, withRetries, withTranslatedErrors } from './call-decorators.ts';
-import { downloadStream } from './download-stream.ts';
-import { createPartReader } from './part-reader.ts';
+import { findObjects } from './find-objects.ts';
 import { partSize } from './part-sizes.ts';
 import { presign } from './presign.ts';
 import { putInParts } from './put-in-parts.ts';
@@ -37,9 +38,10 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
   }
 
   /** Null when there is no such object; the answer has no body, so a missing bucket must be asked for. */
-  async function sizeOf(key: string, signal: AbortSignal): Promise<number | null> {
+  async function head(key: string, signal: AbortSignal): Promise<Omit<StoredObject, 'key'> | null> {
     try {
-      return (await calls.headObject({ Key: key }, signal)).ContentLength ?? 0;
+      const answer = await calls.headObject({ Key: key }, signal);
+      return { bytes: answer.ContentLength ?? 0, modifiedAt: answer.LastModified ?? null };
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
@@ -94,7 +96,7 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
       const Key = fullKey(key);
       const missing = new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
       if (length === 0) {
-        if ((await sizeOf(Key, signal)) === null) throw missing;
+        if ((await head(Key, signal)) === null) throw missing;
         return Readable.from([]);
       }
       const ranged = start > 0 || length !== undefined;
@@ -124,25 +126,18 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
 
     async stat(key, signal) {
       signal.throwIfAborted();
-      const bytes = await sizeOf(fullKey(key), signal);
-      return bytes === null ? null : { key, bytes };
+      const found = await head(fullKey(key), signal);
+      return found && { key, ...found };
     },
 
     async *list(prefix, signal) {
       signal.throwIfAborted();
-      const Prefix = base + toFolder(prefix);
-      let token: string | undefined;
-      do {
-        const page = await calls.listObjects(
-          { Prefix, ...(token === undefined ? {} : { ContinuationToken: token }) },
-          signal,
-        );
-        for (const { Key, Size } of page.Contents ?? []) {
-          if (Key?.startsWith(Prefix)) yield { key: Key.slice(base.length), bytes: Size ?? 0 };
-        }
-        token = page.NextContinuationToken;
-        if (page.IsTruncated && token === undefined) throw unusable(Prefix, 'is a list that was cut');
-      } while (token !== undefined);
+      const folder = base + toFolder(prefix);
+      for await (const { key, ...found } of findObjects(calls, folder, signal)) {
+        // Some programs store an empty object in the place of a folder: the destination's own is nothing in it.
+        if (key !== folder || found.bytes > 0)
+          yield { ...listedName(Buffer.from(key.slice(base.length))), ...found };
+      }
     },
 
     async delete(key, signal) {
@@ -158,6 +153,13 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
         count += 1;
       }
       return count;
+    },
+
+    async *listUploads(prefix, signal) {
+      signal.throwIfAborted();
+      for await (const { key, startedAt } of findUploads(calls, base + toFolder(prefix), signal)) {
+        yield { ...listedName(Buffer.from(key.slice(base.length))), bytes: 0, modifiedAt: startedAt };
+      }
     },
 
     async close() {

@@ -9,6 +9,11 @@ export interface UploadRef {
   uploadId: string;
 }
 
+export interface FoundUpload extends UploadRef {
+  /** Null where the server does not say. */
+  startedAt: Date | null;
+}
+
 /**
  * Ends an upload, and looks whether it is gone: a part that was still on its way may land after the first abort
  * (Amazon says so), and then a second one is needed. None of its requests may be in flight here any more.
@@ -50,13 +55,13 @@ export async function* findUploads(
   calls: S3Calls,
   prefix: string,
   signal: AbortSignal,
-): AsyncGenerator<UploadRef> {
+): AsyncGenerator<FoundUpload> {
   let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
   for (;;) {
     const page = await calls.listUploads({ Prefix: prefix, ...marker }, signal);
-    for (const { Key, UploadId } of page.Uploads ?? []) {
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
       if (Key !== undefined && UploadId !== undefined && Key.startsWith(prefix)) {
-        yield { key: Key, uploadId: UploadId };
+        yield { key: Key, uploadId: UploadId, startedAt: Initiated ?? null };
       }
     }
     if (!page.IsTruncated) return;

@@ -150,8 +150,10 @@ function listObjects(exchange: Exchange, bucket: Bucket): void {
   const most = Math.min(Number(query.get('max-keys') ?? 1000), 1000);
   const keys = [...bucket.objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
   const page = keys.slice(0, most);
+  const encoded = query.get('encoding-type') === 'url';
   xml(exchange, 'ListBucketResult', {
     Name: bucketName,
+    ...(encoded ? { EncodingType: 'url' } : {}),
     Prefix: prefix,
     KeyCount: page.length,
     MaxKeys: most,
@@ -160,7 +162,7 @@ function listObjects(exchange: Exchange, bucket: Bucket): void {
     Contents: page.map((key) => {
       const object = bucket.objects.get(key);
       return {
-        Key: key,
+        Key: encoded ? encodeURIComponent(key).replaceAll('%20', '+') : key,
         LastModified: object?.modified.toISOString() ?? '',
         ETag: `"${object?.etag}"`,
         Size: object?.size ?? 0,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PutResult } from '../types.ts';
+import type { PutResult } from './types.ts';
 
 export interface Part {
   /** From 1. */
