@@ -49,7 +49,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const metrics = createRunMetrics({ db, queue, pools: [...pools.keys()], logger });
   const deliveryMetrics = createDeliveryMetrics({ db, logger });
   const jwtSecret = Buffer.from(apiKeys.jwtSecret, 'base64url');
-  const onEnded = createEndedHook({ db, queue, logger, metrics });
+  const onEnded = createEndedHook({ db, queue, logger, metrics, send: (job) => dispatcher.send(job) });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
   const downloads = createDownloads({ db, logger, most: config.DOWNLOADS_AT_ONCE });

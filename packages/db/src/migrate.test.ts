@@ -21,6 +21,7 @@ const ALL = [
   '20260701000000_notifications',
   '20260801000000_retention',
   '20260904000000_point_of_sale',
+  '20260907000000_appliance',
 ];
 let database: TestDatabase;
 let root: string;

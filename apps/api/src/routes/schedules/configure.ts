@@ -4,7 +4,8 @@ import { AppError } from '@tarfleet/kernel';
 import { type NotificationRules, readNotification } from '../../notifier/notification.ts';
 import { findServices } from '../../planner/choose-services.ts';
 import { type Fault, invalid } from '../../plugins/faults.ts';
-import { type CronTimes, createCronTimes } from '../../scheduler/cron-times.ts';
+import { createCronTimes } from '../../scheduler/cron-times.ts';
+import type { DueTimes } from '../../scheduler/due-times.ts';
 import { assertType } from '../backups/normalise.ts';
 import type { ScheduleBody } from './schemas.ts';
 
@@ -17,7 +18,7 @@ export interface ConfigureDeps {
 
 interface Read {
   body: ScheduleBody;
-  times: CronTimes;
+  times: DueTimes;
   notification: Notification | null;
 }
 
@@ -141,7 +142,7 @@ async function store(
 /** When it is due next, and since when backups are expected of it. */
 function expectations(
   body: ScheduleBody,
-  times: CronTimes,
+  times: DueTimes,
   before: ScheduleRecord | null,
   now: Date,
 ): Pick<ScheduleRecord, 'nextAt' | 'activeSince'> {
