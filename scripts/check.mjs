@@ -2,6 +2,7 @@
 // check; all of them run even when one fails; the exit code is 1 when any failed. Names choose some of them;
 // --all shows every line that a check has to say.
 import { checkDeadCode } from './check/dead-code.mjs';
+import { checkDocuments } from './check/documents.mjs';
 import { checkEnvironment } from './check/environment.mjs';
 import { checkGenerated } from './check/generated.mjs';
 import { checkImports } from './check/imports.mjs';
@@ -25,6 +26,7 @@ const checks = {
   environment: checkEnvironment,
   names: checkNames,
   links: checkLinks,
+  documents: checkDocuments,
 };
 
 const all = process.argv.includes('--all');

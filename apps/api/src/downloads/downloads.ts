@@ -12,7 +12,7 @@ export interface Download {
   signal: AbortSignal;
   /** Ends it for this reason, unless it has ended. */
   abort(reason: AppError): void;
-  /** Keeps the backup's objects for so many seconds from now, also after `end`. */
+  /** Keeps the backup's objects for so many seconds from now, also after `end`. CONFLICT when they may go already. */
   keepFor(seconds: number): Promise<void>;
   /** Gives the backup back; may be called more than once. */
   end(): Promise<void>;
@@ -79,6 +79,7 @@ export function createDownloads({
         abort: (reason) => controller.abort(reason),
         async keepFor(seconds) {
           kept = await db.holds.extend(id, seconds);
+          if (!kept) throw new AppError('CONFLICT', 'The backup is being deleted.');
         },
         async end() {
           if (ended) return;

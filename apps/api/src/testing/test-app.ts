@@ -161,6 +161,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     },
     async close() {
       await hub.close();
+      await downloads.close(0);
       for (const one of replicas) await one.close();
       await queue.close();
       await db.close();
