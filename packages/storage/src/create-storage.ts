@@ -1,5 +1,7 @@
 import type { DestinationSecrets, DestinationTarget } from '@tarfleet/contracts';
 import { AppError, type Logger } from '@tarfleet/kernel';
+import { DEFAULT_AZURE_TIMEOUTS } from './azure/azure-container.ts';
+import { createAzureDriver } from './azure/create-azure-driver.ts';
 import { DEFAULT_FTP_TIMEOUTS } from './ftp/connect-ftp.ts';
 import { createFtpDriver } from './ftp/create-ftp-driver.ts';
 import { createLocalDriver } from './local/create-local-driver.ts';
@@ -69,8 +71,15 @@ export function createStorage(
         }),
         where,
       );
-    default:
-      throw new AppError('NOT_SUPPORTED', `${where} is of a type that is not known here.`);
+    case 'azure':
+      return withCheck(
+        createAzureDriver({
+          config: target.config,
+          secrets: secrets ?? {},
+          timeouts: DEFAULT_AZURE_TIMEOUTS,
+        }),
+        where,
+      );
   }
 }
 

@@ -1,4 +1,5 @@
 /** Real servers on free ports for tests, the demo and the benches. Nothing of the product imports this. */
+export { type RunningAzurite, startAzurite } from './azurite.ts';
 export { compareTrees, snapshotTree, type TreeEntry } from './compare-trees.ts';
 export { createFakeClock, type FakeClock } from './fake-clock.ts';
 export { type FtpServerOptions, type RunningFtpServer, startFtpServer } from './ftp-server.ts';

@@ -1,5 +1,6 @@
 import type {
   DestinationTarget,
+  DestinationType,
   JumpTarget,
   SealedBox,
   ServerTarget,
@@ -88,17 +89,17 @@ export async function toDestinationTarget(
   destination: DestinationRecord,
   pool: string,
 ): Promise<DestinationTarget> {
-  const { id, name } = destination;
-  if (destination.type === 'local') {
-    return { id, name, type: 'local', config: destination.config as { path: string } };
-  }
-  const secrets =
+  const { id, name, config } = destination;
+  const type = destination.type as DestinationType;
+  if (type === 'local') return { id, name, type, config: config as { path: string } };
+  const open =
     destination.secretCiphertext === null
       ? {}
       : (keys.box.open(destinationAad(id), destination.secretCiphertext) as object);
-  const config = destination.config as Extract<DestinationTarget, { type: 's3' }>['config'];
   const info = destinationSecretsInfo({ destinationId: id, pool });
-  return { id, name, type: 's3', config, secrets: await sealFor(poolKey(keys, pool), info, secrets) };
+  const secrets = await sealFor(poolKey(keys, pool), info, open);
+  // The config was checked against its type's schema when it was stored, and is again where the plan is read.
+  return { id, name, type, config, secrets } as DestinationTarget;
 }
 
 export function poolKey(keys: PlanKeys, pool: string): PoolPublicKey {

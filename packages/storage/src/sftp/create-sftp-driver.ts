@@ -40,9 +40,12 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
     } catch (error) {
       signal.throwIfAborted();
       if (statusOf(error) === null) throw error;
-      const space = kind === 'read' ? null : await spaceOf(session, root, signal);
-      throw translateStatus(error, place, kind !== 'read', space);
+      throw kind === 'read' ? translateStatus(error, place, false, null) : await tell(session, error, signal);
     }
+  }
+
+  async function tell(session: SftpSession, error: unknown, signal: AbortSignal): Promise<unknown> {
+    return translateStatus(error, place, true, await spaceOf(session, root, signal));
   }
 
   /** Writes chunks beside the target, then has `commit` put them in place; on failure nothing is left. */
@@ -59,8 +62,10 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       await commit(part);
       return result;
     } catch (error) {
+      // Asked before the part is gone: with it goes what filled the disk.
+      const told = statusOf(error) === null ? error : await tell(session, error, signal);
       await clean(part);
-      throw error;
+      throw told;
     }
   }
 

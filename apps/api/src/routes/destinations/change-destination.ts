@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { AppDeps } from '../../deps.ts';
 import { checkPolicy } from '../../retention/check-policy.ts';
 import { checkConfig } from './check-config.ts';
-import { secretsOf, toStored } from './config.ts';
+import { differ, fieldsOf, secretsOf, toStored } from './config.ts';
 import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';
 
 type Deps = Pick<AppDeps, 'db' | 'vault' | 'config'>;
@@ -19,7 +19,7 @@ export function newDestination({ vault, config }: Deps, body: NewDestinationBody
     id,
     name: body.name,
     type: body.type,
-    config: toStored({}, body.config),
+    config: toStored(body.type, {}, body.config),
     secretCiphertext: secrets && vault.box.seal(destinationAad(id), secrets),
     retentionDays: body.retention_days ?? null,
     retention: body.retention ?? null,
@@ -59,17 +59,16 @@ async function changesOf(
   };
   if (body.config === undefined) return changes;
   checkConfig(before.type, body.config, config);
-  const after = toStored(before.config, body.config) as Record<string, unknown>;
-  const changed = (...fields: string[]): boolean =>
-    fields.some((field) => after[field] !== before.config[field]);
+  const after = toStored(before.type, before.config, body.config);
+  const { endpoint, place } = fieldsOf(before.type);
   const secrets = secretsOf(body.config);
-  if (changed('endpoint', 'bucket') && before.secretCiphertext !== null && !secrets) {
+  if (differ(before.config, after, endpoint) && before.secretCiphertext !== null && !secrets) {
     throw new AppError(
       'CREDENTIALS_REQUIRED',
-      'Credentials are not carried over to a new endpoint or bucket: give access_key_id and secret_access_key again.',
+      `Credentials are not carried over to another place: with a new ${endpoint.join(', ')} give them again.`,
     );
   }
-  if (changed('bucket', 'prefix', 'path') && (await db.destinations.hasBackups(before.id))) {
+  if (differ(before.config, after, place) && (await db.destinations.hasBackups(before.id))) {
     throw new AppError(
       'CONFLICT',
       'Backups lie at this destination, and under a new bucket, prefix or path they would not be found. Make another destination instead, or delete them first.',

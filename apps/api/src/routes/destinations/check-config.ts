@@ -36,5 +36,15 @@ export function checkConfig(
       message: 'needs access_key_id and secret_access_key beside it',
     });
   }
+  const { password, private_key: privateKey, passphrase } = config;
+  if (password !== undefined && privateKey !== undefined) {
+    faults.push({ path: 'body/config/password', message: 'goes not together with private_key: give one' });
+  }
+  if (config.account_key !== undefined && config.sas_token !== undefined) {
+    faults.push({ path: 'body/config/sas_token', message: 'goes not together with account_key: give one' });
+  }
+  if (passphrase !== undefined && privateKey === undefined) {
+    faults.push({ path: 'body/config/passphrase', message: 'needs private_key beside it' });
+  }
   if (faults.length > 0) throw invalid(faults);
 }

@@ -95,7 +95,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
       },
       schema: {
         tags,
-        summary: 'Change a destination; a new endpoint or bucket needs its credentials again',
+        summary: 'Change a destination; a new endpoint, bucket, host or account needs its credentials again',
         params: IdParams,
         body: DestinationChangesBody,
         response: { 200: DestinationAnswer },

@@ -1,4 +1,4 @@
-import { RetentionPolicy, Timestamp, Uuid } from '@tarfleet/contracts';
+import { DESTINATION_TYPES, RetentionPolicy, Timestamp, Uuid } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { JobView } from '../../jobs-port.ts';
 import { Name, nullable, one, oneOf, page, strict } from '../shapes.ts';
@@ -24,6 +24,39 @@ const Prefix = Type.String({
   description: 'letters, digits, dots, dashes, underscores and slashes between',
 });
 const Credential = Type.String({ minLength: 1, maxLength: 4096 });
+const AccountKey = Type.String({
+  maxLength: 4096,
+  pattern: '^[A-Za-z0-9+/]+={0,2}$',
+  description: 'an access key of the account, in Base64',
+});
+const PrivateKey = Type.String({ minLength: 1, maxLength: 65_536 });
+
+const Host = Type.String({
+  maxLength: 255,
+  pattern: '^[A-Za-z0-9._:-]+$',
+  description: 'a host name or an IP address',
+});
+const Port = Type.Integer({ minimum: 1, maximum: 65535 });
+const Username = Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\p{Cc}]+$' });
+const RemotePath = Type.String({
+  maxLength: 4096,
+  pattern: '^/[^\\p{Cc}]*$',
+  description: 'Absolute folder, as the account sees it',
+});
+const HostKey = Type.String({
+  pattern: '^SHA256:[A-Za-z0-9+/]{43}$',
+  description: 'Fingerprint of the host key, as ssh-keygen -lf prints it',
+});
+const Tls = Type.Enum(['explicit', 'implicit', 'none']);
+const Ca = Type.String({
+  maxLength: 100_000,
+  pattern: '^\\s*-----BEGIN CERTIFICATE-----',
+  description: 'PEM of who signed the server’s certificate',
+});
+const CertificateFingerprint = Type.String({
+  pattern: '^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$|^[0-9A-Fa-f]{64}$',
+  description: 'SHA-256 of the server’s certificate, in hex',
+});
 
 const LocalConfig = strict({ path: Path });
 const S3Config = strict({
@@ -36,7 +69,39 @@ const S3Config = strict({
   secret_access_key: Type.Optional(Credential),
   session_token: Type.Optional(Credential),
 });
-export type S3Config = Static<typeof S3Config>;
+const SftpConfig = strict({
+  host: Host,
+  port: Type.Optional(Port),
+  username: Username,
+  path: RemotePath,
+  host_key_fingerprint: HostKey,
+  password: Type.Optional(Credential),
+  private_key: Type.Optional(PrivateKey),
+  passphrase: Type.Optional(Credential),
+});
+const FtpConfig = strict({
+  host: Host,
+  port: Type.Optional(Port),
+  username: Username,
+  path: RemotePath,
+  tls: Type.Optional(Tls),
+  ca: Type.Optional(Ca),
+  certificate_fingerprint: Type.Optional(CertificateFingerprint),
+  password: Type.Optional(Credential),
+});
+const Account = Type.String({ pattern: '^[a-z0-9]{3,24}$', description: 'a storage account’s name' });
+const Container = Type.String({
+  pattern: '^[a-z0-9](-?[a-z0-9]){2,62}$',
+  description: 'a container’s name: 3 to 63 lower-case letters, digits and single dashes',
+});
+const AzureConfig = strict({
+  account: Account,
+  container: Container,
+  endpoint: Type.Optional(Endpoint),
+  prefix: Type.Optional(Prefix),
+  account_key: Type.Optional(AccountKey),
+  sas_token: Type.Optional(Credential),
+});
 
 const common = {
   name: Name,
@@ -65,6 +130,9 @@ const common = {
 export const NewDestinationBody = oneOf('type', [
   strict({ type: Type.Literal('local'), ...common, config: LocalConfig }),
   strict({ type: Type.Literal('s3'), ...common, config: S3Config }),
+  strict({ type: Type.Literal('sftp'), ...common, config: SftpConfig }),
+  strict({ type: Type.Literal('ftp'), ...common, config: FtpConfig }),
+  strict({ type: Type.Literal('azure'), ...common, config: AzureConfig }),
 ]);
 export type NewDestinationBody = Static<typeof NewDestinationBody>;
 
@@ -78,6 +146,20 @@ const ConfigChanges = strict({
   access_key_id: Type.Optional(Credential),
   secret_access_key: Type.Optional(Credential),
   session_token: Type.Optional(Credential),
+  host: Type.Optional(Host),
+  port: Type.Optional(Port),
+  username: Type.Optional(Username),
+  host_key_fingerprint: Type.Optional(HostKey),
+  tls: Type.Optional(Tls),
+  ca: Type.Optional(nullable(Ca)),
+  certificate_fingerprint: Type.Optional(nullable(CertificateFingerprint)),
+  password: Type.Optional(Credential),
+  private_key: Type.Optional(PrivateKey),
+  passphrase: Type.Optional(Credential),
+  account: Type.Optional(Account),
+  container: Type.Optional(Container),
+  account_key: Type.Optional(AccountKey),
+  sas_token: Type.Optional(Credential),
 });
 export type ConfigChanges = Static<typeof ConfigChanges>;
 
@@ -88,10 +170,11 @@ export const DestinationChangesBody = strict({
 });
 export type DestinationChangesBody = Static<typeof DestinationChangesBody>;
 
+export type ShownConfig = Static<typeof DestinationView>['config'];
 const DestinationView = strict({
   id: Uuid,
   name: Type.String(),
-  type: Type.Enum(['local', 's3']),
+  type: Type.Enum([...DESTINATION_TYPES]),
   config: strict({
     path: Type.Optional(Type.String()),
     bucket: Type.Optional(Type.String()),
@@ -99,6 +182,15 @@ const DestinationView = strict({
     endpoint: Type.Optional(Type.String()),
     prefix: Type.Optional(Type.String()),
     force_path_style: Type.Optional(Type.Boolean()),
+    host: Type.Optional(Type.String()),
+    port: Type.Optional(Type.Integer()),
+    username: Type.Optional(Type.String()),
+    host_key_fingerprint: Type.Optional(Type.String()),
+    tls: Type.Optional(Tls),
+    ca: Type.Optional(Type.String()),
+    certificate_fingerprint: Type.Optional(Type.String()),
+    account: Type.Optional(Type.String()),
+    container: Type.Optional(Type.String()),
   }),
   has_credentials: Type.Boolean(),
   retention_days: nullable(Type.Integer()),

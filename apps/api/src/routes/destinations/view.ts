@@ -1,3 +1,4 @@
+import type { DestinationType } from '@tarfleet/contracts';
 import type { DestinationRecord } from '@tarfleet/db';
 import { toShown } from './config.ts';
 
@@ -6,7 +7,7 @@ export function destinationView(destination: DestinationRecord) {
   return {
     id: destination.id,
     name: destination.name,
-    type: destination.type as 'local' | 's3',
+    type: destination.type as DestinationType,
     config: toShown(destination.config),
     has_credentials: destination.secretCiphertext !== null,
     retention_days: destination.retentionDays,
