@@ -19,6 +19,7 @@ import { createRecorder } from './recorder/record.ts';
 import { createRunMetrics } from './run-metrics.ts';
 import { createScheduleMetrics } from './scheduler/schedule-metrics.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
+import { startStartupBackup } from './startup-backup.ts';
 
 export interface RunningApi {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
@@ -95,6 +96,9 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     watchEveryMs: WATCH_EVERY_MS,
   });
   const url = await app.listen({ host: config.HOST, port: config.PORT });
+  const startup = config.BACKUP_ON_STARTUP
+    ? startStartupBackup({ db, keys, dispatcher, config, logger })
+    : undefined;
   logger.info({ url }, 'api ready');
   return {
     url,
@@ -103,6 +107,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       await hub.close();
       await downloads.close(config.DOWNLOAD_GRACE_MS);
       await app.close();
+      await startup?.stop();
       await scheduler.stop();
       await reconciler.stop();
       await notifier.stop();

@@ -35,14 +35,7 @@ export interface DestinationRecord {
 /** `id` may be given, for secrets are encrypted before the row is made. */
 export type NewDestination = Omit<
   DestinationRecord,
-  | 'id'
-  | 'capacityBytes'
-  | 'retention'
-  | 'enabled'
-  | 'testedAt'
-  | 'testError'
-  | 'createdAt'
-  | 'updatedAt'
+  'id' | 'capacityBytes' | 'retention' | 'enabled' | 'testedAt' | 'testError' | 'createdAt' | 'updatedAt'
 > & {
   id?: string;
   enabled?: boolean;
@@ -124,9 +117,9 @@ export function createDestinations(db: Db): Destinations {
         if (!(await tx.destination.findUnique({ where: { id }, select: { id: true } }))) return null;
         if (changes.isDefault) await clearDefault(tx, id);
         const data = {
+          // What was found out about another place says nothing of this one.
+          ...(config === undefined ? {} : { config: toJson(config), testedAt: null, testError: null }),
           ...changes,
-          ...(config === undefined ? {} : { config: toJson(config) }),
-          ...(config === undefined || changes.testedAt !== undefined ? {} : { testedAt: null, testError: null }),
           ...(retention === undefined ? {} : { retention: toJsonOrNull(retention) }),
         };
         const rows = await tx.destination.updateManyAndReturn({ where: { id }, data });

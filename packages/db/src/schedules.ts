@@ -44,10 +44,7 @@ export interface ScheduleRecord {
 }
 
 /** One that replaces another says in full when it is due. */
-export type ScheduleDraft = Omit<
-  ScheduleRecord,
-  'id' | 'every' | 'anchorAt' | 'createdAt' | 'updatedAt'
-> &
+export type ScheduleDraft = Omit<ScheduleRecord, 'id' | 'every' | 'anchorAt' | 'createdAt' | 'updatedAt'> &
   Partial<Pick<ScheduleRecord, 'every' | 'anchorAt'>>;
 
 export interface Schedules {

@@ -3,8 +3,8 @@ import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import type { DueTimes } from './due-times.ts';
-import { type TickDeps, tick } from './tick.ts';
 import { readTiming } from './read-timing.ts';
+import { type TickDeps, tick } from './tick.ts';
 import { watch } from './watch.ts';
 
 /** How many schedules that are due one look deals with. */
