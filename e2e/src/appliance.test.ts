@@ -16,6 +16,8 @@ beforeAll(async () => {
   world = await createWorld('redis');
   const tree = join(world.dir, 'data/tacacs');
   await mkdir(tree);
+  await mkdir(join(world.dir, 'backups/tacacs'), { recursive: true });
+  await mkdir(join(world.dir, 'backups/second'));
   config = join(tree, 'tacacs.conf');
   await writeFile(config, 'as it was backed up');
   const server = await world.addServer('tacacs');

@@ -157,12 +157,15 @@ test('without an emergency backup, where that is asked for', async () => {
 });
 
 const job = (name: string, type: string, value?: string) => ({
-  ...{ name, schedule_type: type, ...destination() },
+  ...{ name, schedule_type: type },
   ...(value === undefined ? {} : { schedule_value: value }),
 });
 
 test('scheduled jobs: cron, interval and manual, paused, resumed, triggered and deleted', async () => {
-  const made = await ask('POST', '/schedule', job('quarterly', 'interval', 'minutes:15'));
+  const made = await ask('POST', '/schedule', {
+    ...job('quarterly', 'interval', 'minutes:15'),
+    ...destination(),
+  });
   expect(made.statusCode).toBe(201);
   const { data } = made.json();
   expect(data).toMatchObject({
