@@ -51,7 +51,7 @@ test('every request of the document, as it is written', async () => {
       ...{ name: 'outside', type: 'local', retention_days: 30, config: { base_path: '/backups/tacacs' } },
     },
   );
-  expect([outside.status, outside.body.message]).toEqual([422, expect.stringContaining('nothing was saved')]);
+  expect([outside.status, outside.body.message]).toEqual([403, expect.stringContaining('nothing was saved')]);
   const { data: listed } = await api.must('GET', `${ROOT}/destinations`);
   expect(listed.destinations.map(({ name }: { name: string }) => name)).not.toContain('outside');
   expect((await api.must('GET', `${ROOT}/destinations/${first.id}`)).data).toEqual(first);

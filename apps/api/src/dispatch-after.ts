@@ -19,6 +19,8 @@ export function dispatchAfter(
       await db.transaction(async (tx) => {
         await dispatcher.store(tx, leading);
         await dispatcher.store(tx, waiting);
+        if (draft.root.kind !== 'restore') return;
+        await tx.restores.change(draft.root.id, { currentStep: 'Waiting for the emergency backup' });
       });
       await dispatcher.sendStored(leading);
     },

@@ -20,7 +20,7 @@ const tags = ['Appliance'];
 const config = { role: 'admin' } as const;
 const ROOT = '/api/admin/backup/destinations';
 const TRY_ERRORS = [
-  ...['CONFLICT', 'LOCAL_NOT_ALLOWED', 'POOL_NOT_FOUND', 'UNAVAILABLE', 'PATH_REFUSED'],
+  ...['CONFLICT', 'LOCAL_NOT_ALLOWED', 'POOL_NOT_FOUND', 'UNAVAILABLE'],
   ...['DESTINATION_UNREACHABLE', 'DESTINATION_AUTH_FAILED', 'DESTINATION_NOT_FOUND', 'DESTINATION_READ_ONLY'],
   ...['STORAGE_FULL', 'STORAGE_FAILED'],
 ] as const;
