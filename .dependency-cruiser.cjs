@@ -147,7 +147,7 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.base.json' },
     doNotFollow: { path: 'node_modules' },
     // The generated client is the generator's matter, and built apps are all rooms in one; what imports them is ours.
-    exclude: { path: '^packages/db/src/generated/|^apps/[^/]+/dist/' },
+    exclude: { path: '^packages/db/src/generated/|^(apps|packages)/[^/]+/dist/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],

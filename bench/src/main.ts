@@ -8,10 +8,11 @@ import type { Bench, BenchContext, Figure } from './bench.ts';
 import { memoryBench } from './memory/memory-bench.ts';
 import { queueBench } from './queue/queue-bench.ts';
 import { restoreBench } from './restore/restore-bench.ts';
+import { rowsBench } from './rows/rows-bench.ts';
 import { statisticsBench } from './statistics/statistics-bench.ts';
 import { table } from './table.ts';
 
-const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench, restoreBench, statisticsBench];
+const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench, restoreBench, rowsBench, statisticsBench];
 
 const [wanted, ...parts] = process.argv.slice(2).filter((argument) => argument !== '--');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

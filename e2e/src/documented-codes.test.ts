@@ -72,7 +72,9 @@ test('BACKUP_IN_PROGRESS and RESTORE_IN_PROGRESS', async () => {
     ...{ start: { command: ['touch', up] }, status: { command: ['test', '-e', up] } },
   });
   const id: string = (await create({ services: ['slow'] })).body.data.backup_id;
-  expectError(await create({ services: ['slow'] }), 409, 'BACKUP_IN_PROGRESS', id);
+  const refused = await create({ services: ['slow'] });
+  expectError(refused, 409, 'BACKUP_IN_PROGRESS', id);
+  expect(refused.headers.get('retry-after')).toBe('30');
   await writeFile(flag, '');
   expect(await here.client.ended(id)).toMatchObject({ state: 'completed' });
   await rm(flag);

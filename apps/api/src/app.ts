@@ -19,6 +19,7 @@ import { createAccess } from './plugins/access.ts';
 import { addAudit } from './plugins/audit.ts';
 import { addAuth } from './plugins/auth.ts';
 import { createAuthenticator } from './plugins/authenticator.ts';
+import { addCors, parseOrigins } from './plugins/cors.ts';
 import { addErrors, onClientError, onRouterError } from './plugins/errors.ts';
 import { createExternalIssuer } from './plugins/external-issuer.ts';
 import { addIdempotency } from './plugins/idempotency.ts';
@@ -35,10 +36,12 @@ import { authRoutes } from './routes/auth/routes.ts';
 import { downloadRoute } from './routes/backups/download.ts';
 import { backupRoutes } from './routes/backups/routes.ts';
 import { destinationRoutes } from './routes/destinations/routes.ts';
+import { unknownObjectRoutes } from './routes/destinations/unknown-objects.ts';
 import { healthRoutes } from './routes/health/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
 import { memberRoutes } from './routes/members/routes.ts';
 import { notificationRoutes } from './routes/notifications/routes.ts';
+import { projectBackupRoutes } from './routes/project-backups/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
@@ -92,6 +95,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
 
   // In the order in which they see a request.
   addHeaders(app);
+  await addCors(app, parseOrigins(config.CORS_ORIGINS));
   addRequestLog(app);
   const metrics = addMetrics(app);
   addErrors(app);
@@ -114,10 +118,12 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   serverRoutes(app, deps);
   serviceRoutes(app, deps);
   destinationRoutes(app, deps);
+  unknownObjectRoutes(app, deps);
   workerRoutes(app, deps);
   const openDestination = createOpenDestination({ ...deps, box: vault.box });
   const runDeps = { ...deps, access, keys: vault, notifications };
   backupRoutes(app, runDeps);
+  projectBackupRoutes(app, runDeps);
   downloadRoute(app, '/api/backups/:id/download', { ...deps, access, openDestination });
   posRoutes(app, runDeps, { ...deps, openDestination });
   tacacsRoutes(app, { ...runDeps, config, vault });

@@ -46,6 +46,11 @@ test('letters need a server and a sender, and what webhooks may reach is a list 
   expect(() => readConfig({ ...NEEDED, NOTIFY_RETRY_SECONDS: '5,x' })).toThrow(/NOTIFY_RETRY_SECONDS/);
 });
 
+test('pages that may use the API are named by whole origins', () => {
+  expect(readConfig({ ...NEEDED, CORS_ORIGINS: 'https://a.example' })).toBeTruthy();
+  expect(() => readConfig({ ...NEEDED, CORS_ORIGINS: '*' })).toThrow(/CORS_ORIGINS: \* is not an origin/);
+});
+
 test('another issuer needs its name and audience', () => {
   expect(() => readConfig({ ...NEEDED, JWKS_URL: 'https://x/keys' })).toThrow(/JWT_AUDIENCE/);
   const all = { JWKS_URL: 'https://x/keys', JWT_ISSUER: 'https://x', JWT_AUDIENCE: 'a' };

@@ -2,6 +2,7 @@ import { EnvError, parseEnv } from '@tarfleet/kernel';
 import { type Static, Type } from 'typebox';
 import { parseAllowed } from './notifier/address-guard.ts';
 import { DEFAULT_PAUSES } from './notifier/pauses.ts';
+import { parseOrigins } from './plugins/cors.ts';
 
 /** The API's whole environment. `docs/configuration.md` describes each variable. */
 export const ApiEnv = Type.Object({
@@ -16,6 +17,8 @@ export const ApiEnv = Type.Object({
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   /** Scheme and host by which browsers reach the API. With https, session cookies are marked Secure. */
   PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://[^/?#\\s]+/?$' })),
+  /** Origins of pages, with commas between, that browsers may use the API from; none when empty. */
+  CORS_ORIGINS: Type.String({ default: '' }),
   /** How many proxies stand in front and set `X-Forwarded-*`; 0 means that those headers are ignored. */
   TRUSTED_PROXIES: Type.Integer({ minimum: 0, maximum: 10, default: 0 }),
   SESSION_HOURS: Type.Integer({ minimum: 1, maximum: 24 * 90, default: 12 }),
@@ -41,6 +44,8 @@ export const ApiEnv = Type.Object({
   SCHEDULE_EVERY_MS: Type.Integer({ minimum: 100, maximum: 60_000, default: 1_000 }),
   /** Between two looks for backups that nothing keeps any more, in milliseconds; 0: nothing is deleted by itself. */
   RETENTION_EVERY_MS: Type.Integer({ minimum: 0, default: 3600 * 1000 }),
+  /** Between two looks through each destination for what belongs to no backup, in milliseconds; 0: only when asked. */
+  SURVEY_EVERY_MS: Type.Integer({ minimum: 0, default: 24 * 3600 * 1000 }),
   /** How long the way back of a restore is kept on its server after it has completed, in hours; 0 keeps none. */
   RESTORE_KEEP_HOURS: Type.Number({ minimum: 0, maximum: 24 * 365, default: 24 }),
   /** Whether a backup is made when the first API process of a deployment starts. */
@@ -93,10 +98,15 @@ export function readConfig(env: Record<string, string | undefined>): ApiConfig {
       'The environment is not usable:\n  SMTP_URL and SMTP_FROM go together: set both or neither.',
     );
   }
-  try {
-    parseAllowed(config.WEBHOOK_ALLOWED);
-  } catch (error) {
-    throw new EnvError(`The environment is not usable:\n  WEBHOOK_ALLOWED: ${(error as Error).message}.`);
-  }
+  assertReads('WEBHOOK_ALLOWED', () => parseAllowed(config.WEBHOOK_ALLOWED));
+  assertReads('CORS_ORIGINS', () => parseOrigins(config.CORS_ORIGINS));
   return config;
+}
+
+function assertReads(name: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    throw new EnvError(`The environment is not usable:\n  ${name}: ${(error as Error).message}.`);
+  }
 }

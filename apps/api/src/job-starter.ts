@@ -2,13 +2,19 @@ import type { Database } from '@tarfleet/db';
 import type { Dispatcher, RunDraft } from './dispatcher.ts';
 import type { Caller, JobStarter, JobView } from './jobs-port.ts';
 import { planDestinationTest, planReseal, planServerTest } from './planner/on-target.ts';
+import { planSurvey } from './planner/survey.ts';
 import { type PlanKeys, poolKey } from './planner/targets.ts';
 
 /** Destinations belong to no pool: this one's workers try them. */
 const DESTINATION_POOL = 'default';
 
 /** Plans and submits the jobs that the routes of servers and destinations start. */
-export function createJobStarter(deps: { db: Database; keys: PlanKeys; dispatcher: Dispatcher }): JobStarter {
+export function createJobStarter(deps: {
+  db: Database;
+  keys: PlanKeys;
+  dispatcher: Dispatcher;
+  sweepGraceMs: number;
+}): JobStarter {
   const start = async (draft: RunDraft, { accepting }: Caller): Promise<JobView> => {
     await deps.dispatcher.submit({
       ...draft,
@@ -25,6 +31,10 @@ export function createJobStarter(deps: { db: Database; keys: PlanKeys; dispatche
     startDestinationTest: async (destination, caller) => {
       poolKey(deps.keys, DESTINATION_POOL);
       return start(await planDestinationTest(deps, destination, DESTINATION_POOL, originOf(caller)), caller);
+    },
+    startSurvey: async (destination, caller) => {
+      const request = { destination, ...originOf(caller), graceMs: deps.sweepGraceMs };
+      return start(await planSurvey(deps, request), caller);
     },
     startReseal: async (server, caller) => start(await planReseal(deps, server, originOf(caller)), caller),
   };

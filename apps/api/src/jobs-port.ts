@@ -29,6 +29,8 @@ export interface Caller {
 export interface JobStarter {
   startServerTest(server: ServerRecord, caller: Caller): Promise<JobView>;
   startDestinationTest(destination: DestinationRecord, caller: Caller): Promise<JobView>;
+  /** Looks for what belongs to no backup. CONFLICT while somebody does. */
+  startSurvey(destination: DestinationRecord, caller: Caller): Promise<JobView>;
   /** Moves a server's credentials to its pool's current key. */
   startReseal(server: ServerRecord, caller: Caller): Promise<JobView>;
 }

@@ -16,6 +16,7 @@ import type { PlanKeys } from './planner/targets.ts';
 import { createEndedHook } from './recorder/after-end.ts';
 import { startReconciler } from './recorder/reconcile.ts';
 import { createRecorder } from './recorder/record.ts';
+import { createUnknownMetrics } from './recorder/unknown-metrics.ts';
 import { createRunMetrics } from './run-metrics.ts';
 import { createScheduleMetrics } from './scheduler/schedule-metrics.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
@@ -56,6 +57,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const downloads = createDownloads({ db, logger, most: config.DOWNLOADS_AT_ONCE });
   const clock = (): Promise<Date> => db.schedules.clock();
   const scheduleMetrics = createScheduleMetrics({ db, logger });
+  const unknownMetrics = createUnknownMetrics({ db, logger });
   const app = await buildApp({
     config,
     logger,
@@ -63,7 +65,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     clock,
     queue,
     vault: { ...keys, jwtSecret },
-    jobs: createJobStarter({ db, keys, dispatcher }),
+    jobs: createJobStarter({ db, keys, dispatcher, sweepGraceMs }),
     dispatcher,
     hub,
     cancel,
@@ -73,6 +75,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       metrics.register(registry);
       deliveryMetrics.register(registry);
       scheduleMetrics.register(registry);
+      unknownMetrics.register(registry);
     },
   });
 
@@ -87,6 +90,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     everyMs: config.RECONCILE_EVERY_MS,
     patienceMs: config.RECONCILE_PATIENCE_MS,
     retentionEveryMs: config.RETENTION_EVERY_MS,
+    surveyEveryMs: config.SURVEY_EVERY_MS,
   });
   const notifier = startNotifier({
     ...{ config, db, logger, box: keys.box, jwtSecret, metrics: deliveryMetrics },

@@ -20,9 +20,9 @@ import {
   type Keyring,
   openSealedObject,
   type PoolKeys,
-  sealFor,
   serverSecretsInfo,
 } from '@tarfleet/vault';
+import { resealAll } from './jobs/reseal-all.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 const OWN_MACHINE: ServerTarget = {
@@ -108,10 +108,6 @@ export function createDeps(options: DepsOptions): WorkerDeps {
     },
     assertCommandsAllowed,
     openServerSecrets,
-    async reseal(plan) {
-      const info = serverSecretsInfo(plan);
-      const secrets = await openSealedObject(keys.keys, info, plan.secrets, ServerSecrets);
-      return sealFor(plan.to, info, secrets);
-    },
+    reseal: (plan) => resealAll(keys.keys, plan),
   };
 }

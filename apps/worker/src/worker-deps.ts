@@ -2,7 +2,7 @@ import type { Codec } from '@tarfleet/archive';
 import type {
   DestinationTarget,
   ResealPlan,
-  SealedBox,
+  ResultOf,
   ServerSecrets,
   ServerTarget,
   ServiceRun,
@@ -37,7 +37,8 @@ export interface WorkerDeps {
   /** Refuses to run what a service says on a `local` server, unless the worker's environment allows that. */
   assertCommandsAllowed(server: ServerTarget, service: string): void;
   openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;
-  reseal(plan: ResealPlan): Promise<SealedBox>;
+  /** Seals anew, for the pool's current key. */
+  reseal(plan: ResealPlan): Promise<ResultOf<'reseal'>>;
   /** The keys of encrypted backups. */
   keyring: Keyring;
   /** Opens a session on the worker's own machine, for work in `tmpDir` alone; the caller closes it. */

@@ -25,6 +25,7 @@ const CONCURRENCY: Record<Exclude<JobKind, 'artifact'>, number> = {
   'destination-test': 4,
   reseal: 4,
   rewrap: 2,
+  survey: 1,
 };
 
 export interface RunningWorker {

@@ -1,12 +1,13 @@
 /** What a plan says of a database that is backed up by its own tools, and what its backup found. */
 import { type Static, Type } from 'typebox';
+import { RowsSelection } from './rows.ts';
 import { SealedBox } from './sealed.ts';
 
 const closed = { additionalProperties: false } as const;
 const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()]);
 
-export const DATABASE_TYPES = ['postgres', 'mysql', 'sqlite', 'redis'] as const;
+export const DATABASE_TYPES = ['postgres', 'mysql', 'sqlite', 'redis', 'rows'] as const;
 export type DatabaseType = (typeof DATABASE_TYPES)[number];
 
 export function isDatabaseType(type: string): type is DatabaseType {
@@ -57,7 +58,26 @@ export type SqliteTarget = Static<typeof SqliteTarget>;
 export const RedisTarget = Type.Object({ type: Type.Literal('redis'), ...connection, ...tools }, closed);
 export type RedisTarget = Static<typeof RedisTarget>;
 
-export const DatabaseTarget = Type.Union([PostgresTarget, MysqlTarget, SqliteTarget, RedisTarget]);
+/** The rows of one tenant out of one postgres database that many share. */
+export const RowsTarget = Type.Object(
+  {
+    type: Type.Literal('rows'),
+    ...connection,
+    ...tools,
+    database: Type.String({ minLength: 1 }),
+    rows: RowsSelection,
+  },
+  closed,
+);
+export type RowsTarget = Static<typeof RowsTarget>;
+
+export const DatabaseTarget = Type.Union([
+  PostgresTarget,
+  MysqlTarget,
+  SqliteTarget,
+  RedisTarget,
+  RowsTarget,
+]);
 export type DatabaseTarget = Static<typeof DatabaseTarget>;
 
 export const BACKUP_METHODS = [
@@ -66,6 +86,7 @@ export const BACKUP_METHODS = [
   'mariadb-dump',
   'sqlite3_backup',
   'redis_rdb',
+  'psql_copy',
 ] as const;
 export type BackupMethod = (typeof BACKUP_METHODS)[number];
 
@@ -81,6 +102,8 @@ export const DatabaseFacts = Type.Object(
     /** Null where that is not known, or there is no such thing. */
     tables: orNull(Count),
     records: orNull(Count),
+    /** Of rows alone: whose they are. */
+    tenant: Type.Optional(Type.String()),
   },
   closed,
 );

@@ -4,6 +4,7 @@ import { Failure } from './errors.ts';
 import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { JOB_KINDS } from './plans.ts';
 import { JobResult } from './results.ts';
+import { FOUND_AT_ONCE, FoundGroup } from './survey.ts';
 
 const closed = { additionalProperties: false } as const;
 const numbered = {
@@ -39,6 +40,15 @@ export const JobEvent = Type.Union([
       path: Type.Optional(Type.String()),
       /** Beside `path` when the name is not UTF-8. */
       pathBase64: Type.Optional(Type.String()),
+    },
+    closed,
+  ),
+  /** Part of what a survey found. It has its effect on the records and is not kept as an event. */
+  Type.Object(
+    {
+      ...numbered,
+      type: Type.Literal('found'),
+      groups: Type.Array(FoundGroup, { minItems: 1, maxItems: FOUND_AT_ONCE }),
     },
     closed,
   ),

@@ -4,6 +4,7 @@ import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
 import { PreviewPlan, RestorePlan, RollbackPlan } from './restore-plans.ts';
 import { SealedBox } from './sealed.ts';
+import { SurveyPlan } from './survey.ts';
 import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
 export const JOB_KINDS = [
@@ -19,6 +20,7 @@ export const JOB_KINDS = [
   'destination-test',
   'reseal',
   'rewrap',
+  'survey',
 ] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
@@ -153,15 +155,31 @@ export const DestinationTestPlan = Type.Object(
 );
 export type DestinationTestPlan = Static<typeof DestinationTestPlan>;
 
-/** Opens a server's credentials with an old key of the pool and seals them with its current one. */
+/** Opens a server's credentials, and its databases' passwords, with an old key of the pool and seals them with its current one. */
 export const ResealPlan = Type.Object(
   {
     ...base,
     kind: Type.Literal('reseal'),
     serverId: Uuid,
-    host: Type.String(),
-    port: Type.Integer(),
-    secrets: SealedBox,
+    /** Null: the server is a local one and has no credentials. */
+    host: Type.Union([Type.String(), Type.Null()]),
+    port: Type.Union([Type.Integer(), Type.Null()]),
+    secrets: Type.Union([SealedBox, Type.Null()]),
+    /** Passwords of its services' databases; plans of earlier versions know of none. */
+    databases: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            serviceId: Uuid,
+            serviceName: Type.String(),
+            /** What the password is bound to, and stays bound to. */
+            info: Type.String({ pattern: '^tarfleet:database-secrets:v1:' }),
+            secrets: SealedBox,
+          },
+          closed,
+        ),
+      ),
+    ),
     to: Type.Object({ keyId: Type.String(), publicKey: Type.String() }, closed),
   },
   closed,
@@ -196,6 +214,7 @@ export const Plan = Type.Union([
   DestinationTestPlan,
   ResealPlan,
   RewrapPlan,
+  SurveyPlan,
 ]);
 export type Plan = Static<typeof Plan>;
 export type PlanOf<K extends JobKind> = Extract<Plan, { kind: K }>;

@@ -5,6 +5,7 @@ import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
 import { PreviewResult } from './preview-result.ts';
 import { SealedBox } from './sealed.ts';
+import { SurveyResult } from './survey.ts';
 import { VerifyResult } from './verify-result.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -149,8 +150,14 @@ export const DestinationTestResult = Type.Object(
 );
 export type DestinationTestResult = Static<typeof DestinationTestResult>;
 
+/** Of a job that failed, too: what could be opened is sealed anew. Null: the server has none, or they could not. */
 export const ResealResult = Type.Object(
-  { kind: Type.Literal('reseal'), serverId: Uuid, secrets: SealedBox },
+  {
+    kind: Type.Literal('reseal'),
+    serverId: Uuid,
+    secrets: Type.Union([SealedBox, Type.Null()]),
+    databases: Type.Optional(Type.Array(Type.Object({ serviceId: Uuid, secrets: SealedBox }, closed))),
+  },
   closed,
 );
 export type ResealResult = Static<typeof ResealResult>;
@@ -175,6 +182,7 @@ export const JobResult = Type.Union([
   DestinationTestResult,
   ResealResult,
   RewrapResult,
+  SurveyResult,
 ]);
 export type JobResult = Static<typeof JobResult>;
 export type ResultOf<K extends JobResult['kind']> = Extract<JobResult, { kind: K }>;

@@ -27,6 +27,8 @@ export interface BackupRecord extends BackupLock {
   name: string | null;
   description: string | null;
   type: string;
+  /** Made by a schedule, or by a program that says so. */
+  automatic: boolean;
   dialect: string;
   /** Whether its request named components or services, and did not take all that there is. */
   chosen: boolean;

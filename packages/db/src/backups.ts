@@ -48,6 +48,7 @@ export type BackupDraft = Pick<
   chosen?: boolean;
   occasion?: BackupOccasion | null;
   notification?: Notification | null;
+  automatic?: boolean;
 };
 
 export type BackupChange = Partial<
@@ -66,6 +67,8 @@ export interface BackupFilter {
   destinationId?: string;
   from?: Date;
   to?: Date;
+  /** Only what comes after this backup in the list; without it, all. */
+  after?: Pick<BackupRecord, 'id' | 'createdAt'>;
   page: number;
   perPage: number;
 }
@@ -143,9 +146,18 @@ export function createBackups(db: Db): Backups {
             }
           : {}),
       };
+      const { after } = filter;
+      const later: Prisma.BackupWhereInput = after
+        ? {
+            OR: [
+              { createdAt: { lt: after.createdAt } },
+              { createdAt: after.createdAt, id: { lt: after.id } },
+            ],
+          }
+        : {};
       const [rows, total] = await Promise.all([
         db.backup.findMany({
-          where,
+          where: { AND: [where, later] },
           include: full,
           orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
           skip: (filter.page - 1) * filter.perPage,

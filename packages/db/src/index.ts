@@ -40,6 +40,13 @@ export {
   statisticsQueries,
   type TypeStatistics,
 } from './statistics.ts';
+export {
+  MOST_UNKNOWN,
+  type SurveyAttempt,
+  type SurveyRecord,
+  type Surveys,
+  type UnknownRecord,
+} from './surveys.ts';
 export type { NewUser, Role, UserChanges, UserRecord, Users } from './users.ts';
 export type * from './webhooks.ts';
 export type { WorkerRecord, Workers } from './workers.ts';

@@ -19,6 +19,8 @@ export interface JobEvents {
   after(rootId: string, afterId: bigint, limit: number): Promise<StoredEvent[]>;
   /** Steps and warnings of a job and its children, newest `limit` of them, in order. */
   ofTypes(rootId: string, types: JobEvent['type'][], limit: number): Promise<StoredEvent[]>;
+  /** Removes one that has had its effect: what a survey tells of is kept elsewhere. */
+  forget(jobId: string, attempt: number, seq: number): Promise<void>;
   /** True when an `ended` event of this attempt is stored. */
   hasEnded(jobId: string, attempt: number): Promise<boolean>;
 }
@@ -67,6 +69,9 @@ export function createJobEvents(db: Db): JobEvents {
         take,
       });
       return rows.map(toStored).reverse();
+    },
+    async forget(jobId, attempt, seq) {
+      await db.jobEvent.deleteMany({ where: { jobId, attempt, seq } });
     },
     async hasEnded(jobId, attempt) {
       const row = await db.jobEvent.findFirst({

@@ -20,7 +20,10 @@ const ALL = [
   '20260610000000_statistics',
   '20260701000000_notifications',
   '20260801000000_retention',
+  '20260901000000_surveys',
+  '20260901000001_schedule_retention',
   '20260904000000_point_of_sale',
+  '20260905000000_automatic_backups',
   '20260907000000_appliance',
 ];
 let database: TestDatabase;

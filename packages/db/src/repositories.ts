@@ -26,6 +26,7 @@ import { createServers, type Servers } from './servers.ts';
 import { createServices, type Services } from './services.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createStatistics, type Statistics } from './statistics.ts';
+import { createSurveys, type Surveys } from './surveys.ts';
 import { createUsers, type Users } from './users.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';
 import { createWorkers, type Workers } from './workers.ts';
@@ -59,6 +60,7 @@ export interface Repositories {
   services: Services;
   sessions: Sessions;
   statistics: Statistics;
+  surveys: Surveys;
   users: Users;
   webhooks: Webhooks;
   workers: Workers;
@@ -94,6 +96,7 @@ export function createRepositories(db: Db): Repositories {
     services: createServices(db),
     sessions: createSessions(db),
     statistics: createStatistics(db),
+    surveys: createSurveys(db),
     users: createUsers(db),
     webhooks: createWebhooks(db),
     workers: createWorkers(db),

@@ -12,6 +12,8 @@ export interface SeriesKey {
 /** What retention needs to know of a completed or partial backup. */
 export interface SeriesMember extends SeriesKey {
   id: string;
+  /** The schedule that made it; it may be gone. */
+  scheduleId: string | null;
   status: 'completed' | 'partial';
   createdAt: Date;
   retentionUntil: Date | null;
@@ -26,6 +28,8 @@ export interface SeriesMember extends SeriesKey {
 export interface RetentionGround {
   project: RetentionPolicy | null;
   destination: RetentionPolicy | null;
+  /** Of the project's schedules that have one, by their ids. */
+  schedules: Record<string, RetentionPolicy>;
   /** By the database's clock. */
   now: Date;
 }
@@ -33,7 +37,7 @@ export interface RetentionGround {
 export interface Retention {
   /**
    * What is in force, kept as it is until the transaction ends; meanwhile no other transaction that asks for it
-   * accepts a deletion in this project. To be taken before any backup is locked.
+   * accepts a deletion in this project, or changes what its schedules keep. To be taken before anything else is locked.
    */
   hold(projectId: number, destinationId: string | null): Promise<RetentionGround>;
   /** The same, held by nobody. */
@@ -57,7 +61,7 @@ export interface Retention {
 }
 
 const MEMBERS = Prisma.sql`
-  SELECT id, project_id AS "projectId", destination_id AS "destinationId", series, status,
+  SELECT id, schedule_id AS "scheduleId", project_id AS "projectId", destination_id AS "destinationId", series, status,
     created_at AS "createdAt", retention_until AS "retentionUntil",
     locked_at AS "lockedAt", lock_reason AS "lockReason", lock_until AS "lockUntil",
     verified IS FALSE OR EXISTS (
@@ -72,8 +76,10 @@ export function createRetention(db: Db): Retention {
     const [row] = await db.$queryRaw<RetentionGround[]>`
       SELECT (SELECT retention FROM projects WHERE id = ${projectId}) AS project,
         (SELECT retention FROM destinations WHERE id = ${destinationId}::uuid) AS destination,
+        (SELECT coalesce(jsonb_object_agg(id, retention), '{}') FROM schedules
+          WHERE project_id = ${projectId} AND retention IS NOT NULL) AS schedules,
         clock_timestamp() AS now`;
-    return row ?? { project: null, destination: null, now: new Date() };
+    return row ?? { project: null, destination: null, schedules: {}, now: new Date() };
   };
   return {
     look,
@@ -86,7 +92,8 @@ export function createRetention(db: Db): Retention {
       SELECT b.project_id AS "projectId", b.destination_id AS "destinationId", b.series
       FROM backups AS b JOIN projects AS p ON p.id = b.project_id JOIN destinations AS d ON d.id = b.destination_id
       WHERE b.status IN ('completed', 'partial') AND b.series IS NOT NULL
-        AND (p.retention IS NOT NULL OR d.retention IS NOT NULL OR b.retention_until <= ${now})
+        AND (p.retention IS NOT NULL OR d.retention IS NOT NULL OR b.retention_until <= ${now}
+          OR EXISTS (SELECT FROM schedules AS s WHERE s.id = b.schedule_id AND s.retention IS NOT NULL))
         AND (${after === null} OR (b.project_id, b.destination_id, b.series) >
           (${after?.projectId ?? 0}, ${after?.destinationId ?? null}::uuid, ${after?.series ?? ''}))
       GROUP BY 1, 2, 3 ORDER BY b.project_id, b.destination_id, b.series LIMIT ${limit}`,

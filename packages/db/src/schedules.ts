@@ -1,4 +1,4 @@
-import type { Notification } from '@tarfleet/contracts';
+import type { Notification, RetentionPolicy } from '@tarfleet/contracts';
 import { v7 } from 'uuid';
 import type { Schedule as ScheduleRow } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
@@ -27,7 +27,10 @@ export interface ScheduleRecord {
   services: string[];
   serverId: string | null;
   destinationId: string | null;
-  retentionDays: number;
+  /** Null: what else is said of the destination's backups. */
+  retentionDays: number | null;
+  /** What is kept of its backups, in place of what the project says; null: what the project says. */
+  retention: RetentionPolicy | null;
   encrypt: boolean;
   verify: boolean;
   compress: boolean;
@@ -124,12 +127,14 @@ export function createSchedules(db: Db): Schedules {
         SELECT id FROM schedules WHERE id = ${id}::uuid AND enabled AND next_at <= ${now} FOR UPDATE SKIP LOCKED`;
       return row ? get(row.id) : null;
     },
-    async create({ notification, ...draft }) {
-      const data = { ...draft, id: v7(), notification: toJsonOrNull(notification) };
+    async create({ notification, retention, ...draft }) {
+      const json = { notification: toJsonOrNull(notification), retention: toJsonOrNull(retention) };
+      const data = { ...draft, id: v7(), ...json };
       return toSchedule(await db.schedule.create({ data }));
     },
-    async replace(id, { notification, ...draft }) {
-      const data = { every: null, anchorAt: null, ...draft, notification: toJsonOrNull(notification) };
+    async replace(id, { notification, retention, ...draft }) {
+      const json = { notification: toJsonOrNull(notification), retention: toJsonOrNull(retention) };
+      const data = { every: null, anchorAt: null, ...draft, ...json };
       return toSchedule(await db.schedule.update({ where: { id }, data }));
     },
     async enable(id, data) {
@@ -145,5 +150,6 @@ export function createSchedules(db: Db): Schedules {
 }
 
 function toSchedule(row: ScheduleRow): ScheduleRecord {
-  return { ...row, notification: row.notification as Notification | null };
+  const notification = row.notification as Notification | null;
+  return { ...row, notification, retention: row.retention as RetentionPolicy | null };
 }

@@ -1,3 +1,4 @@
+import type { SealedBox } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { v7, validate } from 'uuid';
 import type { Prisma, Service as ServiceRow } from './generated/client.ts';
@@ -49,6 +50,8 @@ export interface Services {
   create(service: NewService): Promise<ServiceRecord>;
   /** Null when there is no such service. */
   update(id: string, changes: ServiceChanges): Promise<ServiceRecord | null>;
+  /** Replaces the box of its database's password by its re-sealed copy. False when somebody changed it meanwhile. */
+  resealPassword(id: string, boxes: { before: SealedBox; after: SealedBox }): Promise<boolean>;
   /** The records of its backups stay. CONFLICT while a job works on it. */
   delete(id: string): Promise<boolean>;
 }
@@ -107,6 +110,13 @@ export function createServices(db: Db): Services {
       const data = { ...changes, ...(settings === undefined ? {} : { settings: toJson(settings) }) };
       const rows = await db.service.updateManyAndReturn({ where: { id }, data });
       return rows[0] ? toService(rows[0]) : null;
+    },
+    async resealPassword(id, { before, after }) {
+      const changed = await db.$executeRaw`
+        UPDATE services
+        SET settings = jsonb_set(settings, '{databasePassword,box}', ${JSON.stringify(after)}::jsonb), updated_at = now()
+        WHERE id = ${id}::uuid AND settings #> '{databasePassword,box}' = ${JSON.stringify(before)}::jsonb`;
+      return changed > 0;
     },
     delete: (id) =>
       inTransaction(db, async (tx) => {

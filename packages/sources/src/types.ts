@@ -109,6 +109,13 @@ export interface PrepareOptions extends RestoreContext {
   /** What the files to come need, as the index tells it; for the check of free space. */
   needs: { bytes: number; files: number };
   onEntry(entry: TarEntry): void;
+  /**
+   * Called with what is about to be made, before it is: whoever forgets that removes what there is of it, should this
+   * attempt not come back. The last one counts, until `prepare` gives what takes its place.
+   */
+  claim?(claimed: PreparedRestore): Promise<void>;
+  /** What an earlier attempt of the job claimed or prepared, and nobody has forgotten; null: nothing. */
+  claimed?: PreparedRestore | null;
 }
 
 /**
@@ -128,10 +135,10 @@ export interface RestoreSteps {
    * Whether the files can be put where they belong, before anything is made: tools, places, permissions, free space.
    * Errors: TOOL_MISSING, PATH_REFUSED, INSUFFICIENT_PERMISSIONS, INSUFFICIENT_STORAGE, and the session's.
    */
-  check(options: Omit<PrepareOptions, 'openTar' | 'onEntry'>): Promise<void>;
+  check(options: Omit<PrepareOptions, 'openTar' | 'onEntry' | 'claim' | 'claimed'>): Promise<void>;
   /**
    * Unpacks everything beside the targets, in folders that only root enters. Nothing else on the server changes; what
-   * an earlier attempt of the job had unpacked is removed first. Errors: those of `check`, the stream's own,
+   * an earlier attempt of the job had unpacked or claimed is removed first. Errors: those of `check`, the stream's own,
    * ARCHIVE_MALFORMED, COMMAND_FAILED.
    */
   prepare(options: PrepareOptions): Promise<PreparedRestore>;
@@ -148,7 +155,7 @@ export interface RestoreSteps {
    */
   undoable(prepared: PreparedRestore, context: RestoreContext): Promise<string | null>;
   /**
-   * Removes the working folders, and with them the way back. May be repeated; what is gone is no error. With
+   * Removes the working folders, and with them the way back, or what was claimed. May be repeated; what is gone is no error. With
    * `keepOld` only what no `undo` needs.
    */
   forget(prepared: PreparedRestore, context: RestoreContext, options: { keepOld: boolean }): Promise<void>;

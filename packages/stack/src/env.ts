@@ -31,6 +31,7 @@ export const StackEnv = Type.Object({
   SMTP_URL: Type.Optional(Type.String()),
   SMTP_FROM: Type.Optional(Type.String()),
   WEBHOOK_ALLOWED: Type.Optional(Type.String()),
+  CORS_ORIGINS: Type.Optional(Type.String()),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   ...admin,
   ...destination,

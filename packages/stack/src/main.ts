@@ -28,6 +28,7 @@ try {
       ...(env.SMTP_URL === undefined ? {} : { SMTP_URL: env.SMTP_URL }),
       ...(env.SMTP_FROM === undefined ? {} : { SMTP_FROM: env.SMTP_FROM }),
       ...(env.WEBHOOK_ALLOWED === undefined ? {} : { WEBHOOK_ALLOWED: env.WEBHOOK_ALLOWED }),
+      ...(env.CORS_ORIGINS === undefined ? {} : { CORS_ORIGINS: env.CORS_ORIGINS }),
     },
     workerEnv: { LOCAL_SERVICES: String(env.LOCAL_SERVICES) },
     workers: env.WORKERS,

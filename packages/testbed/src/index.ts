@@ -17,3 +17,4 @@ export { type RunningS3, startS3, testS3 } from './s3.ts';
 export { createTestDatabase, type TestDatabase, testRedisUrl } from './servers.ts';
 export { type RunningSshd, type ServerCommand, startSshd } from './sshd.ts';
 export { findTool, requireTools } from './tools.ts';
+export { fillProject, TWELVE_TABLE_SETTINGS, TWELVE_TABLES } from './twelve-tables.ts';

@@ -28,6 +28,7 @@ const PACKAGES = {
   'mariadb-dump': 'mariadb-client',
   sqlite3: 'sqlite3',
   psql: 'postgresql',
+  chromium: 'chromium',
   pg_dump: 'postgresql',
   pgbench: 'postgresql',
   // Its TLS; the server comes with it.

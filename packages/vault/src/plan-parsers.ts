@@ -13,6 +13,7 @@ import {
   RewrapPlan,
   RollbackPlan,
   ServerTestPlan,
+  SurveyPlan,
   SweepPlan,
   VerifyPlan,
 } from '@tarfleet/contracts';
@@ -31,6 +32,7 @@ const PARSERS: Record<JobKind, (value: unknown) => Parsed<Plan>> = {
   'destination-test': createParser(DestinationTestPlan),
   reseal: createParser(ResealPlan),
   rewrap: createParser(RewrapPlan),
+  survey: createParser(SurveyPlan),
 };
 
 export function parsePlan(kind: JobKind, value: unknown): Parsed<Plan> {

@@ -31,6 +31,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
       ...{ method, redirect: 'manual' },
       headers: { authorization: `Bearer ${world.token}`, ...headers },
     });
+  const codeOf = async (answer: Response) => ((await answer.json()) as { code: string }).code;
   const bytesOf = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
   const url = ({ id }: StoredBackup, query = '') => `/api/backup/${id}/download${query}`;
 
@@ -79,7 +80,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
           const start = form === 'suffix' ? Math.max(0, whole.length - last) : first;
           const end = form === 'both' ? Math.min(last + 1, whole.length) : whole.length;
           if (start >= whole.length || (form === 'suffix' && last === 0)) {
-            expect([answer.status, (await answer.json()).code]).toEqual([416, 'RANGE_NOT_SATISFIABLE']);
+            expect([answer.status, await codeOf(answer)]).toEqual([416, 'RANGE_NOT_SATISFIABLE']);
             expect(answer.headers.get('content-range')).toBe(`bytes */${whole.length}`);
             return;
           }
@@ -129,6 +130,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     await (await get(url(fresh), {}, 'HEAD')).arrayBuffer();
     await (await get(url(fresh))).arrayBuffer();
     const rows = await world.t.db.auditLog.list({
+      seenBy: null,
       targetId: fresh.id,
       action: 'backup.download',
       limit: 9,
@@ -141,7 +143,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     const [first, second] = broken.archives;
     await world.storage.delete(first!.key, new AbortController().signal);
     const answer = await get(url(broken));
-    expect([answer.status, (await answer.json()).code]).toEqual([422, 'OBJECT_NOT_FOUND']);
+    expect([answer.status, await codeOf(answer)]).toEqual([422, 'OBJECT_NOT_FOUND']);
     expect(second).toBeDefined();
     expect(await held(broken.id)).toBe(0);
   });
@@ -149,7 +151,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
   test('only an administrator downloads', async () => {
     const { token } = await world.t.as('operator', world.projectId);
     const answer = await get(url(one), { authorization: `Bearer ${token}` });
-    expect([answer.status, (await answer.json()).code]).toEqual([403, 'INSUFFICIENT_PERMISSIONS']);
+    expect([answer.status, await codeOf(answer)]).toEqual([403, 'INSUFFICIENT_PERMISSIONS']);
   });
 
   test('a client that goes away gives the backup back', async () => {
@@ -184,7 +186,7 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     const broken = new Promise<void>((resolve) => answer.once('error', () => resolve()));
     const closed = world.t.downloads.close(0);
     const late = await get(url(large));
-    expect([late.status, (await late.json()).code, late.headers.get('retry-after')]).toEqual([
+    expect([late.status, await codeOf(late), late.headers.get('retry-after')]).toEqual([
       ...[503, 'UNAVAILABLE', '5'],
     ]);
     answer.resume();

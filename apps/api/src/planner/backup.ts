@@ -46,6 +46,10 @@ export interface BackupRequest {
   destinationId: string | null;
   /** Null: what destination and policies make of it. */
   retentionDays: number | null;
+  /** For how many days it is kept where nobody says; null: until somebody deletes it. Left out, 90. */
+  fallbackDays?: number | null;
+  /** Left out, what schedules make is automatic. */
+  automatic?: boolean;
   verify: boolean;
   compression: { enabled: boolean; level: number };
   deduplicate: boolean;
@@ -108,7 +112,7 @@ export async function planBackup(
     const target = await toServerTarget(db, server);
     assertPinned(target);
     const artifactId = uuidv7();
-    const captured = toServiceTarget(service, server);
+    const captured = await ofProject(db, request, toServiceTarget(service, server));
     const chosenParent = await chooseParent(db, {
       ...{ type: request.type, projectId: request.projectId, destinationId: destination.id },
       service: captured,
@@ -180,7 +184,8 @@ export async function planBackup(
         verifyRequested: request.verify,
         encrypted: request.encrypt,
         encryptionKeys: [...new Set([...encryption.values()].flatMap((one) => one?.keyName ?? []))],
-        retentionDays: request.retentionDays ?? (await defaultDays(tx, request.projectId, destination)),
+        automatic: request.automatic ?? request.scheduleId !== null,
+        retentionDays: request.retentionDays ?? (await defaultDays(tx, request, destination)),
         warnings,
         notification: request.notification ?? null,
         createdAt: new Date(issuedAt),
@@ -210,6 +215,19 @@ export async function planBackup(
   };
 }
 
+/** The archive of a project's rows says whose they are and who asked for it. */
+async function ofProject(
+  db: Repositories,
+  { projectId: id, scheduleId }: BackupRequest,
+  service: ServiceTarget,
+): Promise<ServiceTarget> {
+  const { database } = service;
+  if (database?.type !== 'rows') return service;
+  const name = (await db.projects.get(id))?.name ?? '';
+  const rows = { ...database.rows, project: { id, name, automatic: scheduleId !== null } };
+  return { ...service, database: { ...database, rows } };
+}
+
 /** The job that closes the backup neither connects to a database nor runs commands. */
 function withoutOrders({ database: _database, hooks: _hooks, ...service }: ServiceTarget): ServiceTarget {
   return service;
@@ -218,10 +236,15 @@ function withoutOrders({ database: _database, hooks: _hooks, ...service }: Servi
 /** Null where a policy rules: then that alone says how long. */
 async function defaultDays(
   tx: Repositories,
-  projectId: number,
+  {
+    projectId,
+    scheduleId,
+    fallbackDays = DEFAULT_RETENTION_DAYS,
+  }: Pick<BackupRequest, 'projectId' | 'scheduleId' | 'fallbackDays'>,
   destination: DestinationRecord,
 ): Promise<number | null> {
   if (destination.retentionDays !== null) return destination.retentionDays;
+  if (scheduleId !== null && (await tx.schedules.get(scheduleId))?.retention) return null;
   const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
-  return (retention ?? destination.retention) ? null : DEFAULT_RETENTION_DAYS;
+  return (retention ?? destination.retention) ? null : fallbackDays;
 }

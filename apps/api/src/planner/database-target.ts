@@ -1,7 +1,14 @@
-import { type DatabaseTarget, isDatabaseType, type ServiceHooks } from '@tarfleet/contracts';
+import {
+  type DatabaseTarget,
+  isDatabaseType,
+  type RowsTable,
+  type RowsTarget,
+  type ServiceHooks,
+} from '@tarfleet/contracts';
 import type { ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { readHooks } from '../routes/services/check-hooks.ts';
 import {
+  type DatabaseSettings,
   infoOf,
   passwordAgain,
   readDatabase,
@@ -28,6 +35,7 @@ export function toDatabaseTarget(service: ServiceRecord, server: ServerRecord): 
   const { host, port, username } = stored;
   const connection = { host, port, user: username, secrets: password?.box ?? null };
   if (type === 'redis') return { type, ...tools, ...connection };
+  if (type === 'rows') return { type, ...tools, ...connection, ...toRows(stored, server) };
   const selection = {
     databases: stored.databases,
     schemaOnly: stored.schema_only ?? false,
@@ -36,6 +44,32 @@ export function toDatabaseTarget(service: ServiceRecord, server: ServerRecord): 
   };
   if (type === 'mysql') return { type, ...tools, ...connection, ...selection };
   return { type, ...tools, ...connection, ...selection, roles: stored.roles ?? true };
+}
+
+const TENANT_COLUMN = 'project_id';
+
+/** Which rows; as the settings are checked, all of it is there. */
+function toRows(
+  { databases, rows }: DatabaseSettings,
+  server: ServerRecord,
+): Pick<RowsTarget, 'database' | 'rows'> {
+  const tables = (rows?.tables ?? []).map((table): RowsTable => {
+    const through = table.through ?? null;
+    const tenantColumn = table.tenant_column ?? rows?.tenant_column ?? TENANT_COLUMN;
+    return {
+      ...{ schema: table.schema ?? 'public', name: table.name, through },
+      ...{ tenantColumn: through === null ? tenantColumn : null, key: table.key ?? null },
+      references: Object.entries(table.references ?? {}).map(([column, to]) => {
+        const [other = '', target = ''] = to.split('.');
+        return { column, table: other, target };
+      }),
+      generated: table.generated ?? [],
+    };
+  });
+  return {
+    database: databases?.[0] ?? '',
+    rows: { tenant: String(rows?.tenant ?? server.projectId), tables },
+  };
 }
 
 /** The commands around a service's backups; undefined where there are none. */

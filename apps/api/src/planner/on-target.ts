@@ -8,6 +8,7 @@ import type { Database, DestinationRecord, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { readPassword } from '../routes/services/database-settings.ts';
 import { toJobDraft } from './job-draft.ts';
 import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarget } from './targets.ts';
 
@@ -54,10 +55,21 @@ export async function planDestinationTest(
   return toDraft(plan, origin);
 }
 
-export async function planReseal({ keys }: Deps, server: ServerRecord, origin: Origin): Promise<RunDraft> {
+/** NOT_SUPPORTED when nothing of the server's is sealed for its pool. */
+export async function planReseal(
+  { db, keys }: Deps,
+  server: ServerRecord,
+  origin: Origin,
+): Promise<RunDraft> {
   const { host, port, sealed } = server;
-  if (host === null || port === null || sealed === null) {
-    throw new AppError('CREDENTIALS_REQUIRED', `The server ${server.name} has no credentials to seal again.`);
+  const databases = (await db.services.find({ serverId: server.id })).flatMap((service) => {
+    const password = readPassword(service);
+    // One that was given for another pool is of no use any more: it has to be given again.
+    if (password?.pool !== server.pool) return [];
+    return [{ serviceId: service.id, serviceName: service.name, info: password.info, secrets: password.box }];
+  });
+  if (sealed === null && databases.length === 0) {
+    throw new AppError('NOT_SUPPORTED', `The server ${server.name} has no credentials that could be moved.`);
   }
   const plan: ResealPlan = {
     ...base(server.pool, server.projectId, origin),
@@ -66,6 +78,7 @@ export async function planReseal({ keys }: Deps, server: ServerRecord, origin: O
     host,
     port,
     secrets: sealed,
+    ...(databases.length === 0 ? {} : { databases }),
     to: poolKey(keys, server.pool),
   };
   return toDraft(plan, origin);

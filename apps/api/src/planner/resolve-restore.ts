@@ -22,6 +22,8 @@ export interface RestoreSubject {
   paths: string[] | null;
   /** In its plain form. */
   restorePath: string | null;
+  /** Whether `restorePath` is said of files alone: databases beside them go into their servers. */
+  pathForFiles?: boolean;
   overwrite: boolean;
   verifyIntegrity: boolean;
   healthChecks: boolean;

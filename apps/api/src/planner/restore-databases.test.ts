@@ -6,6 +6,7 @@ import { databasePlace, pathsToKeep, planRun } from './restore-run.ts';
 interface Wish {
   paths: string[] | null;
   restorePath: string | null;
+  pathForFiles?: boolean;
 }
 const whole: Wish = { paths: null, restorePath: null };
 const server = {
@@ -64,6 +65,16 @@ test('paths, another folder, and a redis that cannot be stopped are refused', ()
   expect(() => resolve(services, { backupMethod: 'redis_rdb', serviceName: 'cache' })).toThrow(
     /stopped and started/,
   );
+});
+
+test('a folder for files leaves the databases beside them to their server, where there are files', () => {
+  const own = service('shop', 'postgres');
+  const wish: Wish = { ...whole, restorePath: '/else', pathForFiles: true };
+  expect(() => resolve([own], {}, wish)).toThrow('a database is restored whole');
+  const artifacts = [artifact({}), artifact({ backupMethod: null, serviceName: 'tree' })];
+  const both = { server: server as unknown as ServerRecord, services: [own] };
+  expect(restoredDatabases(artifacts, both, wish).places).toEqual([databasePlace(own)]);
+  expect(() => restoredDatabases(artifacts, both, { ...wish, paths: ['/srv'] })).toThrow('restored whole');
 });
 
 test('what depends on a database stands still while it is replaced; the server itself runs', () => {

@@ -1,13 +1,15 @@
-import { type DatabaseType, isDatabaseType, type RestorePlan } from '@tarfleet/contracts';
+import { type BackupMethod, type DatabaseType, isDatabaseType, type RestorePlan } from '@tarfleet/contracts';
 import type { ArtifactRecord, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { toDatabaseTarget } from './database-target.ts';
 import { databasePlace } from './restore-run.ts';
 import { toServiceRun } from './service-run.ts';
 
+/** How rows of a tenant are backed up. */
+export const ROWS_METHOD: BackupMethod = 'psql_copy';
 const TYPES: Record<string, DatabaseType> = {
   ...{ pg_dump: 'postgres', mysqldump: 'mysql', 'mariadb-dump': 'mysql' },
-  ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis' },
+  ...{ sqlite3_backup: 'sqlite', redis_rdb: 'redis', [ROWS_METHOD]: 'rows' },
 };
 export interface RestoredDatabases {
   databases: NonNullable<RestorePlan['databases']>;
@@ -23,8 +25,9 @@ export interface RestoredDatabases {
 export function restoredDatabases(
   artifacts: readonly ArtifactRecord[],
   { server, services }: { server: ServerRecord; services: readonly ServiceRecord[] },
-  wish: { paths: readonly string[] | null; restorePath: string | null },
+  wish: { paths: readonly string[] | null; restorePath: string | null; pathForFiles?: boolean },
 ): RestoredDatabases {
+  const aside = wish.pathForFiles === true && artifacts.some(({ backupMethod }) => backupMethod === null);
   const databases: RestoredDatabases['databases'] = [];
   const places: string[] = [];
   for (const artifact of artifacts) {
@@ -37,7 +40,7 @@ export function restoredDatabases(
         `${name}: backups made by ${artifact.backupMethod} are not known here.`,
       );
     }
-    if (wish.paths !== null || wish.restorePath !== null) {
+    if (wish.paths !== null || (wish.restorePath !== null && !aside)) {
       throw new AppError(
         'NOT_SUPPORTED',
         `${name}: a database is restored whole and into its server. Leave paths and restorePath out, or choose services of files by selectedServices.`,

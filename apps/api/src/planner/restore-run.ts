@@ -84,7 +84,7 @@ export function overlapsAny(path: string, others: readonly string[]): boolean {
 }
 
 /** Those that put back their databases themselves, and so must run. */
-const SERVERS = ['postgres', 'mysql'];
+const SERVERS = ['postgres', 'mysql', 'rows'];
 
 /** What stands for a service's database among the paths that a restore puts in place; no path is like it. */
 export function databasePlace({ id }: Pick<ServiceRecord, 'id'>): string {

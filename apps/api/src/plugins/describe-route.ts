@@ -97,7 +97,7 @@ function failures(route: Route): Record<string, object> {
     ...Object.fromEntries(
       answers.map(([status, codes]) => [
         String(status),
-        failure(codes.map((code) => `\`${code}\``).join(', '), headersOfFailure(status, route)),
+        failure(codes.map((code) => `\`${code}\``).join(', '), headersOfFailure(status, route, codes)),
       ]),
     ),
     default: failure('Any other error', ['x-request-id']),
@@ -108,10 +108,15 @@ function failure(description: string, names: HeaderName[]): object {
   return { ...Type.Ref('Error#'), description, headers: pick(names) };
 }
 
-function headersOfFailure(status: number, { schema, config }: Route): HeaderName[] {
+function headersOfFailure(
+  status: number,
+  { schema, config }: Route,
+  codes: readonly ErrorCode[],
+): HeaderName[] {
   const names: HeaderName[] = ['x-request-id'];
   if (status === 401) names.push('www-authenticate');
-  if (status === 429 || status === 503 || (status === 409 && config?.idempotent)) names.push('retry-after');
+  const passes = codes.some((code) => STATUSES[code].retryAfter !== undefined);
+  if (status === 429 || passes) names.push('retry-after');
   if (status === 429) names.push('ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset');
   if (waits(schema)) names.push('location', 'preference-applied');
   if (config?.idempotent) names.push('idempotency-replayed');

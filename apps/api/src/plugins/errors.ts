@@ -24,7 +24,7 @@ const OURS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'UNAVAILABLE']);
 export function addErrors(app: Api): void {
   app.setErrorHandler((thrown: FastifyError | AppError, request, reply) => {
     const error = toAppError(thrown, request);
-    const { status } = STATUSES[error.code];
+    const { status, retryAfter } = STATUSES[error.code];
     const jobId = request.acceptedJob;
     if (jobId !== null) reply.header('location', `/api/jobs/${jobId}`);
     if (jobId !== null && !OURS.has(error.code)) {
@@ -32,7 +32,7 @@ export function addErrors(app: Api): void {
     } else if (status >= 500) request.log.error({ err: thrown, code: error.code }, 'request failed');
     else request.log.debug({ code: error.code }, 'request refused');
     if (status === 401) reply.header('www-authenticate', 'Bearer realm="tarfleet"');
-    if (status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', '5');
+    if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfter);
     return reply
       .code(status)
       .type('application/json; charset=utf-8')

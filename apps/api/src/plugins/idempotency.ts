@@ -74,7 +74,6 @@ export function addIdempotency(app: Api, { db, secret }: IdempotencyOptions): vo
       reply.code(status).headers({ ...headers, 'idempotency-replayed': 'true' });
       return reply.send(response);
     } else if ('inUse' in begun) {
-      reply.header('retry-after', 1);
       throw new AppError(
         'IDEMPOTENCY_KEY_IN_USE',
         'A request with this Idempotency-Key is still being worked on; repeat it in a moment to get its answer.',

@@ -76,6 +76,8 @@ const WAITING = [
   'post /api/backups/{id}/rewrap',
   'post /api/backups/{id}/verify',
   'post /api/destinations/{id}/test',
+  'post /api/destinations/{id}/unknown-objects',
+  'post /api/projects/{id}/backups',
   'post /api/restore/create',
   'post /api/servers/{id}/reseal',
   'post /api/servers/{id}/test',
@@ -112,6 +114,11 @@ test('answers name their headers, and errors their codes', () => {
       const success = ['201', '202', '200'].find((status) => status in operation.responses) ?? '';
       expect(Object.keys(operation.responses[success]?.headers ?? {})).toContain('idempotency-replayed');
     }
+  }
+  for (const { operation } of operations()) {
+    const { description: told = '', headers = {} } = operation.responses['409'] ?? {};
+    const passes = /_IN_PROGRESS|_IN_USE/.test(told);
+    expect([operation.summary, 'retry-after' in headers]).toEqual([operation.summary, passes]);
   }
   const { responses, description } = document.paths['/api/backups/{id}/restore']!.post!;
   expect(responses['409']?.description).toContain('`RESTORE_IN_PROGRESS`');

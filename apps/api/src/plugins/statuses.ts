@@ -4,15 +4,21 @@ export interface StatusRule {
   status: number;
   /** The error's own text stays inside: the client gets a general sentence. */
   hidden?: true;
+  /** Seconds after which the same request may well be granted: `Retry-After`, where nobody knows better. */
+  retryAfter?: number;
 }
 
 const hidden = (status: number): StatusRule => ({ status, hidden: true });
 const shown = (status: number): StatusRule => ({ status });
+const passing = (status: number, retryAfter: number): StatusRule => ({ status, retryAfter });
+
+/** Backups and restores take minutes, and who is told of one can follow it meanwhile. */
+const RUN_SECONDS = 30;
 
 /** The one place where error codes become HTTP statuses. */
 export const STATUSES: Record<ErrorCode, StatusRule> = {
   BACKUP_NOT_FOUND: shown(404),
-  BACKUP_IN_PROGRESS: shown(409),
+  BACKUP_IN_PROGRESS: passing(409, RUN_SECONDS),
   BACKUP_INCOMPLETE: shown(409),
   BACKUP_CORRUPTED: shown(422),
   BACKUP_VERIFICATION_FAILED: shown(422),
@@ -22,7 +28,7 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   INSUFFICIENT_STORAGE: shown(507),
   INVALID_BACKUP_TYPE: shown(400),
   RESTORE_FAILED: shown(500),
-  RESTORE_IN_PROGRESS: shown(409),
+  RESTORE_IN_PROGRESS: passing(409, RUN_SECONDS),
   RETENTION_POLICY_VIOLATION: shown(409),
   STORAGE_FULL: shown(507),
 
@@ -39,14 +45,14 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   RATE_LIMITED: shown(429),
   RANGE_NOT_SATISFIABLE: shown(416),
   IDEMPOTENCY_KEY_REUSED: shown(422),
-  IDEMPOTENCY_KEY_IN_USE: shown(409),
+  IDEMPOTENCY_KEY_IN_USE: passing(409, 1),
   CREDENTIALS_REQUIRED: shown(400),
   DESTINATION_IN_USE: shown(409),
   NOTHING_TO_BACK_UP: shown(400),
   LOCAL_NOT_ALLOWED: shown(403),
   POOL_NOT_FOUND: shown(404),
   JOB_FINISHED: shown(409),
-  UNAVAILABLE: shown(503),
+  UNAVAILABLE: passing(503, 5),
   INTERNAL: hidden(500),
 
   // A job that was waited for met these on a machine that is not ours; their messages are meant for users.
@@ -81,6 +87,6 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   SEAL_INVALID: shown(409),
   CANCELLED: shown(409),
   ATTEMPT_SUPERSEDED: hidden(500),
-  WORKER_STOPPING: shown(503),
+  WORKER_STOPPING: passing(503, 5),
   WORKER_LOST: shown(500),
 };

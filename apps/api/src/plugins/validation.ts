@@ -1,4 +1,4 @@
-import { Ajv, type Options } from 'ajv';
+import { Ajv, type Options, type ValidateFunction } from 'ajv';
 import type { Static, TSchema } from 'typebox';
 import type { Api } from '../api-type.ts';
 import { ErrorBody } from './error-body.ts';
@@ -46,8 +46,10 @@ export function addValidation(app: Api, options: ValidationOptions): void {
   }
   const answers = new Ajv({ ...COMMON, useDefaults: false, schemas: [ErrorBody] });
   app.setSerializerCompiler<TSchema>(({ schema, method, url, httpStatus }) => {
-    const check = answers.compile(schema);
+    let check: ValidateFunction | undefined;
     return (data) => {
+      // Only those that are met: compiling all of them takes a second for each app.
+      check ??= answers.compile(schema);
       const body = JSON.stringify(data);
       if (!check(JSON.parse(body))) {
         const faults = answers.errorsText(check.errors, { dataVar: 'answer' });

@@ -4,6 +4,7 @@ import { tellStarted } from '../notifier/outbox.ts';
 import type { SettleOptions } from './end.ts';
 import { beginRestore, recordRestoreStep } from './restore-steps.ts';
 import { settle } from './settle.ts';
+import { recordFound } from './settle-survey.ts';
 
 /** What one event changes, in the caller's transaction; gives the job as it is then. */
 export async function applyEvent(
@@ -24,6 +25,9 @@ export async function applyEvent(
       return job;
     case 'warning':
     case 'retrying':
+      return job;
+    case 'found':
+      await recordFound(tx, job, event, options);
       return job;
     case 'ended': {
       const end = {

@@ -46,7 +46,14 @@ afterAll(async () => {
 const base = () => ({ db: f.t.db, queue, logger: silent, sweepGraceMs: 0, onEnded: () => undefined });
 const reconcile = (patienceMs = 300): void => {
   const { dispatcherOn, keys } = f.t;
-  const more = { dispatcher: dispatcherOn(queue), keys, everyMs: 50, patienceMs, retentionEveryMs: 0 };
+  const more = {
+    dispatcher: dispatcherOn(queue),
+    keys,
+    everyMs: 50,
+    patienceMs,
+    retentionEveryMs: 0,
+    surveyEveryMs: 0,
+  };
   running.push(startReconciler({ ...base(), ...more }));
 };
 const until = async (look: () => Promise<boolean>): Promise<void> => {

@@ -54,7 +54,7 @@ const reconcile = (change: Partial<ReconcilerOptions> = {}): void => {
   running.push(
     startReconciler({
       ...{ db: t.db, queue, dispatcher: t.dispatcherOn(queue), keys: t.keys, logger: silent },
-      ...{ sweepGraceMs: 0, everyMs: 50, patienceMs: 300, retentionEveryMs: 50, onEnded },
+      ...{ sweepGraceMs: 0, everyMs: 50, patienceMs: 300, retentionEveryMs: 50, surveyEveryMs: 0, onEnded },
       ...change,
     }),
   );

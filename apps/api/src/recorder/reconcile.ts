@@ -4,6 +4,7 @@ import { checkSilent } from './check-silent.ts';
 import { endJob } from './end-job.ts';
 import { mayHaveChangedServer } from './journalled.ts';
 import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts';
+import { createSurveyRun } from './surveys.ts';
 import { deleteHidden, forgetDue, resumeDeletions, sweepDue } from './sweeps.ts';
 
 export type { ReconcilerOptions } from './reconciler-options.ts';
@@ -33,9 +34,10 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   let round: Promise<void> = Promise.resolve();
 
   const enforceRetention = createRetentionRun(options.retentionEveryMs);
+  const surveyDue = createSurveyRun(options.surveyEveryMs);
   const steps = [
     ...[sendUndispatched, checkSilent, clearEnded, sweepDue],
-    ...[enforceRetention, deleteHidden, resumeDeletions, forgetDue, tidy],
+    ...[enforceRetention, deleteHidden, resumeDeletions, forgetDue, surveyDue, tidy],
   ];
   const run = async (): Promise<void> => {
     for (const step of steps) {

@@ -20,6 +20,8 @@ export interface ReconcilerOptions extends SettleOptions {
   patienceMs: number;
   /** Between two looks for backups that nothing keeps any more, in milliseconds; 0: never. */
   retentionEveryMs: number;
+  /** Between two looks through each destination for what belongs to no backup, in milliseconds; 0: never. */
+  surveyEveryMs: number;
   onEnded(job: JobRecord): void;
 }
 

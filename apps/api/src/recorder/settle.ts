@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ResultOf } from '@tarfleet/contracts';
+import type { ResealPlan, ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { handOn, type Refused } from './hand-on.ts';
 import { settleBackup } from './settle-backup.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
+import { settleSurvey } from './settle-survey.ts';
 import { settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
@@ -80,6 +81,9 @@ async function settleRecords(
     case 'rollback':
       await settleRollback(tx, job, end);
       return;
+    case 'survey':
+      if (result?.kind === 'survey' && end.state === 'completed') await settleSurvey(tx, job, result, end.at);
+      return;
     case 'destination-test':
       if (result?.kind === 'destination-test') await settleDestinationTest(tx, job, result, end.at);
       return;
@@ -123,6 +127,12 @@ async function settleDestinationTest(
 }
 
 async function settleReseal(tx: Repositories, job: JobRecord, result: ResultOf<'reseal'>): Promise<void> {
-  const { secrets: before } = JSON.parse(job.plan) as { secrets: unknown };
-  await tx.servers.reseal(result.serverId, { before, after: result.secrets });
+  const plan = JSON.parse(job.plan) as ResealPlan;
+  if (result.secrets && plan.serverId === result.serverId) {
+    await tx.servers.reseal(plan.serverId, { before: plan.secrets, after: result.secrets });
+  }
+  for (const { serviceId, secrets: after } of result.databases ?? []) {
+    const named = plan.databases?.find((one) => one.serviceId === serviceId);
+    if (named) await tx.services.resealPassword(serviceId, { before: named.secrets, after });
+  }
 }

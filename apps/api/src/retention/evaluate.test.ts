@@ -8,7 +8,13 @@ import { type AppliedPolicy, evaluateSeries, type Reason } from './evaluate.ts';
 const NOW = new Date('2026-11-20T12:00:00Z');
 let made = 0;
 const member = (at: string, change: Partial<SeriesMember> = {}): SeriesMember => ({
-  ...{ id: `id-${String(++made).padStart(6, '0')}`, projectId: 1, destinationId: 'd', series: 's' },
+  ...{
+    id: `id-${String(++made).padStart(6, '0')}`,
+    projectId: 1,
+    destinationId: 'd',
+    series: 's',
+    scheduleId: null,
+  },
   ...{ status: 'completed', createdAt: new Date(at), retentionUntil: null, damaged: false },
   ...{ lockedAt: null, lockReason: null, lockUntil: null },
   ...change,
@@ -16,6 +22,9 @@ const member = (at: string, change: Partial<SeriesMember> = {}): SeriesMember =>
 const by = (policy: RetentionPolicy, level: AppliedPolicy['level'] = 'project'): AppliedPolicy => ({
   level,
   policy,
+});
+const ofSchedule = (scheduleId: string, policy: RetentionPolicy): AppliedPolicy => ({
+  ...{ level: 'schedule', scheduleId, policy },
 });
 const evaluate = (members: SeriesMember[], ...policies: AppliedPolicy[]) => {
   const found = evaluateSeries(members, policies, NOW);
@@ -191,6 +200,54 @@ test('the newest of all stays, the newest completed one, and the newest sound on
   expect(kept(partial)).toEqual([[], ['keep_newest']]);
 });
 
+test('a schedule’s policy rules over its own backups in place of the project’s, and the destination’s adds', () => {
+  const day = (date: number, scheduleId: string | null) =>
+    member(`2026-01-${String(date).padStart(2, '0')}T00:00:00Z`, { ...OVER, scheduleId });
+  const members = [
+    ...[day(1, 'a'), day(2, 'a'), day(3, 'a')],
+    ...[day(4, null), day(5, null), day(6, 'gone'), day(7, 'b'), day(8, 'b')],
+  ];
+  const policies = [
+    by({ keep_last: 1 }),
+    ofSchedule('a', { keep_last: 2 }),
+    ofSchedule('b', { keep_last: 1 }),
+  ];
+  const last = ['keep_last'];
+  // What was made by hand, or by a schedule without a policy, is the project's, and counts apart.
+  expect(kept(members, ...policies)).toEqual([[], last, last, [], [], last, [], [...last, 'keep_newest']]);
+  expect(evaluate(members, ...policies).map(([first]) => first?.level)).toEqual(
+    ['none', 'schedule', 'schedule', 'none', 'none', 'project', 'none', 'schedule'].map((level) =>
+      level === 'none' ? undefined : level,
+    ),
+  );
+  const two = kept(members, ...policies, by({ keep_last: 4 }, 'destination'));
+  expect(two.slice(4)).toEqual([last, [...last, ...last], last, [...last, ...last, 'keep_newest']]);
+});
+
+test('without days of its own a backup goes by its schedule’s policy, and stays where none rules', () => {
+  const members = ['a', 'a', null, null].map((scheduleId, index) =>
+    member(`2026-01-0${index + 1}T00:00:00Z`, { scheduleId }),
+  );
+  const policy = ofSchedule('a', { keep_last: 1 });
+  expect(kept(members, policy)).toEqual([[], ['keep_last'], ['no_end'], ['no_end', 'keep_newest']]);
+  // A policy that has no rule lets nothing go that has no end.
+  expect(kept(members, ofSchedule('a', { keep_newest: false }))[0]).toEqual(['no_end']);
+});
+
+test('the newest goes only where its own policies say so, and then the newest of the others stays', () => {
+  const [mine, manual, newest] = [
+    member('2026-01-01T00:00:00Z', OVER),
+    member('2026-01-02T00:00:00Z', OVER),
+    member('2026-01-03T00:00:00Z', { ...OVER, scheduleId: 'a' }),
+  ];
+  const members = [mine, manual, newest];
+  const away = { keep_newest: false, days: 1 };
+  expect(kept(members, by(away))).toEqual([[], [], []]);
+  expect(kept(members, ofSchedule('a', away))).toEqual([[], ['keep_newest'], []]);
+  expect(kept(members, by(away), ofSchedule('a', { days: 1 }))).toEqual([[], [], ['keep_newest']]);
+  expect(kept(members, by(away), ofSchedule('a', away))).toEqual([[], [], []]);
+});
+
 test('a lock keeps until its end, and one without an end for ever', () => {
   const since = { ...OVER, lockedAt: new Date('2026-01-05T00:00:00Z'), lockReason: 'x' };
   const members = [
@@ -211,10 +268,16 @@ test('of any series and policy: more rules keep more, what goes is never the new
       member(new Date(NOW.getTime() - pick(400 * 24 * 3600) * 1000).toISOString(), {
         status: pick(5) === 0 ? 'partial' : 'completed',
         damaged: pick(6) === 0,
+        scheduleId: [null, 'a', 'b', 'gone'][pick(4)] ?? null,
         retentionUntil: [null, OVER.retentionUntil, LASTING.retentionUntil][pick(3)] ?? null,
       }),
     );
     const policy: RetentionPolicy = { keep_daily: 1 + pick(9), keep_monthly: 1 + pick(6) };
+    const schedules = [
+      ofSchedule('a', { keep_weekly: 1 + pick(4) }),
+      ofSchedule('b', { keep_last: 1 + pick(3) }),
+    ];
+    const scheduled = evaluateSeries(members, [by(policy), ...schedules], NOW);
     const found = evaluateSeries(members, [by(policy)], NOW);
     const more = evaluateSeries(members, [by({ ...policy, keep_daily: 20, days: 30 })], NOW);
     const two = evaluateSeries(members, [by(policy), by({ keep_last: 3 }, 'destination')], NOW);
@@ -232,6 +295,17 @@ test('of any series and policy: more rules keep more, what goes is never the new
         some: true,
       });
     // One run after another removes nothing more: what is kept does not hang on what goes.
+    const later = evaluateSeries(stays(scheduled), [by(policy), ...schedules], NOW);
+    expect({ ...context, later: stays(later) }).toEqual({ ...context, later: stays(scheduled) });
+    if (sound.length > 0) expect(stays(scheduled).some((one) => sound.includes(one))).toBe(true);
+    // Nobody's policy takes away what is kept of another's backups.
+    for (const group of ['a', 'b', null]) {
+      const own = members.filter(({ scheduleId }) => (scheduleId === 'gone' ? null : scheduleId) === group);
+      const alone = evaluateSeries(own, [by(policy), ...schedules], NOW);
+      const ruled = (from: Map<string, Reason[]>, id: string) =>
+        from.get(id)?.filter(({ rule }) => rule !== 'keep_newest');
+      for (const { id } of own) expect(ruled(scheduled, id)).toEqual(ruled(alone, id));
+    }
     const again = evaluateSeries(stays(found), [by(policy)], NOW);
     expect({ ...context, again: stays(again) }).toEqual({ ...context, again: stays(found) });
   }

@@ -2,11 +2,13 @@ import type { RetentionPolicy } from '@tarfleet/contracts';
 import type { SeriesMember } from '@tarfleet/db';
 import { createBuckets, SPANS } from './bucket.ts';
 
-export type PolicyLevel = 'project' | 'destination';
+export type PolicyLevel = 'project' | 'schedule' | 'destination';
 
 /** A policy that is in force, and where it comes from. */
 export interface AppliedPolicy {
   level: PolicyLevel;
+  /** Of a schedule's: it rules over the backups that the schedule made, and there the project's does not. */
+  scheduleId?: string;
   policy: RetentionPolicy;
 }
 
@@ -42,7 +44,7 @@ const DAY_MS = 24 * 3600 * 1000;
 
 /**
  * Why each backup of one series is kept; what has no reason may go. Policies only add reasons: of several in force, a
- * backup is kept when any keeps it. Without a rule that says what is kept, backups go by their own days alone.
+ * backup is kept when any keeps it. Each counts among the backups that it is for, as if there were no others. Without a rule that says what is kept, backups go by their own days alone.
  * The members are all completed and partial backups of the series, in any order.
  */
 export function evaluateSeries(
@@ -55,18 +57,43 @@ export function evaluateSeries(
   const keep = (member: SeriesMember, rule: KeepRule, more: Partial<Omit<Reason, 'rule'>> = {}): void => {
     reasons.get(member.id)?.push({ rule, level: null, bucket: null, until: null, ...more });
   };
-  const ruling = policies.filter(({ policy }) => saysWhatToKeep(policy));
+  const policiesFor = createPoliciesFor(policies);
   for (const member of members) {
     if (isLocked(member, now)) keep(member, 'locked', { until: member.lockUntil });
     const until = member.retentionUntil;
     if (until !== null && until > now) keep(member, 'retention_days', { until });
-    if (until === null && ruling.length === 0) keep(member, 'no_end');
+    if (until === null && !policiesFor(member).some(({ policy }) => saysWhatToKeep(policy)))
+      keep(member, 'no_end');
   }
-  for (const { level, policy } of ruling) keepByPolicy(newestFirst, policy, level, now, keep);
-  if (policies.length === 0 || policies.some(({ policy }) => policy.keep_newest !== false)) {
-    for (const member of newestOf(newestFirst)) keep(member, 'keep_newest');
+  for (const applied of policies) {
+    const ruled = newestFirst.filter((member) => policiesFor(member).includes(applied));
+    keepByPolicy(ruled, applied.policy, applied.level, now, keep);
   }
+  const lasting = newestFirst.filter((member) => {
+    const own = policiesFor(member);
+    return own.length === 0 || own.some(({ policy }) => policy.keep_newest !== false);
+  });
+  for (const member of newestOf(lasting)) keep(member, 'keep_newest');
   return reasons;
+}
+
+/** Which of the policies are for a backup: the schedule's in place of the project's, and the destination's in any case. */
+function createPoliciesFor(
+  policies: readonly AppliedPolicy[],
+): (member: SeriesMember) => readonly AppliedPolicy[] {
+  const bySchedule = new Map<string | null, AppliedPolicy[]>();
+  const scheduled = new Set(policies.flatMap(({ scheduleId }) => scheduleId ?? []));
+  return ({ scheduleId }) => {
+    const own = scheduleId !== null && scheduled.has(scheduleId) ? scheduleId : null;
+    const known = bySchedule.get(own);
+    if (known) return known;
+    const found = policies.filter((one) => {
+      if (one.level === 'destination') return true;
+      return one.level === 'project' ? own === null : one.scheduleId === own;
+    });
+    bySchedule.set(own, found);
+    return found;
+  };
 }
 
 /** Whether nobody may delete it. */

@@ -48,7 +48,7 @@ export async function assertMayGo(
   if (leave.force) return;
   const days = leave.despiteDays ? null : backup.retentionUntil;
   if (days !== null && days > now) throw stillKept(days);
-  if (!whole || (ground.project === null && ground.destination === null)) return;
+  if (!whole || policiesOf(ground).length === 0) return;
   const byPolicy = (await reasonsToKeep(tx, backup, ground))?.filter(({ level }) => level !== null) ?? [];
   if (byPolicy.length === 0) return;
   throw new AppError(
@@ -59,8 +59,11 @@ export async function assertMayGo(
 }
 
 /** Which policies are in force. */
-export function policiesOf({ project, destination }: RetentionGround): AppliedPolicy[] {
+export function policiesOf({ project, destination, schedules }: RetentionGround): AppliedPolicy[] {
   return [
+    ...Object.entries(schedules).map(([scheduleId, policy]) => ({
+      ...{ level: 'schedule' as const, scheduleId, policy },
+    })),
     ...(project ? [{ level: 'project' as const, policy: project }] : []),
     ...(destination ? [{ level: 'destination' as const, policy: destination }] : []),
   ];

@@ -51,9 +51,10 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
   for (const dataPaths of [['/srv/a'], ['/srv/b']]) {
     services.push(await t.addService(t.server.id, { configPaths: [], dataPaths }));
   }
+  const schedules = await Promise.all(['first', 'second'].map((name) => addSchedule(t, name)));
   const options: ReconcilerOptions = {
     ...{ db: t.db, queue: queueThatIsDown(), dispatcher: t.dispatcherOn(queueThatIsDown()), keys: t.keys },
-    ...{ logger: silent, sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 1 },
+    ...{ logger: silent, sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 1, surveyEveryMs: 0 },
     onEnded: () => undefined,
   };
   const history: string[] = [];
@@ -107,7 +108,7 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
       const chosen = random() < 0.6 ? services : [services[0] as ServiceRecord];
       const type =
         pick(['full', 'incremental', 'incremental', 'incremental', 'differential'] as const) ?? 'full';
-      const { job } = await world.plan(chosen, type);
+      const { job } = await world.plan(chosen, type, pick([null, ...schedules])?.id);
       await world.carryOut(job, random() < 0.2 ? 0.5 : 0);
     },
     async planBackUp() {
@@ -155,6 +156,15 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
     },
     async destinationPolicy() {
       await t.db.destinations.update(t.destination.id, { retention: policy() });
+    },
+    async schedulePolicy() {
+      const one = pick(schedules);
+      if (!one) return;
+      const { id: _id, createdAt: _at, updatedAt: _then, ...draft } = one;
+      await t.db.transaction(async (tx) => {
+        await tx.retention.hold(t.project.id, null);
+        await tx.schedules.replace(one.id, { ...draft, retention: policy() });
+      });
     },
     async retention() {
       const run = createRetentionRun(1);
@@ -220,9 +230,13 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
     if (round > 100) throw new Error(`SEED=${seed}: deletions that do not end`);
     for (const one of await living()) {
       await t.db.backups.change(one.id, { lockedAt: null, lockedBy: null, lockReason: null });
+      const [uses] = await t.db.retention.usesOf([one.id]);
+      const needed = (uses?.neededBy.length ?? 0) > 0 && uses?.jobs.length === 0;
       await erase(one, true).catch((error: unknown) => {
         if (!(error instanceof AppError)) throw error;
       });
+      // Who deletes what others need is not told to wait: it is hidden, and goes with the last of them.
+      if (needed) expect([seed, (await t.db.backups.get(one.id))?.status]).toEqual([seed, 'hidden']);
     }
     await deleteHidden(options);
     await resumeDeletions(options);
@@ -238,6 +252,16 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
   for (const { keyPrefix, status } of await all()) {
     if (status === 'deleted') expect(await world.objectsBelow(keyPrefix)).toEqual([]);
   }
+}
+
+function addSchedule({ db, project }: RunFixture, name: string) {
+  return db.schedules.create({
+    ...{ projectId: project.id, name, type: 'full', enabled: false, cron: '0 0 * * *', timeZone: 'UTC' },
+    ...{ catchUp: true, maxLatenessSeconds: 900, components: [], services: [], serverId: null },
+    ...{ destinationId: null, retentionDays: null, retention: null, encrypt: false, verify: false },
+    ...{ compress: true, compressionLevel: 6, deduplicate: false, notification: null, nextAt: null },
+    activeSince: new Date(),
+  });
 }
 
 /** Series that once had a completed backup and have none now. */

@@ -21,7 +21,14 @@ beforeAll(async () => {
   const queue = queueThatIsDown();
   options = {
     ...{ db: t.db, queue, dispatcher: t.dispatcherOn(queue), keys: t.keys, logger: silent },
-    ...{ sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 1, onEnded: () => undefined },
+    ...{
+      sweepGraceMs: 0,
+      everyMs: 1,
+      patienceMs: 1,
+      retentionEveryMs: 1,
+      surveyEveryMs: 0,
+      onEnded: () => undefined,
+    },
   };
 });
 afterAll(async () => {

@@ -1,37 +1,24 @@
 // What was due and came to no backup is told to those who are told of failures.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { ScheduleDraft } from '@tarfleet/db';
-import { openRunFixture, queueThatIsDown, type RunFixture, silent } from '../testing/run-fixture.ts';
-import { createLooks } from './scheduler.ts';
+import { useScheduleFixture } from '../testing/schedule-fixture.ts';
 
 const DUE = new Date('2026-05-01T02:00:00Z');
-let t: RunFixture;
-beforeAll(async () => {
-  t = await openRunFixture();
-});
-afterAll(() => t.close());
+const here = useScheduleFixture();
+const look = () => here.looks().tickAll();
+/** One that is due now. */
+const schedule = (change: Partial<ScheduleDraft>) => {
+  here.at(DUE.toISOString());
+  return here.schedule({ services: [], nextAt: DUE, ...change });
+};
 
-const look = () =>
-  createLooks({
-    ...{ db: t.db, keys: t.keys, dispatcher: t.dispatcherOn(queueThatIsDown()), logger: silent },
-    clock: async () => DUE,
-  }).tickAll();
-
-const schedule = (change: Partial<ScheduleDraft>) =>
-  t.db.schedules.create({
-    ...{ projectId: t.project.id, name: `s ${crypto.randomUUID()}`, type: 'full', enabled: true },
-    ...{ cron: '0 2 * * *', timeZone: 'UTC', catchUp: true, maxLatenessSeconds: 900, components: [] },
-    ...{ services: [], serverId: null, destinationId: null, retentionDays: 7, encrypt: false },
-    ...{ verify: false, compress: true, compressionLevel: 6, deduplicate: false, activeSince: DUE },
-    ...{ notification: null, nextAt: DUE, ...change },
-  });
-
-const told = async () => (await t.db.deliveries.list({ scope: [t.project.id], page: 1, perPage: 100 })).items;
+const told = async () =>
+  (await here.t.db.deliveries.list({ scope: [here.t.project.id], page: 1, perPage: 100 })).items;
 
 test('a run that begins no backup is a failure that is told, once', async () => {
-  await t.addService(t.server.id);
-  const { id: webhookId } = await t.db.webhooks.create({
-    ...{ id: crypto.randomUUID(), projectId: t.project.id, url: 'https://hooks.example.com/' },
+  await here.t.addService(here.t.server.id);
+  const { id: webhookId } = await here.t.db.webhooks.create({
+    ...{ id: crypto.randomUUID(), projectId: here.t.project.id, url: 'https://hooks.example.com/' },
     ...{ events: ['backup.failed'], secretCiphertext: 'x' },
   });
   const notification = { email: ['ops@example.com'], webhook: null, on_success: false, on_failure: true };

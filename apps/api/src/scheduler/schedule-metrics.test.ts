@@ -14,7 +14,14 @@ test('figures name schedules that are not paused, with what is open against them
   const draft = {
     ...{ projectId: t.project.id, type: 'full', cron: '0 2 * * *', timeZone: 'UTC', catchUp: true },
     ...{ maxLatenessSeconds: 900, components: [], services: [], serverId: null, destinationId: null },
-    ...{ retentionDays: 7, encrypt: false, verify: false, compress: true, compressionLevel: 6 },
+    ...{
+      retentionDays: 7,
+      retention: null,
+      encrypt: false,
+      verify: false,
+      compress: true,
+      compressionLevel: 6,
+    },
     ...{ deduplicate: false, notification: null, activeSince: new Date() },
   };
   const { id } = await t.db.schedules.create({ ...draft, name: 'on', enabled: true, nextAt });

@@ -78,8 +78,11 @@ export function createStoredWorld(t: RunFixture, storage: Storage, random: () =>
   return {
     recorder,
     /** A backup as the planner makes it, which nobody has begun to carry out. */
-    plan: (services: ServiceRecord[], type: 'full' | 'incremental' | 'differential') =>
-      t.storeBackup(services, { type, retentionDays: null }),
+    plan: (
+      services: ServiceRecord[],
+      type: 'full' | 'incremental' | 'differential',
+      scheduleId: string | null = null,
+    ) => t.storeBackup(services, { type, retentionDays: null, scheduleId }),
 
     /** Carries a planned backup out; some of it fails where asked for. */
     async carryOut({ id }: Pick<JobRecord, 'id'>, failing: number): Promise<void> {

@@ -108,7 +108,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     clock: options.clock ?? (() => db.schedules.clock()),
     queue,
     vault,
-    jobs: createJobStarter({ db, keys: vault, dispatcher }),
+    jobs: createJobStarter({ db, keys: vault, dispatcher, sweepGraceMs: 0 }),
     dispatcher,
     hub,
     cancel: { db, queue, logger, sweepGraceMs: 0, onEnded: () => undefined },

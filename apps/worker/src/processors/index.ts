@@ -10,6 +10,7 @@ import { createRestoreProcessor } from './restore.ts';
 import { createRewrapProcessor } from './rewrap.ts';
 import { createRollbackProcessor } from './rollback.ts';
 import { createServerTestProcessor } from './server-test.ts';
+import { createSurveyProcessor } from './survey.ts';
 import { createSweepProcessor } from './sweep.ts';
 import { createVerifyProcessor } from './verify.ts';
 
@@ -28,5 +29,6 @@ export function createProcessors(deps: WorkerDeps): Processors {
     'destination-test': createDestinationTestProcessor(deps),
     reseal: createResealProcessor(deps),
     rewrap: createRewrapProcessor(deps),
+    survey: createSurveyProcessor(deps),
   };
 }

@@ -2,10 +2,7 @@ import type { ResealPlan } from '@tarfleet/contracts';
 import type { Processor } from '../job-context.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 
-/** Seals a server's credentials again, for the pool's current key: the second half of rotating a pool's key. */
+/** Seals what a server's records hold for the pool again, for its current key: the second half of rotating that. */
 export function createResealProcessor(deps: WorkerDeps): Processor<ResealPlan> {
-  return async ({ plan }) => ({
-    state: 'completed',
-    result: { kind: 'reseal', serverId: plan.serverId, secrets: await deps.reseal(plan) },
-  });
+  return async ({ plan }) => ({ state: 'completed', result: await deps.reseal(plan) });
 }

@@ -1,5 +1,6 @@
 import { DATABASE_TYPES } from '@tarfleet/contracts';
 import type { PreparedRestore, RestoreSummary, Source } from '@tarfleet/sources';
+import type { Journal } from './journal.ts';
 import { type OnServer, sourceContext } from './restore-run.ts';
 
 /** Whoever prepared it knows how it goes on. */
@@ -42,16 +43,20 @@ export async function forgetAll(run: OnServer, keepOld: boolean): Promise<void> 
   for (const { prepared } of run.journal.parts) await forget(run, prepared, keepOld);
 }
 
-/** As `forgetAll`; what can not be removed stays, and is told in the log alone. */
-export async function tryToForgetAll(run: OnServer, keepOld: boolean): Promise<void> {
-  for (const { prepared } of run.journal.parts) {
+/** As `forgetAll`; what can not be removed stays, is told in the log alone, and comes back. */
+export async function tryToForgetAll(run: OnServer, keepOld: boolean): Promise<Journal['parts']> {
+  const left: Journal['parts'] = [];
+  for (const part of run.journal.parts) {
+    const { prepared } = part;
     try {
       await forget(run, prepared, keepOld);
     } catch (error) {
       run.alive.throwIfAborted();
       run.context.log.warn({ err: error, folders: prepared.folders }, 'working folder not removed');
+      left.push(part);
     }
   }
+  return left;
 }
 
 function forget(run: OnServer, prepared: PreparedRestore, keepOld: boolean): Promise<void> {

@@ -9,7 +9,7 @@ const closed = { additionalProperties: false } as const;
 /**
  * How far a restore has come; each is written before what it names begins.
  *
- * - `preparing`: unpacking beside the targets; nothing else has changed.
+ * - `preparing`: unpacking beside the targets; nothing else has changed. Each part says what is about to be made, then what was.
  * - `stopping`: services are being stopped; every file is the old one.
  * - `applying`: files are being put in place.
  * - `starting`: every file is the new one; services are being started and checked.

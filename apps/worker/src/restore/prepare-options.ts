@@ -8,7 +8,7 @@ export function prepareOptions(
   plan: RestorePlan | PreviewPlan,
   { artifact, opener }: OpenArtifact,
   context: RestoreContext,
-): Omit<PrepareOptions, 'openTar' | 'onEntry'> {
+): Omit<PrepareOptions, 'openTar' | 'onEntry' | 'claim' | 'claimed'> {
   const { id, name, type, component } = artifact.service;
   const target = plan.databases?.find((one) => one.serviceId === id)?.target;
   const service: ServiceTarget = {

@@ -8,7 +8,7 @@ import { asError, goBack, turnBack } from './going-back.ts';
 import { tidyJournals } from './guard.ts';
 import { isCancel, isHandover, isInterruption } from './interruption.ts';
 import { onServer } from './on-server.ts';
-import type { RestoreRun } from './restore-run.ts';
+import { noteIfPossible, type RestoreRun } from './restore-run.ts';
 
 /**
  * One attempt at a restore: from wherever the journal on the server stands to its end, which is one of three: done,
@@ -44,7 +44,9 @@ async function drive(run: RestoreRun): Promise<Outcome> {
     if (run.journal.phase === 'ended') throw thrown;
     if (run.journal.phase === 'preparing' && isRetryable(reason)) {
       // Nothing has been changed, and the next try may find what this one did not.
-      await tryToForgetAll(run, false);
+      const parts = await tryToForgetAll(run, false);
+      // Names that are given up may be others' by the next try.
+      await noteIfPossible(run, { phase: 'preparing', parts });
       throw reason;
     }
     await turnBack(run, reason);

@@ -1,5 +1,6 @@
 import type { TarEntry } from '@tarfleet/archive';
 import type { RestorePlan } from '@tarfleet/contracts';
+import type { PreparedRestore } from '@tarfleet/sources';
 import type { JobContext } from '../job-context.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
@@ -48,14 +49,20 @@ export async function unpack(run: RestoreRun): Promise<void> {
     await report.step('prepare_data', 'Unpacking beside the places where the files belong', async () => {
       for (const { one, prepare } of options) {
         const { artifactId, service } = one.artifact;
+        const others = run.journal.parts.filter((other) => other.artifactId !== artifactId);
+        const notePart = (prepared: PreparedRestore): Promise<void> => {
+          const part: JournalPart = { artifactId, service: service.name, prepared };
+          return note(run, { phase: 'preparing', parts: [...others, part] });
+        };
+        const before = run.journal.parts.find((part) => part.artifactId === artifactId);
         const prepared = await deps.sourceOf(one.artifact.service.type, plan.server).prepare({
           ...prepare,
           onEntry: counter.see,
           openTar: () => one.opener.open(),
+          claim: notePart,
+          claimed: before?.prepared ?? null,
         });
-        const part: JournalPart = { artifactId, service: service.name, prepared };
-        const others = run.journal.parts.filter((other) => other.artifactId !== artifactId);
-        await note(run, { phase: 'preparing', parts: [...others, part] });
+        await notePart(prepared);
       }
     });
   });

@@ -13,6 +13,7 @@ import { capturePostgres } from './postgres/capture.ts';
 import { postgresTools } from './postgres/tools.ts';
 import { captureRedis } from './redis/capture.ts';
 import { createDatabaseSteps } from './restore-steps.ts';
+import { captureRows } from './rows/capture.ts';
 import { captureSqlite } from './sqlite/capture.ts';
 
 /** Databases of a server, by their own tools. */
@@ -77,5 +78,7 @@ async function captureOf(
       return captureSqlite(place, database, service.id, warn);
     case 'redis':
       return captureRedis(place, database, password);
+    case 'rows':
+      return captureRows(postgresTools(place, database, password), database);
   }
 }

@@ -18,7 +18,7 @@ import { inParts } from './parts.ts';
 /** Under which all entries of a database's archive lie. */
 export const DUMP_ROOT: ArchiveRoot = { path: Buffer.from('/dump'), type: 'directory' };
 
-/** One stream of a database's archive; it becomes entries `dump/{name}.000001`, ... */
+/** One stream of a database's archive; it becomes entries `dump/{name}.000001`, ...; a name may have one folder. */
 export interface Dump {
   name: string;
   /** Ends only when all of it is there and sound. */
@@ -51,11 +51,15 @@ export function dumpTar({ dumps, mtime, signal, onEntry }: DumpTarOptions): Dump
     yield tarComment([DUMP_ROOT]);
     yield header('dump', 'directory', 0);
     let last = Buffer.alloc(0);
+    let folder = '';
     for await (const { name, bytes } of dumps) {
       // A restore reads them in the index's order, which is this one.
       const place = Buffer.from(`${name}.`);
       if (Buffer.compare(last, place) >= 0) throw new Error(`${name} comes too late in the archive.`);
       last = place;
+      const own = name.slice(0, name.lastIndexOf('/') + 1);
+      if (own !== folder && own !== '') yield header(`dump/${own.slice(0, -1)}`, 'directory', 0);
+      folder = own;
       let number = 0;
       for await (const part of inParts(bytes())) {
         number += 1;

@@ -16,6 +16,11 @@ export function dumpName(database: string, ending: string): string {
   return `db-${entryName(database)}${ending}`;
 }
 
+/** A table's list of rows in an archive. */
+export function listName(table: string): string {
+  return `rows/${entryName(table)}.jsonl`;
+}
+
 /** The order of their dumps in an archive. */
 export function byDumpName(ending: string): (a: { name: string }, b: { name: string }) => number {
   const key = ({ name }: { name: string }): Buffer => Buffer.from(`${dumpName(name, ending)}.`);
@@ -36,6 +41,11 @@ export function pgName(name: string): string {
 export function pgText(text: string): string {
   const quoted = text.replaceAll("'", "''");
   return quoted.includes('\\') ? ` E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+
+/** A table in postgres' SQL. */
+export function pgTable({ schema, name }: { schema: string; name: string }): string {
+  return `${pgName(schema)}.${pgName(name)}`;
 }
 
 /** A line of a postgres password file that fits every connection. */

@@ -10,6 +10,7 @@ import { type PostgresState, readPostgresState } from './postgres/restore/state.
 import { applyPostgres, forgetPostgres, undoablePostgres, undoPostgres } from './postgres/restore/swap.ts';
 import { type PostgresTools, postgresTools } from './postgres/tools.ts';
 import { redisEngine } from './redis/restore.ts';
+import { createRowsSteps } from './rows/restore-steps.ts';
 import { sqliteEngine } from './sqlite/restore.ts';
 import { wholePreview } from './whole-preview.ts';
 
@@ -23,8 +24,10 @@ export function createDatabaseSteps(deps: DatabaseSourceOptions): Omit<Source, '
     return { engine: await fileEngine(deps, options), ...restore };
   });
   const mysql = createMysqlSteps(deps);
+  const rows = createRowsSteps(deps);
   const of = (type: unknown): Omit<Source, 'capture'> => {
     if (type === 'sqlite' || type === 'redis') return files;
+    if (type === 'rows') return rows;
     return type === 'mysql' ? mysql : postgres;
   };
   const ofState = ({ state }: PreparedRestore) => of((state as { kind?: unknown } | null)?.kind);

@@ -26,6 +26,8 @@ export interface ToolCall {
   called?: string;
   args: readonly string[];
   secret: ToolSecret | null;
+  /** A command that runs the whole of it, with the secret's line first on its own input. */
+  around?: readonly string[];
   /** Each line that it prints to stderr, without secrets; only the last of them are told when it fails. */
   onLine?(line: string): void;
 }
@@ -48,9 +50,8 @@ export async function startTool(call: ToolCall): Promise<RunningTool> {
   const { session, signal, where, secret, program } = call;
   const path = where.binDir === null ? program : `${where.binDir.replace(/\/+$/, '')}/${program}`;
   const words = [secret?.how ?? 'none', where.runAs ?? ''];
-  const process = await session.exec(['sh', '-c', TOOL_SCRIPT, 'sh', ...words, path, ...call.args], {
-    signal,
-  });
+  const script = ['sh', '-c', TOOL_SCRIPT, 'sh', ...words, path, ...call.args];
+  const process = await session.exec([...(call.around ?? []), ...script], { signal });
   if (secret) process.stdin.write(`${Buffer.from(secret.content).toString('base64')}\n`);
   const tail = createTail();
   const hide = (text: string): string =>

@@ -52,6 +52,7 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
       const subject = {
         ...{
           ...wanted,
+          pathForFiles: true,
           backup,
           target,
           services: isWhole ? null : artifacts.map(({ serviceId }) => serviceId),

@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import type { BackupRequest } from '../../planner/backup.ts';
 import type { RestoreRequest } from '../../planner/restore.ts';
 import { invalid } from '../../plugins/faults.ts';
+import type { ProjectBackupBody } from '../project-backups/schemas.ts';
 import { readDates } from '../read-dates.ts';
 import type { ComponentRestoreBody } from './component-restore-schemas.ts';
 import type { CreateBody } from './create-schemas.ts';
@@ -52,6 +53,15 @@ export function normaliseCreate(body: CreateBody): FromBody {
     deduplicate: body.deduplicate ?? false,
     encrypt: body.encrypt ?? true,
     warnings,
+  };
+}
+
+/** Document 3's `POST /api/projects/:id/backups`: everything of the project, kept until somebody deletes it. */
+export function normaliseProjectCreate(body: ProjectBackupBody): FromBody {
+  return {
+    ...normaliseCreate({ type: 'full', name: body.name }),
+    ...{ dialect: 'cloudbox', description: body.description ?? null, fallbackDays: null },
+    automatic: body.type === 'automatic',
   };
 }
 

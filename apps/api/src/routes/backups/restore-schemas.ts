@@ -45,7 +45,8 @@ const Fields = strict({
   target_project_id: Type.Optional(
     Type.Integer({
       ...ProjectId,
-      description: 'The project of target_server_id; left out, the one that server is in',
+      description:
+        'The project of target_server_id; left out, the one that server is in. For rows of a tenant alone the server need not be named',
     }),
   ),
   target_server_id: Type.Optional(

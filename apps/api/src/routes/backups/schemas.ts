@@ -89,6 +89,7 @@ const Details = strict({
       tables_count: Type.Optional(nullable(Count)),
       records_count: Type.Optional(nullable(Count)),
       backup_method: Type.Optional(Type.String()),
+      users_count: Type.Optional(Type.Null()),
     }),
   ),
   services: Type.Array(
@@ -126,22 +127,23 @@ const Details = strict({
   error: Fault,
 });
 
-/** Document 2's envelope with document 3's object beside it. */
-export const GetAnswer = strict({
-  success: Type.Literal(true),
-  data: Details,
+/** Document 3's backup object. */
+export const ObjectFields = {
   id: Uuid,
   name: nullable(Type.String()),
   description: nullable(Type.String()),
-  type: Type.String(),
-  status: Type.String(),
+  type: Type.Enum(['manual', 'automatic']),
+  status: Type.Enum(['creating', 'completed', 'partial', 'failed', 'cancelled', 'deleting', 'deleted']),
   size: Count,
-  file_path: nullable(Type.String()),
-  checksum: nullable(Type.String()),
+  file_path: nullable(Type.String({ description: 'Where it lies, as a URL' })),
+  checksum: nullable(Type.String({ description: '`sha256:` and that of the manifest' })),
   created_at: Timestamp,
   completed_at: nullable(Timestamp),
   project_id: ProjectId,
-});
+};
+
+/** Document 2's envelope with document 3's object beside it. */
+export const GetAnswer = strict({ success: Type.Literal(true), data: Details, ...ObjectFields });
 
 export const StatusParams = strict({ backup_id: Uuid });
 export const StatusAnswer = strict({
@@ -158,7 +160,7 @@ export const StatusAnswer = strict({
     total_bytes: nullable(Count),
     files_processed: Count,
     total_files: nullable(Count),
-    current_operation: nullable(Type.String()),
+    current_operation: Type.String(),
     phases_completed: Type.Array(Type.String()),
     phases_remaining: Type.Array(Type.String()),
     error: Fault,

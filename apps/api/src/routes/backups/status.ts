@@ -17,11 +17,12 @@ export function viewStatus(backup: FullBackup, way: BackupWay) {
   const ended = backup.completedAt !== null;
   const elapsed = seconds(backup.startedAt, backup.completedAt ?? new Date()) ?? 0;
   const { current, completed, remaining } = phases(backup, way);
+  const phase = ended ? backup.status : current;
   return {
     backup_id: backup.id,
     status: backup.status,
     progress_percent: progress?.percent ?? 0,
-    current_phase: ended ? backup.status : current,
+    current_phase: phase,
     started_at: iso(backup.startedAt),
     elapsed_seconds: elapsed,
     estimated_remaining_seconds: ended ? 0 : remainingSeconds(way, elapsed),
@@ -33,12 +34,30 @@ export function viewStatus(backup: FullBackup, way: BackupWay) {
     total_files: ended
       ? (backup.filesCount ?? progress?.files_total ?? null)
       : (progress?.files_total ?? null),
-    current_operation: progress?.current ? `Backing up: ${progress.current}` : null,
+    current_operation: progress?.current ? `Backing up: ${progress.current}` : operationOf(phase),
     phases_completed: completed,
     phases_remaining: remaining,
     error: backup.errorCode ? { code: backup.errorCode, message: backup.errorMessage ?? '' } : null,
   };
 }
+
+/** What is done in a phase, where no worker names a file. */
+function operationOf(phase: string): string {
+  return OPERATIONS[phase] ?? `Backing up: ${phase.replace('backing_up_', '')}`;
+}
+
+const OPERATIONS: Record<string, string> = {
+  queued: 'Waiting for a worker',
+  verifying: 'Reading back what was stored',
+  committing: 'Writing the manifest',
+  in_progress: 'Ending',
+  completed: 'Completed',
+  partial: 'Completed in part',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  deleting: 'Being deleted',
+  hidden: 'Deleted',
+};
 
 /** By its own pace; before it has one, by the past. What takes longer than ever tells nothing. */
 function remainingSeconds({ progress, pastSeconds }: BackupWay, elapsed: number): number | null {

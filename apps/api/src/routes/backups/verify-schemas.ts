@@ -63,7 +63,7 @@ export const VerificationAnswer = strict({
     verification_level: Type.Enum(['quick', 'deep', 'test_restore']),
     verification_status: Type.Enum(['in_progress', 'passed', 'failed']),
     verified_at: nullable(Timestamp),
-    verification_duration_seconds: nullable(Type.Number({ minimum: 0 })),
+    verification_duration_seconds: nullable(Count),
     checks_performed: nullable(
       strict({
         checksum_validation: Check,

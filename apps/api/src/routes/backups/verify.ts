@@ -1,4 +1,3 @@
-import type { JobRecord } from '@tarfleet/db';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Api } from '../../api-type.ts';
 import { planVerify } from '../../planner/verify.ts';
@@ -7,6 +6,7 @@ import { actorOf } from '../../plugins/actor.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { assertNotFailed, type RunDeps, waitAsPreferred } from './deps.ts';
 import { findBackup } from './find.ts';
+import { seconds } from './formats.ts';
 import { IdParams } from './schemas.ts';
 import { VerificationAnswer, VerificationParams, VerifyAnswer, VerifyBody } from './verify-schemas.ts';
 import { locationOf } from './view.ts';
@@ -109,7 +109,7 @@ export function verifyBackupRoutes(app: Api, deps: RunDeps): void {
           backup_id: backup.id,
           job_id: jobId,
           verification_level: levelOf(request.body),
-          verification_duration_seconds: secondsOf(job),
+          verification_duration_seconds: seconds(job?.startedAt ?? null, job?.endedAt ?? null),
           ...(result ? viewVerification(result) : unknown),
         },
         message: !result
@@ -148,9 +148,4 @@ async function verify(
 function levelOf(body: VerifyBody): VerificationAnswer['data']['verification_level'] {
   if (body?.test_restore) return 'test_restore';
   return body?.deep_verification ? 'deep' : 'quick';
-}
-
-function secondsOf(job: JobRecord | null): number | null {
-  if (!job?.endedAt || !job.startedAt) return null;
-  return Math.max(0, (job.endedAt.getTime() - job.startedAt.getTime()) / 1000);
 }

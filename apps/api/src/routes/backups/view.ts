@@ -25,7 +25,14 @@ export function viewListItem(backup: FullBackup) {
     components: componentsOf(backup),
     checksum: checksumOf(backup),
     metadata: {
+      // Document 2's system has bots and users; here nobody knows of any.
+      bot_count: null,
+      user_count: null,
       file_count: backup.filesCount ?? 0,
+      database_size: backup.artifacts.reduce(
+        (sum, { backupMethod, contentBytes }) => sum + (backupMethod === null ? 0 : (contentBytes ?? 0)),
+        0,
+      ),
       service_count: backup.artifacts.length,
       warning_count: backup.artifacts.reduce((sum, artifact) => sum + artifact.warnings, 0),
     },
@@ -63,7 +70,10 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     components: Object.fromEntries(
       componentsOf(backup).map((name) => [
         name,
-        viewComponent(backup.artifacts.filter((artifact) => artifact.component === name)),
+        viewComponent(
+          name,
+          backup.artifacts.filter((artifact) => artifact.component === name),
+        ),
       ]),
     ),
     services: backup.artifacts.map(viewService),
@@ -110,8 +120,8 @@ export function viewObject(backup: FullBackup) {
     id: backup.id,
     name: backup.name,
     description: backup.description,
-    type: 'manual',
-    status: backup.status === 'in_progress' ? 'creating' : backup.status,
+    type: backup.automatic ? ('automatic' as const) : ('manual' as const),
+    status: objectStatus(backup.status),
     size: backup.sizeBytes ?? 0,
     file_path: locationOf(backup),
     checksum: checksumOf(backup),
@@ -121,7 +131,13 @@ export function viewObject(backup: FullBackup) {
   };
 }
 
-function viewComponent(artifacts: ArtifactRecord[]) {
+/** What document 3 calls it; hidden is deleted to everybody who looks. */
+function objectStatus(status: FullBackup['status']) {
+  if (status === 'in_progress') return 'creating' as const;
+  return status === 'hidden' ? ('deleted' as const) : status;
+}
+
+function viewComponent(name: string, artifacts: ArtifactRecord[]) {
   const sum = (of: (artifact: ArtifactRecord) => number | null): number =>
     artifacts.reduce((total, artifact) => total + (of(artifact) ?? 0), 0);
   const databases = artifacts.filter(({ backupMethod }) => backupMethod !== null);
@@ -129,6 +145,8 @@ function viewComponent(artifacts: ArtifactRecord[]) {
     size_bytes: sum((artifact) => artifact.contentBytes),
     ...(databases.length > 0 ? viewDatabases(databases) : {}),
     ...(databases.length < artifacts.length ? viewFiles(sum) : {}),
+    // Document 2's system has users; here nobody knows of any.
+    ...(name === 'user_data' ? { users_count: null } : {}),
   };
 }
 

@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import { type NotificationRules, readNotification } from '../../notifier/notification.ts';
 import { findServices } from '../../planner/choose-services.ts';
 import { type Fault, invalid } from '../../plugins/faults.ts';
+import { checkPolicy } from '../../retention/check-policy.ts';
 import { createCronTimes } from '../../scheduler/cron-times.ts';
 import type { DueTimes } from '../../scheduler/due-times.ts';
 import { assertType } from '../backups/normalise.ts';
@@ -39,6 +40,8 @@ export async function configureSchedules(
   }
   const now = await clock();
   return db.transaction(async (tx) => {
+    // A deletion that looks at the policies now is over before they change, or sees them changed.
+    await tx.retention.hold(projectId, null);
     const stored = new Map<string, ScheduleRecord>();
     // In one order everywhere: two that name the same never wait for each other.
     for (const one of [...read].sort((a, b) => (a.body.name < b.body.name ? -1 : 1))) {
@@ -57,6 +60,7 @@ function readAll(bodies: ScheduleBody[]): Omit<Read, 'notification'>[] {
     if (bodies.findIndex(({ name }) => name === body.name) < index) {
       faults.push({ path: `${path}/name`, message: 'is the name of one before it' });
     }
+    if (body.retention) checkPolicy(body.retention, `${path}/retention`);
     assertType(body.type);
     if (body.type === 'transaction') {
       throw new AppError(
@@ -125,7 +129,8 @@ async function store(
     services: body.services ?? [],
     serverId: body.server_id ?? null,
     destinationId: body.destination_id ?? null,
-    retentionDays: body.retention_days ?? 90,
+    retentionDays: body.retention_days ?? (body.retention ? null : 90),
+    retention: body.retention ?? null,
     encrypt: body.encrypt ?? true,
     verify: body.verify ?? true,
     compress: body.compress ?? true,

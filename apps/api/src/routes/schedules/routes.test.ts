@@ -95,6 +95,20 @@ test('a schedule is replaced by its name, keeps its id and history, and others s
   expect(await named(other.name)).toMatchObject({ type: 'full', encrypt: false });
 });
 
+test('a schedule with a policy says what is kept of its backups, which then have no days of their own', async () => {
+  const retention = { keep_last: 3, keep_weekly: 4, timezone: 'Europe/Berlin' };
+  const both = nightly({ retention, retention_days: 5 });
+  const schedule = nightly({ retention });
+  await configure(schedule, both);
+  expect(await named(schedule.name)).toMatchObject({ retention, retention_days: null });
+  expect(await named(both.name)).toMatchObject({ retention, retention_days: 5 });
+  await configure({ ...schedule, retention: undefined });
+  expect(await named(schedule.name)).toMatchObject({ retention: null, retention_days: 90 });
+  const bad = await configure(nightly({ retention: { ...retention, timezone: 'Mars/Olympus' } }));
+  expect(bad.json().details[0].path).toBe('body/schedules/0/retention/timezone');
+  expect((await configure(nightly({ retention: {} }))).json().code).toBe('VALIDATION_FAILED');
+});
+
 test('all or nothing: what is wrong with one leaves every one as it was', async () => {
   const good = nightly();
   const answer = await configure(good, nightly({ components: ['gone'] }));

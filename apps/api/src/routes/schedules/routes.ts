@@ -109,7 +109,13 @@ export function scheduleRoutes(app: Api, deps: ConfigureDeps): void {
       },
     },
     async (request) => {
-      if (!(await db.schedules.delete(request.params.id))) throw notFound('schedule');
+      const gone = await db.transaction(async (tx) => {
+        const schedule = await tx.schedules.get(request.params.id);
+        // What it kept of its backups goes with it: not in the middle of somebody's look at that.
+        if (schedule) await tx.retention.hold(schedule.projectId, null);
+        return tx.schedules.delete(request.params.id);
+      });
+      if (!gone) throw notFound('schedule');
       return deleted('schedule');
     },
   );

@@ -1,4 +1,4 @@
-import { Notification } from '@tarfleet/contracts';
+import { Notification, RetentionPolicy } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
 import { Name, nullable, one, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
@@ -48,7 +48,18 @@ const ScheduleBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, what is then the default destination' }),
   ),
-  retention_days: Type.Optional(Type.Integer({ minimum: 1, maximum: 36_500, default: 90 })),
+  retention_days: Type.Optional(
+    Type.Integer({
+      ...{ minimum: 1, maximum: 36_500 },
+      description: 'Left out, 90; with `retention`, none: then that alone decides',
+    }),
+  ),
+  retention: Type.Optional(
+    Type.Object(RetentionPolicy.properties, {
+      ...{ additionalProperties: false, minProperties: 1 },
+      description: 'What is kept of its backups, in place of what the project says',
+    }),
+  ),
   encrypt: Flag(true, 'With the primary key of the workers’ keyring'),
   verify: Flag(true, 'Read every archive back before the backup counts as made'),
   compress: Flag(true, 'Whether archives are compressed'),
@@ -131,7 +142,8 @@ const schedule = {
   services: nullable(Type.Array(Type.String())),
   server_id: nullable(Uuid),
   destination_id: nullable(Uuid),
-  retention_days: Count,
+  retention_days: nullable(Count),
+  retention: nullable(RetentionPolicy),
   encrypt: Type.Boolean(),
   verify: Type.Boolean(),
   compress: Type.Boolean(),

@@ -45,6 +45,7 @@ export function scheduleView(
     server_id: schedule.serverId,
     destination_id: schedule.destinationId,
     retention_days: schedule.retentionDays,
+    retention: schedule.retention,
     encrypt: schedule.encrypt,
     verify: schedule.verify,
     compress: schedule.compress,

@@ -1,4 +1,3 @@
-import { AppError } from '@tarfleet/kernel';
 import type { FastifyRequest } from 'fastify';
 import type { Api } from '../../api-type.ts';
 import type { AppDeps } from '../../deps.ts';
@@ -162,11 +161,12 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
         audit: { action: 'server.reseal', target: 'server', param: 'id' },
         role: 'admin',
         idempotent: true,
-        errors: ['NOT_SUPPORTED', 'CREDENTIALS_REQUIRED', 'POOL_NOT_FOUND'],
+        errors: ['NOT_SUPPORTED', 'POOL_NOT_FOUND'],
       },
       schema: {
         tags,
-        summary: 'Move a server’s credentials to its pool’s current key, as a job',
+        summary:
+          'Move a server’s credentials and its databases’ passwords to its pool’s current key, as a job',
         params: IdParams,
         body: NoBody,
         response: { 200: EndedJobAnswer, 202: JobAnswer },
@@ -174,9 +174,6 @@ export function serverRoutes(app: Api, deps: AppDeps): void {
     },
     async (request, reply) => {
       const server = await find(actorOf(request), request.params, 'admin');
-      if (server.sealed === null) {
-        throw new AppError('NOT_SUPPORTED', 'A local server has no credentials that could be moved.');
-      }
       return answerJob(deps, request, reply, await jobs.startReseal(server, jobCaller(request)));
     },
   );

@@ -19,6 +19,7 @@ const FIELDS: Record<ServiceType, { needs: Field[]; takes: Field[] }> = {
   systemd: { needs: ['unit'], takes: ['stop', 'start'] },
   command: { needs: ['stop', 'start', 'status'], takes: [] },
   ...{ postgres: OF_DATABASES, mysql: OF_DATABASES, sqlite: OF_DATABASES, redis: OF_DATABASES },
+  rows: OF_DATABASES,
 };
 const ALL: Field[] = ['container', 'compose', 'unit', 'stop', 'start', 'status'];
 

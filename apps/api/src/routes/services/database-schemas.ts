@@ -12,6 +12,42 @@ const Word = Type.String({
 const Words = Type.Array(Word, { maxItems: 1000 });
 const AbsolutePath = Type.String({ minLength: 1, maxLength: 4096 });
 
+/** A table or a column. */
+const Name = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  pattern: '^[^.\\p{Cc}]+$',
+  description: 'a name without dots',
+});
+const RowsTableBody = strict({
+  name: Name,
+  schema: Type.Optional(Name),
+  tenant_column: Type.Optional(Name),
+  through: Type.Optional(Name),
+  key: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 32, uniqueItems: true })),
+  references: Type.Optional(
+    Type.Record(
+      Name,
+      Type.String({
+        maxLength: 127,
+        pattern: '^[^.\\p{Cc}]+\\.[^.\\p{Cc}]+$',
+        description: 'a table and a column: collections.id',
+      }),
+      { maxProperties: 100 },
+    ),
+  ),
+  generated: Type.Optional(Type.Array(Name, { maxItems: 100, uniqueItems: true })),
+});
+const Rows = strict({
+  tenant_column: Type.Optional(Name),
+  tenant: Type.Optional(
+    Type.Union([Word, Type.Integer()], {
+      description: 'What that column holds in this tenant’s rows; left out, the id of the server’s project',
+    }),
+  ),
+  tables: Type.Array(RowsTableBody, { minItems: 1, maxItems: 500 }),
+});
+
 const fields = {
   host: Type.Optional(
     nullable(
@@ -37,6 +73,7 @@ const fields = {
   schema_only: Type.Optional(Type.Boolean({ description: 'Definitions without rows; false when left out' })),
   include_tables: Type.Optional(Words),
   exclude_tables: Type.Optional(Words),
+  rows: Type.Optional(nullable(Rows)),
   roles: Type.Optional(Type.Boolean({ description: 'postgres: its roles, too; true when left out' })),
   path: Type.Optional(nullable(AbsolutePath)),
   run_as: Type.Optional(
@@ -75,6 +112,7 @@ export const DatabaseView = strict({
   schema_only: Type.Boolean(),
   include_tables: Type.Array(Type.String()),
   exclude_tables: Type.Array(Type.String()),
+  rows: nullable(Rows),
   roles: Type.Boolean(),
   path: nullable(Type.String()),
   run_as: nullable(Type.String()),

@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import { databaseSecretsInfo } from '@tarfleet/vault';
 import type { Fault } from '../../plugins/faults.ts';
 import { plainPathFault } from '../plain-path.ts';
+import { checkRows } from './check-rows.ts';
 import type { DatabaseBody } from './database-schemas.ts';
 
 /** What is stored of a database, beside its password. */
@@ -28,8 +29,9 @@ const FIELDS: Record<string, Field[]> = {
   mysql: [...CONNECTION, ...SELECTION, ...TOOLS],
   sqlite: ['path', ...TOOLS],
   redis: [...CONNECTION, ...TOOLS],
+  rows: [...CONNECTION, 'databases', 'rows', ...TOOLS],
 };
-const ALL: Field[] = [...CONNECTION, ...SELECTION, ...TOOLS, 'roles', 'path'];
+const ALL: Field[] = [...CONNECTION, ...SELECTION, ...TOOLS, 'roles', 'rows', 'path'];
 
 /** What is stored was checked before. */
 export function readDatabase({ settings }: Pick<ServiceRecord, 'settings'>): DatabaseSettings | null {
@@ -68,6 +70,7 @@ export function checkDatabase(type: ServiceType, database: DatabaseSettings | nu
     faults.push({ path: 'body/database/path', message: 'is required for services of the type sqlite' });
   }
   if (type === 'mysql') faults.push(...checkMysqlTables(database));
+  if (type === 'rows') faults.push(...checkRows(database));
   return faults;
 }
 

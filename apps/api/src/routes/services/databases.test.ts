@@ -32,7 +32,7 @@ test('a password is sealed, kept, moved only when it is given again, and taken a
   expect(shown).toEqual({
     ...{ host: 'db.example.org', port: 5432, username: 'backup', has_password: true, databases: null },
     ...{ schema_only: false, include_tables: [], exclude_tables: [], roles: true },
-    ...{ path: null, run_as: null, bin_dir: null },
+    ...{ path: null, run_as: null, bin_dir: null, rows: null },
   });
   const stored = await t.db.services.get(id);
   expect(JSON.stringify([answer.json(), stored])).not.toContain('canary');
@@ -83,12 +83,75 @@ test.each([
   ['a host like an option', { database: { host: '-h' } }, ['body/database/host']],
   ['a line break in a password', { database: { password: 'a\nb' } }, ['body/database/password']],
   ['a database of files', { type: 'files', data_paths: ['/srv/x'], database: {} }, ['body/database']],
+  ['rows of nothing', { type: 'rows' }, ['body/database/databases', 'body/database/rows']],
+  ['rows of a whole database', { database: { rows: { tables: [{ name: 'a' }] } } }, ['body/database/rows']],
+  [
+    'rows of two databases, of a table that is there twice, by two ways and through one that is not',
+    {
+      type: 'rows',
+      database: {
+        databases: ['a', 'b'],
+        rows: {
+          tables: [
+            { name: 'x', through: 'y_id', references: { y_id: 'y.id' } },
+            { name: 'x', through: 'z', tenant_column: 'owner' },
+          ],
+        },
+      },
+    },
+    [
+      'body/database/databases',
+      'body/database/rows/tables/0/through',
+      'body/database/rows/tables/1/name',
+      'body/database/rows/tables/1/through',
+    ],
+  ],
+  [
+    'a reference without a column',
+    {
+      type: 'rows',
+      database: { databases: ['a'], rows: { tables: [{ name: 'x', references: { y_id: 'y' } }] } },
+    },
+    ['body/database/rows/tables/0/references/y_id'],
+  ],
   ['two ways to run', { unit: 'postgresql.service', container: 'db' }, ['body/unit']],
   ['half of the commands', { stop: { command: ['x'] } }, ['body/status']],
   ['a hook that is no program', { hooks: { before: { command: ['./x'] } } }, ['body/hooks/before/command/0']],
 ])('%s is refused', async (_what, change, expected) => {
   const answer = await create(change);
   expect([answer.statusCode, paths(answer)]).toEqual([400, expected]);
+});
+
+test('rows are those of the server’s project unless something else is said, as a plan has them', async () => {
+  const rows = {
+    tables: [
+      { name: 'collections', generated: ['slug'] },
+      { name: 'documents', through: 'collection_id', references: { collection_id: 'collections.id' } },
+    ],
+  };
+  const made = await create({ type: 'rows', database: { databases: ['cloudbox'], rows } });
+  expect(made.json().data.database).toMatchObject({ rows, databases: ['cloudbox'] });
+  const [service, server] = [await t.db.services.get(made.json().data.id), await t.db.servers.get(serverId)];
+  if (!service || !server) throw new Error('both were made');
+  expect(toServiceTarget(service, server).database).toMatchObject({
+    ...{ type: 'rows', database: 'cloudbox' },
+    rows: {
+      tenant: String(server.projectId),
+      tables: [
+        {
+          schema: 'public',
+          name: 'collections',
+          tenantColumn: 'project_id',
+          through: null,
+          generated: ['slug'],
+        },
+        {
+          ...{ name: 'documents', tenantColumn: null, through: 'collection_id' },
+          references: [{ column: 'collection_id', table: 'collections', target: 'id' }],
+        },
+      ],
+    },
+  });
 });
 
 test('hooks are for services of every type, and what runs a database may be a unit', async () => {

@@ -133,7 +133,7 @@ const refused: [object, string[]][] = [
   [
     { type: 'oracle' },
     [
-      'body/type must be one of: files, docker, docker-compose, systemd, command, postgres, mysql, sqlite, redis',
+      'body/type must be one of: files, docker, docker-compose, systemd, command, postgres, mysql, sqlite, redis, rows',
     ],
   ],
   [{ type: 'docker' }, ['body/container is required for services of the type docker']],

@@ -13,7 +13,7 @@ const Name = Type.String({
 });
 const Kind = Type.Enum([...SERVICE_TYPES], {
   description:
-    'What runs it, and so how it is stopped and started; what is backed up are its paths. `files`: nothing runs. `postgres`, `mysql`, `sqlite` and `redis`: what is backed up is the database, by its own tools',
+    'What runs it, and so how it is stopped and started; what is backed up are its paths. `files`: nothing runs. `postgres`, `mysql`, `sqlite` and `redis`: what is backed up is the database, by its own tools. `rows`: of a postgres database the rows of one tenant',
 });
 const Component = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',

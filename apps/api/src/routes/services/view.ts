@@ -37,6 +37,7 @@ function viewDatabase(service: ServiceRecord) {
     schema_only: database?.schema_only ?? false,
     include_tables: database?.include_tables ?? [],
     exclude_tables: database?.exclude_tables ?? [],
+    rows: database?.rows ?? null,
     roles: service.type === 'postgres' && (database?.roles ?? true),
     path: database?.path ?? null,
     run_as: database?.run_as ?? null,

@@ -37,6 +37,17 @@ export const FileSwap = Type.Object(
 );
 export type FileSwap = Static<typeof FileSwap>;
 
+/** A working folder that may be there or not. */
+export const ClaimedStage = Type.Object(
+  { folder: FileSwap.properties.folder, stage: FileSwap.properties.stage, stageId: Type.Literal('') },
+  { additionalProperties: false },
+);
+export type ClaimedStage = Static<typeof ClaimedStage>;
+
+export function stageName(jobId: string): string {
+  return `.tarfleet-restore-${jobId}`;
+}
+
 export interface FilePlace {
   folder: string;
   name: string;
@@ -67,7 +78,7 @@ export interface NewFile {
 /** Brings a file beside its place; what an earlier attempt of the job left is removed, and all of it when this one fails. */
 export async function stageFile(place: Place, file: NewFile): Promise<FileSwap> {
   const { folder, name, exists } = file.at;
-  const stage = `.tarfleet-restore-${file.jobId}`;
+  const stage = stageName(file.jobId);
   // By its name alone until it tells more of itself: it may be there even if nobody hears that it was made.
   let stageId = '';
   try {

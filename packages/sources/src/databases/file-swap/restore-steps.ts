@@ -8,11 +8,13 @@ import { ABOUT } from '../about.ts';
 import { readDumps } from '../read-dumps.ts';
 import {
   applyFile,
+  ClaimedStage,
   type FilePlace,
   FileSwap,
   forgetFile,
   lookAtFile,
   stageFile,
+  stageName,
   undoableFile,
   undoFile,
 } from './file-swap.ts';
@@ -38,12 +40,21 @@ type Begin = (options: Pick<PrepareOptions, 'service' | 'database'> & RestoreCon
   dropExisting: boolean;
 }>;
 
+/** What is claimed is known by its name alone, until its folder is there. */
 const State = Type.Object(
-  { kind: Type.Enum(['sqlite', 'redis']), swap: FileSwap },
+  { kind: Type.Enum(['sqlite', 'redis']), swap: Type.Union([FileSwap, ClaimedStage]) },
   { additionalProperties: false },
 );
 const readState = createStateReader(State, ({ folders }) => `${folders.join(', ')} is still there`);
-const swapOf = (prepared: PreparedRestore): FileSwap => readState(prepared).swap;
+const stageOf = (prepared: PreparedRestore): FileSwap | ClaimedStage => readState(prepared).swap;
+const swapOf = (prepared: PreparedRestore): FileSwap => {
+  const swap = stageOf(prepared);
+  if ('fileId' in swap) return swap;
+  throw new AppError(
+    'RESTORE_FAILED',
+    `The restored file never came to be whole in ${prepared.folders.join(', ')}.`,
+  );
+};
 /** Beside what the file itself takes. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
@@ -88,16 +99,12 @@ export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
         await forgetFile(cleaning(options), swap, false).catch(() => undefined);
         throw error;
       }
-      return {
-        v: 1,
-        folders: [`${at.folder.replace(/\/$/, '')}/${swap.stage}`],
-        state: { kind: looked.engine.kind, swap },
-      };
+      return preparedOf(looked.engine, swap);
     },
-    apply: (prepared, context) => applyFile(context, swapOf(prepared)),
-    undo: (prepared, context) => undoFile(context, swapOf(prepared)),
-    undoable: (prepared, context) => undoableFile(context, swapOf(prepared)),
-    forget: (prepared, context, { keepOld }) => forgetFile(context, swapOf(prepared), keepOld),
+    apply: async (prepared, context) => applyFile(context, swapOf(prepared)),
+    undo: async (prepared, context) => undoFile(context, swapOf(prepared)),
+    undoable: async (prepared, context) => undoableFile(context, swapOf(prepared)),
+    forget: (prepared, context, { keepOld }) => forgetFile(context, stageOf(prepared), keepOld),
     async preview({ entries, ...options }) {
       await entries.return(undefined);
       const { engine, holdsData } = await look(options);
@@ -117,7 +124,14 @@ export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
   };
 }
 
+function preparedOf({ kind }: FileEngine, swap: FileSwap | ClaimedStage): PreparedRestore {
+  const folder = `${swap.folder.replace(/\/$/, '')}/${swap.stage}`;
+  return { v: 1, folders: [folder], state: { kind, swap } };
+}
+
 async function bring(options: PrepareOptions, engine: FileEngine, at: FilePlace): Promise<FileSwap> {
+  const claimed: ClaimedStage = { folder: at.folder, stage: stageName(options.jobId), stageId: '' };
+  await options.claim?.(preparedOf(engine, claimed));
   const tar = await options.openTar();
   let about = { owner: '0:0', mode: '600' };
   let swap: FileSwap | null = null;

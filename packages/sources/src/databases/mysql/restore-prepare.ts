@@ -70,6 +70,7 @@ export async function prepareMysql(restore: MysqlRestore, options: PrepareOption
   let about: MysqlDatabase[] = [];
   const scratch = `tarfleet_${options.jobId.replace(/[^A-Za-z0-9]/g, '').slice(-24)}`;
   const drop = `DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`;
+  await options.claim?.({ v: 1, folders: [folder], state: { ...state, scratch } });
   const tar = await options.openTar();
   try {
     await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));

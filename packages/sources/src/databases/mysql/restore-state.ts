@@ -23,6 +23,8 @@ const MysqlState = Type.Object(
     target: MysqlTarget,
     folder: Type.String({ pattern: '^/.*/databases/[A-Za-z0-9_.-]+$' }),
     databases: Type.Array(Database),
+    /** Only of what is claimed: the database into which each dump is loaded to see that it is sound. */
+    scratch: Type.Optional(Type.String({ pattern: '^tarfleet_[A-Za-z0-9]+$' })),
     parts: Type.Integer({ minimum: 0 }),
     bytes: Type.Integer({ minimum: 0 }),
   },

@@ -36,7 +36,10 @@ export function createMysqlSteps({ openSecrets }: DatabaseSourceOptions): Omit<S
       await undoMysql(await toolsFor(context, state.target), state, context);
     },
     undoable: (prepared, context) => undoableMysql(readMysqlState(prepared), context),
-    forget: (prepared, context, { keepOld }) => forgetMysql(readMysqlState(prepared), context, keepOld),
+    async forget(prepared, context, { keepOld }) {
+      const state = readMysqlState(prepared);
+      await forgetMysql(() => toolsFor(context, state.target), state, context, keepOld);
+    },
     async preview({ entries, ...options }) {
       await entries.return(undefined);
       const { tools, facts } = await begin(options);

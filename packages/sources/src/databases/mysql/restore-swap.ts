@@ -58,11 +58,17 @@ export async function undoableMysql(state: MysqlState, context: RestoreContext):
   return null;
 }
 
+/** Dumps, and the database of another name that a claim tells of. */
 export async function forgetMysql(
-  { folder }: MysqlState,
+  toolsFor: () => Promise<MysqlTools>,
+  { folder, scratch }: MysqlState,
   { session, signal }: RestoreContext,
   keepOld: boolean,
 ): Promise<void> {
+  if (scratch !== undefined) {
+    const tools = await toolsFor();
+    await tools.sql(`DROP DATABASE IF EXISTS ${mysqlName(scratch)};\n`);
+  }
   await must(session.run(['sh', '-c', FORGET_SCRIPT, 'sh', folder, keepOld ? 'keep' : 'remove'], { signal }));
 }
 

@@ -6,7 +6,7 @@ import { AppError } from '@tarfleet/kernel';
 import { type RunningMariadb, startMariadb } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
 import { calm, localSession, until } from '../../files/testing-sessions.ts';
-import type { PrepareOptions } from '../../types.ts';
+import type { PreparedRestore, PrepareOptions } from '../../types.ts';
 import { createDatabaseSource } from '../create-database-source.ts';
 import { type CapturedDatabase, cancelledWhen, captureWhole, databaseService } from '../testing-captures.ts';
 import { SHOP } from '../testing-shop.ts';
@@ -112,6 +112,17 @@ test('a dump that does not load is found before anything is changed', async () =
   });
   expect(await all()).toBe(now);
   expect(await databases()).toEqual(['shop']);
+});
+
+test('what an attempt that died had claimed is removed by whoever forgets it', async () => {
+  const before = await databases();
+  const claims: PreparedRestore[] = [];
+  await source.prepare({ ...options('mysql-dead', true), claim: async (one) => void claims.push(one) });
+  await mariadb.sql('CREATE DATABASE tarfleet_mysqldead');
+  expect(await readdir(DUMPS)).toContain('mysql-dead');
+  for (const claimed of claims) await source.forget(claimed, context(), { keepOld: false });
+  expect(await databases()).toEqual(before);
+  expect(await readdir(DUMPS)).not.toContain('mysql-dead');
 });
 
 test('cancelled while a dump arrives, neither dumps nor databases are left', async () => {

@@ -1,4 +1,4 @@
-import type { PostgresTarget } from '@tarfleet/contracts';
+import type { PostgresTarget, RowsTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import { pgConnection, pgPassLine } from '../names.ts';
@@ -9,6 +9,8 @@ export interface PostgresTools {
   start(program: string, args: readonly string[], onLine?: (line: string) => void): Promise<RunningTool>;
   /** The line with which a program tells its version. */
   version(program: string): Promise<string>;
+  /** psql with statements on its input, for one session; `around` as a tool's. */
+  psql(database: string, around?: readonly string[]): Promise<RunningTool>;
   /** Runs statements in a database, all in one session, and gives what they print. */
   sql(database: string, statements: string): Promise<string>;
   /** The same with one statement that gives one JSON value. */
@@ -17,7 +19,7 @@ export interface PostgresTools {
 
 export function postgresTools(
   given: { session: Session; signal: AbortSignal },
-  target: PostgresTarget,
+  target: PostgresTarget | RowsTarget,
   password: string | null,
 ): PostgresTools {
   const { host, port, user } = target;
@@ -35,16 +37,15 @@ export function postgresTools(
     args: [...connection, ...args],
     secret: password === null ? null : { how: 'file:PGPASSFILE', content: pgPassLine(password), password },
   });
-  const sql = (database: string, statements: string): Promise<string> =>
-    runTool(
-      call('psql', [
-        ...['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1', '--file=-'],
-        `--dbname=${pgConnection(database)}`,
-      ]),
-      statements,
-    );
+  const psql = (database: string): ToolCall =>
+    call('psql', [
+      ...['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1', '--file=-'],
+      `--dbname=${pgConnection(database)}`,
+    ]);
+  const sql = (database: string, statements: string): Promise<string> => runTool(psql(database), statements);
   return {
     sql,
+    psql: (database, around) => startTool({ ...psql(database), ...(around ? { around } : {}) }),
     version: (program) => runTool({ ...call(program, []), args: ['--version'], secret: null }),
     start: (program, args, onLine) => startTool({ ...call(program, args), ...(onLine ? { onLine } : {}) }),
     async json(database, statement) {

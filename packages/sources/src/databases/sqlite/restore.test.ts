@@ -9,7 +9,7 @@ import type { SqliteTarget } from '@tarfleet/contracts';
 import { requireTools } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
 import { calm, localSession } from '../../files/testing-sessions.ts';
-import type { PrepareOptions } from '../../types.ts';
+import type { PreparedRestore, PrepareOptions } from '../../types.ts';
 import { createDatabaseSource } from '../create-database-source.ts';
 import { type CapturedDatabase, cancelledWhen, captureWhole, databaseService } from '../testing-captures.ts';
 
@@ -48,6 +48,20 @@ beforeEach(async () => {
 afterEach(async () => {
   await session.close();
   await rm(dir, { recursive: true, force: true });
+});
+
+test('what an attempt that died had claimed is removed by whoever forgets it', async () => {
+  const claims: PreparedRestore[] = [];
+  const before = await readdir(dir);
+  await source.prepare({ ...options(true), claim: async (one) => void claims.push(one) });
+  expect(await readdir(dir)).toContain('.tarfleet-restore-job-1');
+  expect(claims).toHaveLength(1);
+  for (const claimed of claims) {
+    // It was never whole: nobody may take it for that.
+    await expect(source.apply(claimed, context())).rejects.toMatchObject({ code: 'RESTORE_FAILED' });
+    await source.forget(claimed, context(), { keepOld: false });
+  }
+  expect(await readdir(dir)).toEqual(before);
 });
 
 test('it comes back with owner and mode where nothing is left, and goes again when that is undone', async () => {

@@ -13,7 +13,7 @@ import type { PostgresDatabase } from '../look.ts';
 import type { PostgresTools } from '../tools.ts';
 import { missingRoles } from './roles.ts';
 import { dropDatabases, homeFor, listDatabases, oidOf } from './server.ts';
-import { namesFor, type PostgresState } from './state.ts';
+import { namesFor, type PostgresState, readPostgresState } from './state.ts';
 
 /** What is kept in memory of a dump of roles, or of what the archive says of itself. */
 const SMALL_MAX = 64 * 1024 * 1024;
@@ -54,7 +54,7 @@ export async function checkPostgres({ tools, facts, dropExisting }: PostgresRest
 /** Every database of the archive under a name of its own, beside those that are there. */
 export async function preparePostgres(
   restore: PostgresRestore,
-  options: RestoreContext & Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
+  options: RestoreContext & Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry' | 'claim' | 'claimed'>,
 ): Promise<PreparedRestore> {
   const { tools, target, facts } = restore;
   await checkPostgres(restore);
@@ -65,8 +65,18 @@ export async function preparePostgres(
   const scratch = facts.databases.map((name) => namesFor(name, options.jobId).scratch);
   // Of an earlier attempt of this very job.
   await dropDatabases(tools, home, scratch);
+  const before = options.claimed ? readPostgresState(options.claimed).roles : [];
+  // What is in somebody's use by now is no longer ours.
+  for (const role of before) await dropRoles(tools, home, [role]).catch(() => undefined);
+  const claim = async (): Promise<void> =>
+    options.claim?.({
+      v: 1,
+      folders: scratch.map((name) => `database ${name}`),
+      state: { ...state, databases: [], scratch },
+    });
+  await claim();
   try {
-    await loadAll(restore, options, state);
+    await loadAll(restore, options, state, claim);
   } catch (error) {
     // The fault is told; what cannot be removed is so by the next attempt.
     await restore
@@ -89,6 +99,7 @@ async function loadAll(
   { tools, facts }: PostgresRestore,
   { jobId, openTar, onEntry }: Pick<PrepareOptions, 'jobId' | 'openTar' | 'onEntry'>,
   state: PostgresState,
+  claim: () => Promise<void>,
 ): Promise<void> {
   const home = homeFor(facts.databases);
   const byEntry = new Map(facts.databases.map((name) => [dumpName(name, DUMP_ENDING), name]));
@@ -98,7 +109,7 @@ async function loadAll(
     for await (const dump of readDumps(tar, onEntry)) {
       const name = byEntry.get(dump.name);
       if (dump.name === ABOUT) about = aboutOf(await small(dump));
-      else if (dump.name === ROLES) await addRoles(tools, home, (await small(dump)).toString(), state);
+      else if (dump.name === ROLES) await addRoles(tools, home, (await small(dump)).toString(), state, claim);
       else {
         const one = about.find((database) => database.name === name);
         if (name === undefined || !one) throw malformed(`it holds ${dump.name}, of which it says nothing`);
@@ -170,17 +181,22 @@ async function addRoles(
   home: string,
   dump: string,
   state: PostgresState,
+  claim: () => Promise<void>,
 ): Promise<void> {
   const existing = await tools.json<string[]>(home, 'SELECT json_agg(rolname) FROM pg_roles');
   const { names, statements } = missingRoles(dump, new Set(existing));
   if (names.length === 0) return;
   // Noted first: they may be there even if nobody hears that they were made.
   state.roles = names;
+  await claim();
   try {
     await tools.sql(home, `BEGIN;\n${statements}\nCOMMIT;\n`);
   } catch (error) {
     // The server refused all of them, perhaps because somebody else has made one meanwhile.
-    if (error instanceof AppError && error.code === 'COMMAND_FAILED' && !error.retryable) state.roles = [];
+    if (error instanceof AppError && error.code === 'COMMAND_FAILED' && !error.retryable) {
+      state.roles = [];
+      await claim();
+    }
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import type { PostgresTarget } from '@tarfleet/contracts';
 import { type RunningPostgres, startPostgresServer } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
 import { calm, localSession } from '../../../files/testing-sessions.ts';
-import type { PrepareOptions } from '../../../types.ts';
+import type { PreparedRestore, PrepareOptions } from '../../../types.ts';
 import { createDatabaseSource } from '../../create-database-source.ts';
 import {
   type CapturedDatabase,
@@ -146,6 +146,28 @@ test('a dump that does not load fails whole, and an attempt that died is cleared
     code: 'ARCHIVE_MALFORMED',
   });
   expect(await names()).toEqual(['postgres']);
+});
+
+test('what an attempt that died had claimed goes, roles too: with the next one that fails, or when it is forgotten', async () => {
+  await to.sql('postgres', 'DROP ROLE IF EXISTS "own er", reader');
+  const roles = () =>
+    to.sql('postgres', "SELECT rolname FROM pg_roles WHERE rolname IN ('own er', 'reader') ORDER BY 1");
+  const dead = async (): Promise<PreparedRestore> => {
+    const claims: PreparedRestore[] = [];
+    // All is made; only that it came to its end is written down nowhere.
+    await source.prepare({
+      ...options('job-dead'),
+      claim: async (one) => void claims.push(JSON.parse(JSON.stringify(one))),
+    });
+    expect([(await names()).length, await roles()]).toEqual([3, 'own er\nreader\n']);
+    return claims.at(-1) as PreparedRestore;
+  };
+  const half = captured.tar.subarray(0, captured.tar.length - 2048);
+  const next = { ...options('job-dead', false, half), claimed: await dead() };
+  await expect(source.prepare(next)).rejects.toMatchObject({ code: 'ARCHIVE_MALFORMED' });
+  expect([await names(), await roles()]).toEqual([['postgres'], '']);
+  await source.forget(await dead(), context(), { keepOld: false });
+  expect([await names(), await roles()]).toEqual([['postgres'], '']);
 });
 
 test('of a dump of roles only what makes the missing ones is chosen', () => {

@@ -28,6 +28,8 @@ const PostgresState = Type.Object(
     /** Its password as it was sealed for the pool. */
     target: PostgresTarget,
     databases: Type.Array(DatabaseState),
+    /** Only of what is claimed: what the databases to come are called. */
+    scratch: Type.Optional(Type.Array(Type.String({ pattern: '_tarfleet_[0-9a-f]{10}$' }))),
     /** Roles that were made for this restore. */
     roles: Type.Array(Type.String()),
     parts: Type.Integer({ minimum: 0 }),

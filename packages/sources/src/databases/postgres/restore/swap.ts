@@ -70,12 +70,12 @@ export async function forgetPostgres(
   const home = homeOf(state);
   const there = await listDatabases(tools, home);
   const isRestored = state.databases.some(({ oid, name }) => there.get(oid) === name);
-  const names = state.databases.flatMap(({ scratch, old, oid, oldOid, name }) => [
+  const restored = state.databases.flatMap(({ scratch, old, oid, oldOid, name }) => [
     ...(there.get(oid) === scratch ? [scratch] : []),
     // Never the only one that is left of it.
     ...(!keepOld && oldOid !== null && there.get(oldOid) === old && oidOf(there, name) !== null ? [old] : []),
   ]);
-  await dropDatabases(tools, home, names);
+  await dropDatabases(tools, home, [...restored, ...(state.scratch ?? [])]);
   if (!isRestored) await dropRoles(tools, home, state.roles);
 }
 

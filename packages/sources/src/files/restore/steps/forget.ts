@@ -1,7 +1,7 @@
 import { AppError } from '@tarfleet/kernel';
 import type { PreparedRestore, RestoreContext } from '../../../types.ts';
 import { ENTER_STAGE, removeStage, stageWords } from '../stage.ts';
-import { readState, rootsOfMode, rootWords, type StageState, stageOf } from './prepared-state.ts';
+import { decode, readState, rootsOfMode, rootWords, type StageState, stageOf } from './prepared-state.ts';
 import { FUNCTIONS } from './swap-functions.ts';
 
 /** Removes what no undo needs, after a look for mounts. What is to be kept where a root is restored in place still counts. */
@@ -26,7 +26,10 @@ export async function forget(
   { session, signal }: RestoreContext,
   { keepOld }: { keepOld: boolean },
 ): Promise<void> {
-  for (const state of readState(prepared).stages) {
+  const { stages, claimed = [] } = readState(prepared);
+  for (const { base, ...stage } of claimed)
+    await removeStage(session, { ...stage, base: decode(base), identity: '' }, signal);
+  for (const state of stages) {
     const stage = stageOf(state);
     const words = stageWords(stage);
     const there = await session.run(['sh', '-c', MOUNTS_SCRIPT, 'sh', ...words, FUNCTIONS], { signal });

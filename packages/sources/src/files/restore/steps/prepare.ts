@@ -22,17 +22,19 @@ export async function prepare(options: PrepareOptions): Promise<PreparedRestore>
   try {
     const { tarOptions, surveyed } = await survey({ ...options, warn });
     const state: PreparedState = { kind: 'files', exclude: [...service.exclude], tarOptions, stages: [] };
-    for (const one of surveyed) {
-      const stage = plannedStage(one.group, jobId);
-      await assertNotBegun(session, stage, signal);
+    const planned = surveyed.map((one) => ({ one, stage: plannedStage(one.group, jobId) }));
+    for (const { stage } of planned) await assertNotBegun(session, stage, signal);
+    const claimed = planned.map(({ stage: { base, name, token } }) => ({ base: encode(base), name, token }));
+    const all = planned.map(({ stage }) => stage);
+    await options.claim?.({ v: 1, folders: foldersOf(all), state: { ...state, claimed } });
+    for (const { one, stage } of planned) {
       // By its name alone until it tells more of itself: it may be there even if nobody hears that it was made.
       made.push(stage);
       stage.identity = await makeStage(session, stage, signal);
       state.stages.push(await unpack({ ...options, warn }, one, stage, tarOptions));
     }
     await checkPlaces({ session, signal, warn }, state);
-    const folders = made.map(({ base, name }) => joinPath(base, Buffer.from(name)).toString());
-    return { v: 1, folders, state };
+    return { v: 1, folders: foldersOf(made), state };
   } catch (error) {
     for (const stage of made) {
       // The fault is told; a folder that is left is removed by the next attempt.
@@ -42,6 +44,10 @@ export async function prepare(options: PrepareOptions): Promise<PreparedRestore>
   } finally {
     limiter.close();
   }
+}
+
+function foldersOf(stages: readonly Stage[]): string[] {
+  return stages.map(({ base, name }) => joinPath(base, Buffer.from(name)).toString());
 }
 
 async function unpack(

@@ -45,6 +45,15 @@ const StageState = Type.Object(
 );
 export type StageState = Static<typeof StageState>;
 
+const ClaimedStage = Type.Object(
+  {
+    base: Base64,
+    name: StageState.properties.name,
+    token: StageState.properties.token,
+  },
+  closed,
+);
+
 const PreparedState = Type.Object(
   {
     kind: Type.Literal('files'),
@@ -52,6 +61,8 @@ const PreparedState = Type.Object(
     /** tar's options on that server, for reading back. */
     tarOptions: Type.Array(Type.String()),
     stages: Type.Array(StageState),
+    /** Working folders that may be there or not, by their names alone. */
+    claimed: Type.Optional(Type.Array(ClaimedStage)),
   },
   closed,
 );

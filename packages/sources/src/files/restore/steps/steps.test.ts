@@ -11,6 +11,7 @@ import {
   startSshd,
 } from '@tarfleet/testbed';
 import type { Session } from '@tarfleet/transport';
+import type { PreparedRestore } from '../../../types.ts';
 import { localSession, service, sshSession } from '../../testing-sessions.ts';
 import { type Bench, createBench, makeFiles } from '../testing-bench.ts';
 import { type Steps, stepsOver } from './testing-steps.ts';
@@ -64,6 +65,20 @@ describe.each(['local', 'ssh'])('over a session of kind %s', (kind) => {
     await steps.forget(prepared);
     expect(compareTrees(before, await snapshotTree(bench.dir))).toEqual([]);
     expect(steps.warnings).toEqual([]);
+  });
+
+  test('what an attempt that died had claimed is removed by whoever forgets it', async () => {
+    await makeFiles(tree, { 'a/file': 'content' });
+    await bench.backUp(service([tree]));
+    const before = await snapshotTree(bench.dir);
+    const claims: PreparedRestore[] = [];
+    // All is unpacked; only that it came to its end is written down nowhere.
+    await steps.prepare(service([tree]), { claim: async (one) => void claims.push(one) });
+    expect(compareTrees(before, await snapshotTree(bench.dir))).not.toEqual([]);
+    expect(claims).toHaveLength(1);
+    for (const claimed of claims) await steps.forget(claimed);
+    for (const claimed of claims) await steps.forget(claimed);
+    expect(compareTrees(before, await snapshotTree(bench.dir))).toEqual([]);
   });
 
   test('a whole tree that is gone comes back with its parents, and goes again', async () => {

@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "schedules" ADD COLUMN     "retention" JSONB,
+ALTER COLUMN "retention_days" DROP NOT NULL;
