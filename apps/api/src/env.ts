@@ -52,7 +52,7 @@ export const ApiEnv = Type.Object({
   BACKUP_ON_STARTUP: Type.Boolean({ default: false }),
   /** Whether backups made under /api/admin/backup are encrypted when their request does not say. */
   BACKUP_ENCRYPTION: Type.Boolean({ default: false }),
-  /** Of destinations and schedules made under /api/admin/backup that name none, in days. */
+  /** Of destinations made under /api/admin/backup that name none, in days. */
   BACKUP_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 36_500, default: 30 }),
   /** For how long nobody deletes the backup that is made before a restore, in days. */
   EMERGENCY_KEEP_DAYS: Type.Number({ minimum: 0, maximum: 3660, default: 7 }),

@@ -18,7 +18,10 @@ export function createEndedHook(deps: {
   const { db, queue, logger, metrics, send } = deps;
   /** What waited for its end and has not ended with it. */
   const sendFollowers = async (jobId: string): Promise<void> => {
-    for (const follower of await db.jobs.followers(jobId)) await send(follower);
+    for (const follower of await db.jobs.followers(jobId)) {
+      // One that is to be cancelled is the reconciler's.
+      if (follower.cancelRequestedAt === null) await send(follower);
+    }
   };
   return (job) => {
     const { id: jobId, kind, pool, state, requestId, backupId } = job;

@@ -25,7 +25,7 @@ async function schedule(every: string | null, change: Partial<ScheduleDraft> = {
     ...{ projectId: t.project.id, name: `i ${paths}`, type: 'full', enabled: true, ...timing },
     ...{ catchUp: true, maxLatenessSeconds: 900, components: [], services: [service.id], serverId: null },
     ...{ destinationId: null, retentionDays: 7, encrypt: false, verify: false, compress: true },
-    ...{ compressionLevel: 6, deduplicate: false, notification: null, activeSince: now },
+    ...{ compressionLevel: 6, deduplicate: false, notification: null, retention: null, activeSince: now },
     nextAt: readTiming(timing).next(now),
     ...change,
   });

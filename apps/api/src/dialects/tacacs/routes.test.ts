@@ -169,7 +169,7 @@ test('scheduled jobs: cron, interval and manual, paused, resumed, triggered and 
   expect(made.statusCode).toBe(201);
   const { data } = made.json();
   expect(data).toMatchObject({
-    ...{ schedule_type: 'interval', schedule_value: 'minutes:15', status: 'active', retention_days: 30 },
+    ...{ schedule_type: 'interval', schedule_value: 'minutes:15', status: 'active', retention_days: null },
     ...{ next_run: '2026-05-01T00:15:00.000Z', last_run: null, total_runs: 0, encrypt: false },
   });
   const cron = await ask('POST', '/schedule', {
@@ -193,6 +193,7 @@ test('scheduled jobs: cron, interval and manual, paused, resumed, triggered and 
   expect(triggered.statusCode).toBe(202);
   const { data: execution } = triggered.json();
   expect(execution).toMatchObject({ triggered_by: 'schedule', schedule_id: data.job_id, status: 'running' });
+  now = new Date('2026-05-01T03:02:00Z');
   expect((await act('trigger')).json().code).toBe('BACKUP_IN_PROGRESS');
   await complete(execution.execution_id);
   const { jobs } = (await ask('GET', '/schedule')).json().data;

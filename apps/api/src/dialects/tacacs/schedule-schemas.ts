@@ -27,7 +27,7 @@ export const JobBody = strict({
   ),
   encrypt: Type.Optional(Type.Boolean({ description: 'Left out, what BACKUP_ENCRYPTION says' })),
   retention_days: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 36_500, description: 'Left out, the destination’s' }),
+    Type.Integer({ minimum: 1, maximum: 36_500, description: 'Left out, the destination’s at that time' }),
   ),
   project_id: Type.Optional(
     Type.Integer({ ...ProjectId, description: 'Whose services; left out, the default project’s' }),

@@ -164,8 +164,7 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
     if (body.project_id !== undefined && !(await db.projects.get(projectId))) throw notFound('project');
     const { destination_id: destinationId = null, server_id: serverId = null, components = null } = body;
     await findServices(db, { projectId, serverId, components, services: null });
-    const destination = destinationId === null ? null : await db.destinations.get(destinationId);
-    if (destinationId !== null && !destination) {
+    if (destinationId !== null && !(await db.destinations.get(destinationId))) {
       throw new AppError('NOT_FOUND', `There is no destination ${destinationId}.`);
     }
     const enabled = body.enabled ?? true;
@@ -173,7 +172,8 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
       ...{ projectId, name: body.name, type: 'full', enabled, ...timing },
       ...{ catchUp: true, maxLatenessSeconds: 900, components: components ?? [], services: [] },
       ...{ serverId, destinationId, notification: null },
-      retentionDays: body.retention_days ?? destination?.retentionDays ?? deps.config.BACKUP_RETENTION_DAYS,
+      // Null: what the destination has at that time.
+      ...{ retentionDays: body.retention_days ?? null, retention: null },
       encrypt: body.encrypt ?? deps.config.BACKUP_ENCRYPTION,
       ...{ verify: true, compress: true, compressionLevel: 6, deduplicate: false },
       nextAt: enabled ? readTiming(timing).next(now) : null,
