@@ -29,6 +29,9 @@ test('of several replicas that start at once one makes the backup, and later one
   const ids = Array.from({ length: 4 }, () => crypto.randomUUID());
   expect(await Promise.all(ids.map((id) => enter(options(), id, false)))).toEqual([true, true, true, true]);
   expect(await backups()).toEqual([['startup', 'main', 'in_progress']]);
+  // Also when nothing is in the way of a second one any more.
+  const [made] = (await t.db.backups.list({ projectIds: null, page: 1, perPage: 1 })).rows;
+  await t.db.leases.release(made!.id);
   expect(await enter(options(), crypto.randomUUID(), false)).toBe(true);
   expect(await backups()).toHaveLength(1);
 });
