@@ -172,7 +172,7 @@ test('a test is a job', async () => {
 });
 
 test.each([
-  [{ type: 'ftp', name: 'x', config: {} }, 'body/type'],
+  [{ type: 'tape', name: 'x', config: {} }, 'body/type'],
   [{ ...local(), config: { path: 'relative' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/a/../b' } }, 'body/config/path'],
   [{ ...local(), config: { path: '/' } }, 'body/config/path'],
