@@ -21,7 +21,10 @@ async function complete(id: string): Promise<void> {
   const { keyPrefix } = await find(id);
   const artifacts = (await world.t.db.jobs.children(id)).map((child) => ({
     ...artifactResult(child.id, keyPrefix),
-    database: { method: 'pg_dump', tables: 3, records: 1200 },
+    database: {
+      ...{ method: 'pg_dump' as const, serverVersion: '16.4', databases: ['tacacs'] },
+      ...{ tables: 3, records: 1200 },
+    },
   }));
   await world.end({ id, kind: 'backup' }, { result: backupResult(keyPrefix, { artifacts }) });
 }
