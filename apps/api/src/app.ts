@@ -10,6 +10,7 @@ import Fastify, {
 import type { Api } from './api-type.ts';
 import type { AppDeps } from './deps.ts';
 import { posRoutes } from './dialects/pos/routes.ts';
+import { tacacsRoutes } from './dialects/tacacs/routes.ts';
 import { createOpenDestination } from './downloads/open-destination.ts';
 import './fastify-types.ts';
 import { createAddressGuard, parseAllowed } from './notifier/address-guard.ts';
@@ -125,6 +126,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   projectBackupRoutes(app, runDeps);
   downloadRoute(app, '/api/backups/:id/download', { ...deps, access, openDestination });
   posRoutes(app, runDeps, { ...deps, openDestination });
+  tacacsRoutes(app, { ...runDeps, config, vault });
   scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
   rollbackRoute(app, { ...deps, access, keys: vault });

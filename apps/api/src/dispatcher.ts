@@ -83,6 +83,7 @@ export function createDispatcher(deps: {
       await db.transaction(async (tx) => {
         const root = await tx.jobs.lock(id);
         if (!root || root.endedAt !== null || root.dispatchedAt !== null) return;
+        if (root.afterId !== null && !(await tx.jobs.get(root.afterId))?.endedAt) return;
         const children = root.kind === 'backup' ? await tx.jobs.children(id) : [];
         await enqueue(root, children);
         await tx.jobs.markDispatched(idsOf(root, children));

@@ -48,6 +48,14 @@ export const ApiEnv = Type.Object({
   SURVEY_EVERY_MS: Type.Integer({ minimum: 0, default: 24 * 3600 * 1000 }),
   /** How long the way back of a restore is kept on its server after it has completed, in hours; 0 keeps none. */
   RESTORE_KEEP_HOURS: Type.Number({ minimum: 0, maximum: 24 * 365, default: 24 }),
+  /** Whether a backup is made when the first API process of a deployment starts. */
+  BACKUP_ON_STARTUP: Type.Boolean({ default: false }),
+  /** Whether backups made under /api/admin/backup are encrypted when their request does not say. */
+  BACKUP_ENCRYPTION: Type.Boolean({ default: false }),
+  /** Of destinations made under /api/admin/backup that name none, in days. */
+  BACKUP_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 36_500, default: 30 }),
+  /** For how long nobody deletes the backup that is made before a restore, in days. */
+  EMERGENCY_KEEP_DAYS: Type.Number({ minimum: 0, maximum: 3660, default: 7 }),
   /** Whether servers and destinations of kind `local` may be made (by admins). */
   LOCAL_ALLOWED: Type.Boolean({ default: false }),
   /** Folders, separated by colons, inside which `local` destinations may lie that this host can read downloads from. */

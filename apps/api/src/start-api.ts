@@ -20,6 +20,7 @@ import { createUnknownMetrics } from './recorder/unknown-metrics.ts';
 import { createRunMetrics } from './run-metrics.ts';
 import { createScheduleMetrics } from './scheduler/schedule-metrics.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
+import { startStartupBackup } from './startup-backup.ts';
 
 export interface RunningApi {
   /** Where it listens, such as `http://127.0.0.1:8080`. */
@@ -50,7 +51,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const metrics = createRunMetrics({ db, queue, pools: [...pools.keys()], logger });
   const deliveryMetrics = createDeliveryMetrics({ db, logger });
   const jwtSecret = Buffer.from(apiKeys.jwtSecret, 'base64url');
-  const onEnded = createEndedHook({ db, queue, logger, metrics });
+  const onEnded = createEndedHook({ db, queue, logger, metrics, send: (job) => dispatcher.send(job) });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
   const downloads = createDownloads({ db, logger, most: config.DOWNLOADS_AT_ONCE });
@@ -99,6 +100,9 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     watchEveryMs: WATCH_EVERY_MS,
   });
   const url = await app.listen({ host: config.HOST, port: config.PORT });
+  const startup = config.BACKUP_ON_STARTUP
+    ? startStartupBackup({ db, keys, dispatcher, config, logger })
+    : undefined;
   logger.info({ url }, 'api ready');
   return {
     url,
@@ -107,6 +111,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
       await hub.close();
       await downloads.close(config.DOWNLOAD_GRACE_MS);
       await app.close();
+      await startup?.stop();
       await scheduler.stop();
       await reconciler.stop();
       await notifier.stop();

@@ -14,6 +14,9 @@ export type BackupStatus =
   | 'deleted';
 export type BackupOutcome = 'completed' | 'partial' | 'failed' | 'cancelled';
 
+/** Why a backup was made that neither a request nor a schedule asked for by itself. */
+export type BackupOccasion = 'emergency' | 'startup';
+
 /** Sizes in bytes. */
 export interface BackupRecord extends BackupLock {
   id: string;
@@ -29,6 +32,7 @@ export interface BackupRecord extends BackupLock {
   dialect: string;
   /** Whether its request named components or services, and did not take all that there is. */
   chosen: boolean;
+  occasion: BackupOccasion | null;
   status: BackupStatus;
   /** How it ended, also when it has been deleted since; null while it runs. */
   outcome: BackupOutcome | null;

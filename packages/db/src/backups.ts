@@ -1,13 +1,25 @@
 import type { ErrorCode, Notification } from '@tarfleet/contracts';
 import { type ArtifactDraft, toArtifact } from './artifacts.ts';
-import type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
+import type {
+  BackupOccasion,
+  BackupOutcome,
+  BackupRecord,
+  BackupStatus,
+  FullBackup,
+} from './backup-record.ts';
 import { type BackupSummary, summarise } from './backup-summary.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
 import { seriesOf } from './series.ts';
 
-export type { BackupOutcome, BackupRecord, BackupStatus, FullBackup } from './backup-record.ts';
+export type {
+  BackupOccasion,
+  BackupOutcome,
+  BackupRecord,
+  BackupStatus,
+  FullBackup,
+} from './backup-record.ts';
 export type { BackupSummary } from './backup-summary.ts';
 
 export type BackupDraft = Pick<
@@ -34,6 +46,7 @@ export type BackupDraft = Pick<
   destinationId: string;
   artifacts: ArtifactDraft[];
   chosen?: boolean;
+  occasion?: BackupOccasion | null;
   notification?: Notification | null;
   automatic?: boolean;
 };
@@ -51,6 +64,7 @@ export interface BackupFilter {
   type?: string;
   chosen?: boolean;
   statuses?: BackupStatus[];
+  destinationId?: string;
   from?: Date;
   to?: Date;
   /** Only what comes after this backup in the list; without it, all. */
@@ -120,6 +134,7 @@ export function createBackups(db: Db): Backups {
       const where: Prisma.BackupWhereInput = {
         ...(filter.projectIds === null ? {} : { projectId: { in: filter.projectIds } }),
         ...(filter.type === undefined ? {} : { type: filter.type }),
+        ...(filter.destinationId === undefined ? {} : { destinationId: filter.destinationId }),
         ...(filter.chosen === undefined ? {} : { chosen: filter.chosen }),
         status: filter.statuses ? { in: filter.statuses } : { notIn: ['hidden', 'deleted'] },
         ...(filter.from || filter.to
@@ -198,6 +213,7 @@ function toRecord(row: Backup): BackupRecord {
   return {
     ...rest,
     status: row.status as BackupStatus,
+    occasion: row.occasion as BackupOccasion | null,
     outcome: row.outcome as BackupOutcome | null,
     errorCode: row.errorCode as ErrorCode | null,
     warnings: row.warnings as string[],

@@ -55,7 +55,7 @@ test('a destination stays while backups lie there', async () => {
   const backupId = await insertBackup(db.prisma, { projectId, destinationId: id, status: 'failed' });
   expect(await db.destinations.hasBackups(id)).toBe(true);
   await expect(db.destinations.delete(id)).rejects.toMatchObject({
-    code: 'CONFLICT',
+    code: 'DESTINATION_IN_USE',
     message: expect.stringContaining('Backups are kept'),
   });
   // The table itself refuses it too.

@@ -22,6 +22,12 @@ export interface DestinationRecord {
   /** What it holds at most, in bytes, as its owner says. */
   capacityBytes: number | null;
   isDefault: boolean;
+  /** Whether new backups may go there. */
+  enabled: boolean;
+  /** When its connection was last tested, as it is configured now. */
+  testedAt: Date | null;
+  /** What was found wrong; null: nothing. */
+  testError: string | null;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -29,9 +35,12 @@ export interface DestinationRecord {
 /** `id` may be given, for secrets are encrypted before the row is made. */
 export type NewDestination = Omit<
   DestinationRecord,
-  'id' | 'capacityBytes' | 'retention' | 'createdAt' | 'updatedAt'
+  'id' | 'capacityBytes' | 'retention' | 'enabled' | 'testedAt' | 'testError' | 'createdAt' | 'updatedAt'
 > & {
   id?: string;
+  enabled?: boolean;
+  testedAt?: Date | null;
+  testError?: string | null;
   capacityBytes?: number | null;
   retention?: RetentionPolicy | null;
 };
@@ -53,7 +62,9 @@ export interface Destinations {
   create(destination: NewDestination): Promise<DestinationRecord>;
   /** Null when there is no such destination. */
   update(id: string, changes: DestinationChanges): Promise<DestinationRecord | null>;
-  /** CONFLICT while backups lie there that are not deleted. */
+  /** What a test of its connection has come to; nothing when there is no such destination. */
+  recordTest(id: string, test: { at: Date; error: string | null }): Promise<void>;
+  /** DESTINATION_IN_USE while backups lie there that are not deleted. */
   delete(id: string): Promise<boolean>;
 }
 
@@ -106,13 +117,17 @@ export function createDestinations(db: Db): Destinations {
         if (!(await tx.destination.findUnique({ where: { id }, select: { id: true } }))) return null;
         if (changes.isDefault) await clearDefault(tx, id);
         const data = {
+          // What was found out about another place says nothing of this one.
+          ...(config === undefined ? {} : { config: toJson(config), testedAt: null, testError: null }),
           ...changes,
-          ...(config === undefined ? {} : { config: toJson(config) }),
           ...(retention === undefined ? {} : { retention: toJsonOrNull(retention) }),
         };
         const rows = await tx.destination.updateManyAndReturn({ where: { id }, data });
         return rows[0] ? toDestination(rows[0]) : null;
       }),
+    async recordTest(id, { at, error }) {
+      await db.destination.updateMany({ where: { id }, data: { testedAt: at, testError: error } });
+    },
     delete: (id) =>
       inTransaction(db, async (tx) => {
         // A new backup's foreign key asks for this lock, so none can come in between.
@@ -120,7 +135,7 @@ export function createDestinations(db: Db): Destinations {
         const backups = await tx.backup.count({ where: { destinationId: id, status: { not: 'deleted' } } });
         if (backups > 0) {
           throw new AppError(
-            'CONFLICT',
+            'DESTINATION_IN_USE',
             `Backups are kept at this destination (${backups}); delete them first.`,
           );
         }

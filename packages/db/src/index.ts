@@ -1,4 +1,5 @@
 /** The system's records, a repository for each noun. The only room that knows Prisma. */
+export type { ApiProcesses } from './api-processes.ts';
 export type { ApiTokenRecord, ApiTokens, NewApiToken } from './api-tokens.ts';
 export type * from './artifacts.ts';
 export type { AuditEntry, AuditOutcome } from './audit-entry.ts';

@@ -21,6 +21,10 @@ export interface JobRecord {
   /** Of an artifact: its backup's job. */
   parentId: string | null;
   requestId: string;
+  /** Not sent before that job has completed; when it ends otherwise, this one fails. */
+  afterId: string | null;
+  /** Sent too when that job has failed, unless it was cancelled. */
+  afterAnyEnd: boolean;
   state: JobState;
   /** The plan as JSON text; it is signed when it is sent. */
   plan: string;
@@ -58,6 +62,8 @@ export function toJobRecord(row: LockedJob): JobRecord {
     backupId: row.backupId,
     parentId: row.parentId,
     requestId: row.requestId,
+    afterId: row.afterId,
+    afterAnyEnd: row.afterAnyEnd,
     state: row.state as JobState,
     plan: row.plan,
     generation: row.generation,

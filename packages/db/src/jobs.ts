@@ -8,7 +8,8 @@ export type { JobRecord, JobState } from './job-record.ts';
 export type JobDraft = Pick<
   JobRecord,
   'id' | 'kind' | 'pool' | 'projectId' | 'userId' | 'backupId' | 'parentId' | 'requestId' | 'plan'
->;
+> &
+  Partial<Pick<JobRecord, 'afterId' | 'afterAnyEnd'>>;
 
 /** What the recorder changes as events have their effect. */
 export type JobChange = Partial<
@@ -20,6 +21,8 @@ export interface Jobs {
   get(id: string): Promise<JobRecord | null>;
   /** A flow's artifacts, or none. */
   children(parentId: string): Promise<JobRecord[]>;
+  /** Those that have not ended and wait for this one's end. */
+  followers(id: string): Promise<JobRecord[]>;
   /** Locks the job, after its parent where it has one, until the transaction ends; so a flow's events get their ids in the order of commit. */
   lock(id: string): Promise<JobRecord | null>;
   change(id: string, change: JobChange): Promise<void>;
@@ -32,7 +35,7 @@ export interface Jobs {
   markLost(ids: string[], pauseMs?: number): Promise<void>;
   markChecked(ids: string[]): Promise<void>;
   markRemovedFromQueue(ids: string[]): Promise<void>;
-  /** Accepted but not yet in the queue, and due; whole flows by their parent. Oldest first. */
+  /** Accepted but not yet in the queue, due, and waiting for no other job; whole flows by their parent. Oldest first. */
   undispatched(before: Date, limit: number): Promise<JobRecord[]>;
   /** In the queue and not ended, without a look at the queue since then; whole flows by their parent. */
   unchecked(before: Date, limit: number): Promise<JobRecord[]>;
@@ -67,11 +70,16 @@ export function createJobs(db: Db): Jobs {
       const rows = await db.job.findMany({ where: { parentId }, orderBy: { id: 'asc' } });
       return rows.map(toJobRecord);
     },
+    async followers(afterId) {
+      const rows = await db.job.findMany({ where: { afterId, ...UNENDED }, orderBy: { id: 'asc' } });
+      return rows.map(toJobRecord);
+    },
     async lock(id) {
       // The row as it is once it is locked: Postgres reads it again after a wait.
       const rows = await db.$queryRaw<LockedJob[]>`
         SELECT id, kind, pool, project_id AS "projectId", user_id AS "userId", backup_id AS "backupId",
-          parent_id AS "parentId", request_id AS "requestId", state, plan, generation,
+          parent_id AS "parentId", request_id AS "requestId", after_id AS "afterId",
+          after_any_end AS "afterAnyEnd", state, plan, generation,
           dispatched_at AS "dispatchedAt", attempt, token, last_seq AS "lastSeq", progress, result,
           error_code AS "errorCode", error_message AS "errorMessage", error_retryable AS "errorRetryable",
           cancel_requested_at AS "cancelRequestedAt", cancel_reason AS "cancelReason", worker,
@@ -131,7 +139,10 @@ export function createJobs(db: Db): Jobs {
       const rows = await db.job.findMany({
         where: {
           ...{ ...UNENDED, dispatchedAt: null, parentId: null, createdAt: { lt: before } },
-          OR: [{ sendAfter: null }, { sendAfter: { lte: new Date() } }],
+          AND: [
+            { OR: [{ sendAfter: null }, { sendAfter: { lte: new Date() } }] },
+            { OR: [{ afterId: null }, { after: { endedAt: { not: null } } }] },
+          ],
         },
         orderBy: { createdAt: 'asc' },
         take,

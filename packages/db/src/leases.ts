@@ -13,6 +13,8 @@ export interface Leases {
   /** Those that jobs hold now of these services. */
   held(serviceIds: readonly string[]): Promise<Lease[]>;
   release(jobId: string): Promise<void>;
+  /** What one job holds is another's from now on, without a moment between. */
+  handOver(fromId: string, to: { id: string; kind: JobKind }): Promise<void>;
   /** Gives back what jobs hold that have ended: a last resort, for the reconciler. */
   releaseEnded(): Promise<number>;
 }
@@ -37,6 +39,9 @@ export function createLeases(db: Db): Leases {
     },
     async release(jobId) {
       await db.serviceLease.deleteMany({ where: { jobId } });
+    },
+    async handOver(fromId, { id, kind }) {
+      await db.serviceLease.updateMany({ where: { jobId: fromId }, data: { jobId: id, kind } });
     },
     async releaseEnded() {
       const { count } = await db.serviceLease.deleteMany({ where: { job: { endedAt: { not: null } } } });

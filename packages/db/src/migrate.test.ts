@@ -24,6 +24,7 @@ const ALL = [
   '20260901000001_schedule_retention',
   '20260904000000_point_of_sale',
   '20260905000000_automatic_backups',
+  '20260907000000_appliance',
 ];
 let database: TestDatabase;
 let root: string;

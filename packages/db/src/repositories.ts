@@ -1,3 +1,4 @@
+import { type ApiProcesses, createApiProcesses } from './api-processes.ts';
 import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { type Artifacts, createArtifacts } from './artifacts.ts';
 import { type AuditLog, createAuditLog } from './audit-log.ts';
@@ -32,6 +33,7 @@ import { createWorkers, type Workers } from './workers.ts';
 
 /** Every repository, by its noun. */
 export interface Repositories {
+  apiProcesses: ApiProcesses;
   apiTokens: ApiTokens;
   artifacts: Artifacts;
   auditLog: AuditLog;
@@ -67,6 +69,7 @@ export interface Repositories {
 /** Binds them to the client, or to one transaction so that they are composed. */
 export function createRepositories(db: Db): Repositories {
   return {
+    apiProcesses: createApiProcesses(db),
     apiTokens: createApiTokens(db),
     artifacts: createArtifacts(db),
     auditLog: createAuditLog(db),

@@ -24,6 +24,8 @@ export interface ScheduleRunRecord {
   missed: number;
   /** The first of them. */
   missedSince: Date | null;
+  /** Somebody asked for it: it was not due. */
+  triggered?: boolean;
   errorCode: ErrorCode | null;
   errorMessage: string | null;
   startedAt: Date;

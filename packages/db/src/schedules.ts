@@ -10,7 +10,12 @@ export interface ScheduleRecord {
   name: string;
   type: string;
   enabled: boolean;
-  cron: string;
+  /** Five fields; null: by `every`, or (neither) by hand alone. */
+  cron: string | null;
+  /** `minutes:15`: the distance between two times. */
+  every: string | null;
+  /** From when on those are counted; null without them. */
+  anchorAt: Date | null;
   timeZone: string;
   /** Whether a time that passed unnoticed is made up for: once, however many passed. */
   catchUp: boolean;
@@ -33,7 +38,7 @@ export interface ScheduleRecord {
   deduplicate: boolean;
   /** Who is told of the end of its backups. */
   notification: Notification | null;
-  /** The first time that has not been dealt with; null while it is paused. */
+  /** The first time that has not been dealt with; null while it is paused, or due by hand alone. */
   nextAt: Date | null;
   /** From then on backups are expected. */
   activeSince: Date;
@@ -41,7 +46,9 @@ export interface ScheduleRecord {
   updatedAt: Date;
 }
 
-export type ScheduleDraft = Omit<ScheduleRecord, 'id' | 'createdAt' | 'updatedAt'>;
+/** One that replaces another says in full when it is due. */
+export type ScheduleDraft = Omit<ScheduleRecord, 'id' | 'every' | 'anchorAt' | 'createdAt' | 'updatedAt'> &
+  Partial<Pick<ScheduleRecord, 'every' | 'anchorAt'>>;
 
 export interface Schedules {
   /** The database's clock: the one that all replicas share. */
@@ -51,6 +58,8 @@ export interface Schedules {
   list(projectId: number | null): Promise<ScheduleRecord[]>;
   /** Those that are not paused. */
   enabled(): Promise<ScheduleRecord[]>;
+  /** As `get`, locked until the transaction ends. */
+  lock(id: string): Promise<ScheduleRecord | null>;
   /** Of this name, locked until the transaction ends. */
   lockNamed(projectId: number, name: string): Promise<ScheduleRecord | null>;
   /** Ids of those that are due, the longest first. */
@@ -60,6 +69,11 @@ export interface Schedules {
   /** CONFLICT when somebody made one of this name at the same moment. */
   create(draft: ScheduleDraft): Promise<ScheduleRecord>;
   replace(id: string, draft: ScheduleDraft): Promise<ScheduleRecord>;
+  /** Pauses it, or lets it go on: then with when it is due next, and since when backups are expected of it. */
+  enable(
+    id: string,
+    change: Pick<ScheduleRecord, 'enabled' | 'nextAt' | 'activeSince'>,
+  ): Promise<ScheduleRecord>;
   /** What is due next, once what was due has been dealt with. */
   advance(id: string, nextAt: Date): Promise<void>;
   /** With what is known of its runs; its backups stay. */
@@ -89,6 +103,10 @@ export function createSchedules(db: Db): Schedules {
         toSchedule,
       );
     },
+    async lock(id) {
+      const rows = await db.$queryRaw<object[]>`SELECT id FROM schedules WHERE id = ${id}::uuid FOR UPDATE`;
+      return rows.length > 0 ? get(id) : null;
+    },
     async lockNamed(projectId, name) {
       const [row] = await db.$queryRaw<{ id: string }[]>`
         SELECT id FROM schedules WHERE project_id = ${projectId} AND name = ${name} FOR UPDATE`;
@@ -116,7 +134,10 @@ export function createSchedules(db: Db): Schedules {
     },
     async replace(id, { notification, retention, ...draft }) {
       const json = { notification: toJsonOrNull(notification), retention: toJsonOrNull(retention) };
-      const data = { ...draft, ...json };
+      const data = { every: null, anchorAt: null, ...draft, ...json };
+      return toSchedule(await db.schedule.update({ where: { id }, data }));
+    },
+    async enable(id, data) {
       return toSchedule(await db.schedule.update({ where: { id }, data }));
     },
     async advance(id, nextAt) {

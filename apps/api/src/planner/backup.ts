@@ -57,6 +57,8 @@ export interface BackupRequest {
   warnings: string[];
   /** Who is to be told of its end, beside the project's webhooks. */
   notification?: BackupDraft['notification'];
+  /** Why it is made, where neither a request nor a schedule asked for it by itself. */
+  occasion?: BackupDraft['occasion'];
 }
 
 /**
@@ -79,6 +81,12 @@ export async function planBackup(
       request.destinationId
         ? `There is no destination ${request.destinationId}.`
         : 'No destination is the default one. Set is_default on one, or name it by destination_id.',
+    );
+  }
+  if (!destination.enabled) {
+    throw new AppError(
+      'CONFLICT',
+      `The destination ${destination.name} is switched off: enable it, or name another one.`,
     );
   }
   const backupId = uuidv7();
@@ -167,6 +175,7 @@ export async function planBackup(
         description: request.description,
         type: backupType,
         dialect: request.dialect,
+        occasion: request.occasion ?? null,
         chosen: request.components !== null || request.services !== null,
         keyPrefix,
         compressed: compression.enabled,

@@ -67,6 +67,10 @@ test('every POST that makes something takes an Idempotency-Key', () => {
 const WAITING = [
   'delete /api/backup/{id}',
   'delete /api/backups/{id}',
+  'post /api/admin/backup/destinations/{id}/test',
+  'post /api/admin/backup/restore',
+  'post /api/admin/backup/schedule/{job_id}/trigger',
+  'post /api/admin/backup/trigger',
   'post /api/backup/create',
   'post /api/backups/create',
   'post /api/backups/restore',
@@ -118,7 +122,7 @@ test('answers name their headers, and errors their codes', () => {
   }
   for (const { operation } of operations()) {
     const { description: told = '', headers = {} } = operation.responses['409'] ?? {};
-    const passes = /_IN_PROGRESS|_IN_USE/.test(told);
+    const passes = /_IN_PROGRESS|KEY_IN_USE/.test(told);
     expect([operation.summary, 'retry-after' in headers]).toEqual([operation.summary, passes]);
   }
   const { responses, description } = document.paths['/api/backups/{id}/restore']!.post!;

@@ -47,6 +47,7 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   IDEMPOTENCY_KEY_REUSED: shown(422),
   IDEMPOTENCY_KEY_IN_USE: passing(409, 1),
   CREDENTIALS_REQUIRED: shown(400),
+  DESTINATION_IN_USE: shown(409),
   NOTHING_TO_BACK_UP: shown(400),
   LOCAL_NOT_ALLOWED: shown(403),
   POOL_NOT_FOUND: shown(404),

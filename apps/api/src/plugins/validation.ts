@@ -1,7 +1,8 @@
 import { Ajv, type Options, type ValidateFunction } from 'ajv';
-import type { TSchema } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import type { Api } from '../api-type.ts';
 import { ErrorBody } from './error-body.ts';
+import { invalid, toFaults } from './faults.ts';
 
 const COMMON: Options = {
   allErrors: true,
@@ -18,6 +19,15 @@ const COMMON: Options = {
 export interface ValidationOptions {
   /** Compare each answer with its documented schema and fail on a difference. For tests: it costs time. */
   checkResponses: boolean;
+}
+
+/** Holds a body that was put into another form to that form's schema; VALIDATION_FAILED names every fault. */
+export function createBodyReader<S extends TSchema>(schema: S): (body: unknown) => Static<S> {
+  const check = new Ajv({ ...COMMON, useDefaults: false, coerceTypes: false }).compile(schema);
+  return (body) => {
+    if (check(body)) return body as Static<S>;
+    throw invalid(toFaults('body', check.errors ?? []));
+  };
 }
 
 /**

@@ -4,16 +4,25 @@ import type { QueueProducer } from '@tarfleet/queue';
 import type { RunMetrics } from '../run-metrics.ts';
 
 /**
- * What follows the commit of a job's end: a line in the log, a figure, and the job's removal from the queue. What
- * of it fails is done by the reconciler.
+ * What follows the commit of a job's end: a line in the log, a figure, the sending of what waited for it, and the
+ * job's removal from the queue. What of it fails is done by the reconciler.
  */
 export function createEndedHook(deps: {
   db: Database;
   queue: QueueProducer;
   logger: Logger;
   metrics: RunMetrics;
+  /** Hands a job to the queue. */
+  send(job: Pick<JobRecord, 'id'>): Promise<void>;
 }): (job: JobRecord) => void {
-  const { db, queue, logger, metrics } = deps;
+  const { db, queue, logger, metrics, send } = deps;
+  /** What waited for its end and has not ended with it. */
+  const sendFollowers = async (jobId: string): Promise<void> => {
+    for (const follower of await db.jobs.followers(jobId)) {
+      // One that is to be cancelled is the reconciler's.
+      if (follower.cancelRequestedAt === null) await send(follower);
+    }
+  };
   return (job) => {
     const { id: jobId, kind, pool, state, requestId, backupId } = job;
     logger.info(
@@ -23,6 +32,9 @@ export function createEndedHook(deps: {
     metrics.ended(job);
     // A flow leaves the queue as a whole: its parent needs what the children gave back.
     if (job.parentId !== null) return;
+    sendFollowers(jobId).catch((error: unknown) =>
+      logger.debug({ err: error, jobId }, 'what waited for the job is sent later'),
+    );
     const remove = async (): Promise<void> => {
       // The worker tells of the end right before it gives the job back: too early a look would find it active.
       if (!(await queue.remove({ jobId, pool, kind }))) return;

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ResealPlan, ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
+import { handOn, type Refused } from './hand-on.ts';
 import { settleBackup } from './settle-backup.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
 import { settleSurvey } from './settle-survey.ts';
@@ -16,8 +18,18 @@ export async function settle(
   end: End,
   options: SettleOptions,
 ): Promise<void> {
+  const refused = await handOn(tx, job, end);
   await settleRecords(tx, job, end, options);
   await tellEnded(tx, job, end);
+  for (const one of refused) await endRefused(tx, one, options);
+}
+
+/** Ends what waited for a job that did not come to the end that it needs. */
+async function endRefused(tx: Repositories, { job, end }: Refused, options: SettleOptions): Promise<void> {
+  await settle(tx, job, end, options);
+  const { state, at, failure } = end;
+  await tx.jobs.change(job.id, { state, endedAt: at, failure });
+  await tx.notifier.jobsChanged([job.id]);
 }
 
 async function settleRecords(
@@ -73,6 +85,8 @@ async function settleRecords(
       if (result?.kind === 'survey' && end.state === 'completed') await settleSurvey(tx, job, result, end.at);
       return;
     case 'destination-test':
+      if (result?.kind === 'destination-test') await settleDestinationTest(tx, job, result, end.at);
+      return;
     case 'preview':
       return;
   }
@@ -96,6 +110,20 @@ async function settleServerTest(
   const now = await tx.servers.get(server.id);
   if (!now || now.host !== (server.host ?? null) || now.port !== (server.port ?? null)) return;
   await tx.servers.recordTest(server.id, { tools: result.tools, at, fingerprint: result.fingerprint });
+}
+
+async function settleDestinationTest(
+  tx: Repositories,
+  job: JobRecord,
+  { writable, failure }: ResultOf<'destination-test'>,
+  at: Date,
+): Promise<void> {
+  const { destination } = JSON.parse(job.plan) as { destination: { id: string; config: unknown } };
+  // What is tried before it is saved, or was changed since, says nothing of what is configured now.
+  const now = await tx.destinations.get(destination.id);
+  if (!now || !isDeepStrictEqual(now.config, destination.config)) return;
+  const error = failure ? failure.message : writable ? null : 'Nothing can be written there.';
+  await tx.destinations.recordTest(now.id, { at, error });
 }
 
 async function settleReseal(tx: Repositories, job: JobRecord, result: ResultOf<'reseal'>): Promise<void> {

@@ -2,7 +2,7 @@ import { type AuditEntry, createAuditId, type FullBackup } from '@tarfleet/db';
 
 /** A row of the audit log of what the system itself did with a backup, on no request. */
 export function systemEntry(
-  action: `retention.${string}`,
+  action: `retention.${string}` | 'backup.create',
   backup: Pick<FullBackup, 'id' | 'projectId'>,
   requestId: string,
   details: Record<string, unknown>,

@@ -1,5 +1,5 @@
 import type { ScheduleAlert, ScheduleRecord, ScheduleStanding } from '@tarfleet/db';
-import type { CronTimes } from './cron-times.ts';
+import type { DueTimes } from './due-times.ts';
 
 /** Of a schedule whose time came longer ago than it may be late, and that nobody has begun. */
 export function lateAlert(schedule: ScheduleRecord, now: Date): ScheduleAlert | null {
@@ -16,7 +16,7 @@ export function lateAlert(schedule: ScheduleRecord, now: Date): ScheduleAlert | 
 export function noSuccessAlert(
   schedule: ScheduleRecord,
   standing: ScheduleStanding,
-  times: CronTimes,
+  times: DueTimes,
   now: Date,
 ): ScheduleAlert | null {
   const { lastStatus, lastSuccessAt, running } = standing;

@@ -1,15 +1,10 @@
 import { AppError } from '@tarfleet/kernel';
 import { Cron } from 'croner';
+import type { DueTimes } from './due-times.ts';
 import { createZone, type Zone } from './zone.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const HOUR_MS = 3600 * 1000;
-
-/** When a schedule is due. */
-export interface CronTimes {
-  /** The first time after this one; null when there is none. */
-  next(after: Date): Date | null;
-}
 
 /**
  * The times of a cron pattern with five fields in a time zone. VALIDATION_FAILED when pattern or zone is none, or the
@@ -20,7 +15,7 @@ export interface CronTimes {
  * over comes once, right after the jump. Where they are put back, a time that comes twice counts the first time. A
  * pattern for every hour goes on by real time: through the hour that comes twice, and without the one that is missing.
  */
-export function createCronTimes(pattern: string, timeZone: string): CronTimes {
+export function createCronTimes(pattern: string, timeZone: string): DueTimes {
   const cron = parsePattern(pattern);
   const zone = parseZone(timeZone);
   const hourly = isHourly(pattern);

@@ -2,7 +2,8 @@ import type { Database, ScheduleRecord } from '@tarfleet/db';
 import { AppError, type Logger } from '@tarfleet/kernel';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { PlanKeys } from '../planner/targets.ts';
-import { type CronTimes, createCronTimes } from './cron-times.ts';
+import type { DueTimes } from './due-times.ts';
+import { readTiming } from './read-timing.ts';
 import { type TickDeps, tick } from './tick.ts';
 import { watch } from './watch.ts';
 
@@ -116,11 +117,12 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 }
 
 /** Reading a pattern costs more than asking it. */
-function rememberTimes(): (schedule: ScheduleRecord) => CronTimes {
-  const known = new Map<string, CronTimes>();
-  return ({ cron, timeZone }) => {
-    const key = `${timeZone} ${cron}`;
-    const found = known.get(key) ?? createCronTimes(cron, timeZone);
+function rememberTimes(): (schedule: ScheduleRecord) => DueTimes {
+  const known = new Map<string, DueTimes>();
+  return (schedule) => {
+    const { cron, every, anchorAt, timeZone } = schedule;
+    const key = [timeZone, cron, every, anchorAt?.toISOString()].join(' ');
+    const found = known.get(key) ?? readTiming(schedule);
     if (known.size >= KNOWN) known.clear();
     known.set(key, found);
     return found;

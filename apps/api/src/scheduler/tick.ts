@@ -7,7 +7,7 @@ import { planBackup } from '../planner/backup.ts';
 import type { PlanKeys } from '../planner/targets.ts';
 import { lateAlert } from './alerts.ts';
 import { auditTick } from './audit-tick.ts';
-import type { CronTimes } from './cron-times.ts';
+import type { DueTimes } from './due-times.ts';
 import { toBackupRequest } from './to-backup-request.ts';
 import { type DueWindow, windowOf } from './window.ts';
 
@@ -18,7 +18,7 @@ export interface TickDeps {
   /** Hands what is stored to the queue. */
   send(draft: RunDraft): void;
   logger: Logger;
-  timesOf(schedule: ScheduleRecord): CronTimes;
+  timesOf(schedule: ScheduleRecord): DueTimes;
 }
 
 /** What became of a time at which a schedule was due. */

@@ -1,12 +1,12 @@
 import type { Database, ScheduleAlert, ScheduleRecord } from '@tarfleet/db';
 import type { Logger } from '@tarfleet/kernel';
 import { lateAlert, noSuccessAlert } from './alerts.ts';
-import type { CronTimes } from './cron-times.ts';
+import type { DueTimes } from './due-times.ts';
 
 export interface WatchDeps {
   db: Database;
   logger: Logger;
-  timesOf(schedule: ScheduleRecord): CronTimes;
+  timesOf(schedule: ScheduleRecord): DueTimes;
   clock(): Promise<Date>;
 }
 

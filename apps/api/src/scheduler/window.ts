@@ -1,4 +1,4 @@
-import type { CronTimes } from './cron-times.ts';
+import type { DueTimes } from './due-times.ts';
 
 const HOUR_MS = 3600 * 1000;
 /** More times than these that passed unnoticed are not counted one by one. */
@@ -17,7 +17,7 @@ export interface DueWindow {
 }
 
 /** `nextAt` is the first time that has not been dealt with, and not after `now`. */
-export function windowOf(times: CronTimes, nextAt: Date, now: Date): DueWindow {
+export function windowOf(times: DueTimes, nextAt: Date, now: Date): DueWindow {
   let due = nextAt;
   let missed = 0;
   for (;;) {
@@ -29,7 +29,7 @@ export function windowOf(times: CronTimes, nextAt: Date, now: Date): DueWindow {
 }
 
 /** The last time that is not after `now`, where there are many. */
-function lastUntil(times: CronTimes, now: Date): Date {
+function lastUntil(times: DueTimes, now: Date): Date {
   for (let span = HOUR_MS; ; span *= 24) {
     let last: Date | null = null;
     let next = following(times, new Date(now.getTime() - span));
@@ -38,7 +38,7 @@ function lastUntil(times: CronTimes, now: Date): Date {
   }
 }
 
-function following(times: CronTimes, at: Date): Date {
+function following(times: DueTimes, at: Date): Date {
   const next = times.next(at);
   if (next) return next;
   throw new RangeError('A pattern that comes once comes again: there are no years in it.');

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DestinationChanges, DestinationRecord, NewDestination, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { destinationAad } from '@tarfleet/vault';
@@ -33,17 +34,38 @@ export function newDestination(
 
 /**
  * Carries out a PATCH; null when there is no such destination. Credentials must not follow a new address without
- * their owner's doing, and stored backups must stay where they are looked for.
+ * their owner's doing, and stored backups must stay where they are looked for. With `since`, CONFLICT when its
+ * place or credentials are no longer what they were then.
  */
 export async function changeDestination(
   deps: Deps,
   id: string,
   body: DestinationChangesBody,
+  { since, ...more }: { since?: DestinationRecord } & Pick<DestinationChanges, 'enabled' | 'testedAt'> = {},
 ): Promise<DestinationRecord | null> {
   return deps.db.transaction(async (tx) => {
     const before = await tx.destinations.lock(id);
-    return before && tx.destinations.update(id, await changesOf(tx, deps, before, body));
+    if (!before) return null;
+    if (
+      since &&
+      !(isDeepStrictEqual(before.config, since.config) && before.secretCiphertext === since.secretCiphertext)
+    ) {
+      throw new AppError(
+        'CONFLICT',
+        `The destination ${before.name} was changed at this moment. Send the request again.`,
+      );
+    }
+    return tx.destinations.update(id, { ...(await changesOf(tx, deps, before, body)), ...more });
   });
+}
+
+/** As it would be after a PATCH, which nothing is changed by yet. */
+export async function previewChange(
+  deps: Deps,
+  before: DestinationRecord,
+  body: DestinationChangesBody,
+): Promise<DestinationRecord> {
+  return { ...before, ...(await changesOf(deps.db, deps, before, body)) };
 }
 
 async function changesOf(

@@ -144,7 +144,7 @@ test('what holds backups stays, and stays where it is', async () => {
     artifacts: [],
   });
   const gone = await t.ask('DELETE', `/api/destinations/${id}`, { token: admin });
-  expect([gone.statusCode, gone.json().code]).toEqual([409, 'CONFLICT']);
+  expect([gone.statusCode, gone.json().code]).toEqual([409, 'DESTINATION_IN_USE']);
   const secrets = { access_key_id: 'a', secret_access_key: 'b' };
   for (const config of [{ prefix: 'elsewhere' }, { bucket: 'other', ...secrets }]) {
     const answer = await patch(id, { config });

@@ -137,7 +137,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
       config: {
         ...config,
         audit: { action: 'destination.delete', target: 'destination', param: 'id' },
-        errors: ['CONFLICT'],
+        errors: ['DESTINATION_IN_USE'],
       },
       schema: {
         tags,

@@ -16,6 +16,8 @@ const job = (change: Partial<JobRecord> = {}): JobRecord => ({
   },
   ...{
     requestId: 'r',
+    afterId: null,
+    afterAnyEnd: false,
     state: 'running',
     plan: '',
     generation: 1,

@@ -5,7 +5,8 @@ import { type NotificationRules, readNotification } from '../../notifier/notific
 import { findServices } from '../../planner/choose-services.ts';
 import { type Fault, invalid } from '../../plugins/faults.ts';
 import { checkPolicy } from '../../retention/check-policy.ts';
-import { type CronTimes, createCronTimes } from '../../scheduler/cron-times.ts';
+import { createCronTimes } from '../../scheduler/cron-times.ts';
+import type { DueTimes } from '../../scheduler/due-times.ts';
 import { assertType } from '../backups/normalise.ts';
 import type { ScheduleBody } from './schemas.ts';
 
@@ -18,7 +19,7 @@ export interface ConfigureDeps {
 
 interface Read {
   body: ScheduleBody;
-  times: CronTimes;
+  times: DueTimes;
   notification: Notification | null;
 }
 
@@ -146,7 +147,7 @@ async function store(
 /** When it is due next, and since when backups are expected of it. */
 function expectations(
   body: ScheduleBody,
-  times: CronTimes,
+  times: DueTimes,
   before: ScheduleRecord | null,
   now: Date,
 ): Pick<ScheduleRecord, 'nextAt' | 'activeSince'> {

@@ -105,7 +105,8 @@ const schedule = {
   name: Type.String(),
   type: Type.String(),
   enabled: Type.Boolean(),
-  cron: Type.String(),
+  cron: nullable(Type.String({ description: 'Null for one that is due by interval, or by hand alone' })),
+  interval: nullable(Type.String({ description: '`hours:24`; of schedules made under /api/admin/backup' })),
   next_run: nullable(Timestamp),
   last_run: nullable(Timestamp),
   last_status: nullable(
@@ -157,6 +158,7 @@ const Run = strict({
   due_at: Timestamp,
   status: Type.Enum([...RUN_STATUSES]),
   backup_id: nullable(Uuid),
+  triggered: Type.Boolean({ description: 'Somebody asked for it: it was not due' }),
   missed: Type.Integer({ minimum: 0, description: 'Earlier times that this run makes up for' }),
   missed_since: nullable(Timestamp),
   started_at: Timestamp,
