@@ -129,7 +129,7 @@ describe.each(subjects)('%s', (_name, create) => {
     }
     // A destination may learn of an upload by its first part alone, which is still on its way.
     const arrived = async (): Promise<number> =>
-      (await here.everything()).filter((found) => /one|two|three/.test(found)).length;
+      (await here.everything()).filter((found) => /\b(one|two|three)\b/.test(found)).length;
     while ((await arrived()) < 3) await sleep(50);
     const unfinished: string[] = [];
     for await (const upload of here.storage.listUploads('sweep', never)) {

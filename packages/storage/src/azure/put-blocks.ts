@@ -9,7 +9,7 @@ const AT_ONCE = 3;
 const CLEANUP_MS = 30_000;
 /** Marks the empty blob that is put in the place of uncommitted blocks to be rid of them: our driver does not see it. */
 export const DISCARDED = 'tarfleetdiscarded';
-/** A commit that is under way is not left: nobody could tell then what it has done. It has time limits. */
+/** What is under way is not left: nobody could tell then what it has done. It has time limits. */
 const uninterrupted = new AbortController().signal;
 
 export interface BlockUpload {
@@ -48,8 +48,9 @@ async function stage({ blob, first, reader, stopReading, signal }: BlockUpload):
   const both = AbortSignal.any([signal, stop.signal]);
   const send = async ({ content, release }: Part, id: string): Promise<void> => {
     try {
+      // One that is on its way is not left at once: it could arrive after all blocks were discarded.
       await blob.stageBlock(id, content, content.length, {
-        abortSignal: both,
+        abortSignal: uninterrupted,
         transactionalContentMD5: createHash('md5').update(content).digest(),
       });
     } catch (error) {

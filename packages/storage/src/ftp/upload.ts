@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '@tarfleet/kernel';
 import type { Client } from 'basic-ftp';
 import type { PutResult } from '../types.ts';
 import { isUnavailable } from './ftp-faults.ts';
 import { removeFile, sizeOf } from './ftp-files.ts';
+
+/** A server that has not yet ended its part of the handshake takes the end of an empty upload for a broken one. */
+const EMPTY_MS = 500;
 
 /** What the caller's own stream or refusal ended a call with: not the server's, and told as it is. */
 export class OwnFault {
@@ -40,6 +44,7 @@ export async function upload(
         bytes += chunk.length;
         yield chunk;
       }
+      if (bytes === 0) await sleep(EMPTY_MS);
     } catch (error) {
       fault = new OwnFault(error);
       throw error;
