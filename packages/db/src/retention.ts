@@ -15,6 +15,8 @@ export interface SeriesMember extends SeriesKey {
   /** The schedule that made it; it may be gone. */
   scheduleId: string | null;
   status: 'completed' | 'partial';
+  /** Why it was made when nobody asked for it (`emergency`: before a restore); absent counts as null. */
+  occasion?: string | null;
   createdAt: Date;
   retentionUntil: Date | null;
   /** Whether a verification found it, or one that it builds on, damaged. */
@@ -61,7 +63,7 @@ export interface Retention {
 }
 
 const MEMBERS = Prisma.sql`
-  SELECT id, schedule_id AS "scheduleId", project_id AS "projectId", destination_id AS "destinationId", series, status,
+  SELECT id, schedule_id AS "scheduleId", project_id AS "projectId", destination_id AS "destinationId", series, status, occasion,
     created_at AS "createdAt", retention_until AS "retentionUntil",
     locked_at AS "lockedAt", lock_reason AS "lockReason", lock_until AS "lockUntil",
     verified IS FALSE OR EXISTS (

@@ -1,4 +1,5 @@
 export { createStorage, type StorageOptions, type StorageTarget } from './create-storage.ts';
+export { isKey } from './keys.ts';
 export type {
   GetOptions,
   LinkOptions,

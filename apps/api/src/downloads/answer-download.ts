@@ -82,7 +82,8 @@ async function answer(
   reply.headers({ etag, 'accept-ranges': 'bytes', 'cache-control': 'private, no-cache' });
   reply.header('last-modified', (backup.completedAt ?? backup.createdAt).toUTCString());
   if (matchesTag(ifNoneMatch, etag)) return { reply: reply.code(304).send(), streams: false };
-  const link = await linkTo(deps, ready);
+  // A link would give the bytes to a HEAD, too, of which nobody takes note.
+  const link = request.method === 'GET' ? await linkTo(deps, ready) : null;
   if (link !== null) {
     reply.header('cache-control', 'no-store');
     return { reply: reply.redirect(link, 302), streams: false };

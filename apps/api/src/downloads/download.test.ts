@@ -121,6 +121,8 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     expect((await fetch(link.replace(/Expires=\d+/, 'Expires=999'))).status).toBe(403);
     // The object stays as long as the link is good.
     expect(await world.t.db.holds.count(one.id)).toBe(1);
+    // Of a HEAD no note is taken, so it is not given what opens the archive.
+    expect((await get(url(one, '?redirect=true'), {}, 'HEAD')).status).toBe(200);
     const direct = await get(url(several, '?redirect=true'));
     expect([direct.status, (await bytesOf(direct)).length > 70_000]).toEqual([200, true]);
   });

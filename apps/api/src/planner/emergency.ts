@@ -40,16 +40,25 @@ export async function planEmergency(
   const wanted = artifacts.map(({ serviceId }) => serviceId);
   const there = await deps.db.services.ofProject(backup.projectId, wanted);
   const ids = there.map(({ service }) => service.id).filter((id) => wanted.includes(id));
-  const gone = artifacts.filter(({ serviceId }) => !ids.includes(serviceId));
+  const nowBackedUp = new Map(
+    there.map(({ service }) => [service.id, [...service.configPaths, ...service.dataPaths]]),
+  );
+  // A service that is no longer what it was: a path that would be replaced, and that nobody backs up any more.
+  const gone = artifacts.filter(({ serviceId, paths }) => {
+    const roots = nowBackedUp.get(serviceId);
+    return !roots || paths.some((path) => !roots.some((root) => isWithin(path, root)));
+  });
   const names = gone.map(({ serviceName }) => serviceName).join(', ');
   if (request.whole && gone.length > 0) {
     throw new AppError(
       'CONFLICT',
-      `No emergency backup can be made of ${names}: no longer configured. Configure it again, or say by emergency_backup that the restore may go on without (attempt, skip).`,
+      `No emergency backup can be made of all of ${names}: no longer configured, or with other paths. Configure it again, or say by emergency_backup that the restore may go on without (attempt, skip).`,
     );
   }
   const warnings =
-    gone.length > 0 ? [`The emergency backup does not hold ${names}: no longer configured.`] : [];
+    gone.length > 0
+      ? [`The emergency backup does not hold all of ${names}: no longer configured, or with other paths.`]
+      : [];
   if (ids.length === 0) return { draft: null, lockedUntil: null, warnings };
   const draft = await planBackup(deps, toBackup(request, ids));
   const lockedAt = new Date();
@@ -69,6 +78,10 @@ export async function planEmergency(
     lockedUntil: keepDays === 0 ? null : lockUntil,
     warnings,
   };
+}
+
+function isWithin(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`);
 }
 
 function toBackup(

@@ -118,6 +118,17 @@ test('where that was asked for, a restore follows a failed backup, and never a c
   expect((await fixture.t.db.jobs.get(other.restore.id))?.state).toBe('cancelled');
 });
 
+test('a cancel of the backup calls the restore off, though it came too late for the backup', async () => {
+  const one = await accepted(true);
+  expect(await fixture.t.db.jobs.requestCancel(one.first.id, 'stop')).toBeTruthy();
+  await complete(one);
+  expect((await fixture.t.db.backups.get(one.first.id))?.status).toBe('completed');
+  expect(await fixture.t.db.jobs.get(one.restore.id)).toMatchObject({
+    ...{ state: 'cancelled', failure: { code: 'CANCELLED' } },
+  });
+  expect([await due(one.restore.id), await holder(one)]).toEqual([false, []]);
+});
+
 test('a restore that is cancelled while it waits leaves the services to the backup', async () => {
   const one = await accepted();
   const { t } = fixture;
@@ -128,6 +139,19 @@ test('a restore that is cancelled while it waits leaves the services to the back
   await complete(one);
   expect([await holder(one), await due(one.restore.id)]).toEqual([[], false]);
   expect((await t.db.backups.get(one.first.id))?.status).toBe('completed');
+});
+
+test('a service that is not backed up with all the paths any more is not whole', async () => {
+  const { t } = fixture;
+  const { service, backup } = await fixture.backedUp();
+  await t.db.services.update(service.id, { configPaths: [], dataPaths: ['/elsewhere'] });
+  const request = {
+    ...{ backup, artifacts: backup.artifacts, userId: t.user.id, userEmail: t.user.email, requestId: 'req' },
+    ...{ encrypt: false, keepDays: 0 },
+  };
+  await expect(planEmergency(t, { ...request, whole: true })).rejects.toMatchObject({ code: 'CONFLICT' });
+  const { draft, warnings } = await planEmergency(t, { ...request, whole: false });
+  expect([draft === null, warnings]).toEqual([false, [expect.stringContaining('with other paths')]]);
 });
 
 test('an emergency backup must be whole, or hold what there still is', async () => {

@@ -15,33 +15,37 @@ export interface Refused {
  */
 export async function handOn(tx: Repositories, job: JobRecord, end: End): Promise<Refused[]> {
   const refused: Refused[] = [];
+  // A cancel says that somebody wants none of it, also when it came too late for the job itself.
+  const calledOff = end.state === 'cancelled' || job.cancelRequestedAt !== null;
   for (const { id } of await tx.jobs.followers(job.id)) {
     const follower = await tx.jobs.lock(id);
     if (!follower || follower.endedAt !== null) continue;
-    if (mayGoOn(follower, end)) {
+    if (!calledOff && (end.state === 'completed' || follower.afterAnyEnd)) {
       await tx.leases.handOver(job.id, follower);
       if (follower.kind === 'restore') {
         await tx.restores.change(id, { currentStep: 'Waiting for a worker' });
       }
       continue;
     }
-    const state = end.state === 'cancelled' ? 'cancelled' : 'failed';
-    refused.push({ job: follower, end: { state, at: end.at, result: null, failure: whyNot(job, end) } });
+    const state = calledOff ? 'cancelled' : 'failed';
+    const failure = whyNot(job, end, calledOff);
+    refused.push({ job: follower, end: { state, at: end.at, result: null, failure } });
   }
   return refused;
 }
 
-/** A cancel says that somebody wants none of it. */
-function mayGoOn({ afterAnyEnd }: JobRecord, { state }: End): boolean {
-  return state === 'completed' || (afterAnyEnd && state !== 'cancelled');
-}
-
-function whyNot({ id, kind }: JobRecord, end: End): Failure {
+function whyNot({ id, kind }: JobRecord, end: End, calledOff: boolean): Failure {
+  const what = kind === 'backup' ? 'The emergency backup' : `The ${kind} before it`;
+  if (calledOff) {
+    return {
+      ...{ code: 'CANCELLED', retryable: false },
+      message: `${what} (${id}) was cancelled, so nothing was restored or changed.`,
+    };
+  }
   const partial = end.state === 'partial';
   const { code, message } = partial
     ? ({ code: 'BACKUP_INCOMPLETE', message: 'some services could not be backed up.' } as const)
     : failureOf(end);
-  const what = kind === 'backup' ? 'The emergency backup' : `The ${kind} before it`;
   const how = partial ? 'partial' : end.state;
   return {
     ...{ code, retryable: false },

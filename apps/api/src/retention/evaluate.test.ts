@@ -310,3 +310,19 @@ test('of any series and policy: more rules keep more, what goes is never the new
     expect({ ...context, again: stays(again) }).toEqual({ ...context, again: stays(found) });
   }
 });
+
+test('what was there before a restore does not take the place of what was restored', () => {
+  const emergency = (at: string) => member(at, { occasion: 'emergency' });
+  const members = [
+    member('2026-11-18T00:00:00Z'),
+    member('2026-11-19T00:00:00Z'),
+    emergency('2026-11-19T06:00:00Z'),
+  ];
+  expect(kept(members, by({ keep_last: 1 }))).toEqual([[], ['keep_last', 'keep_newest'], []]);
+  expect(kept(members, by({ keep_daily: 1, days: 1 }))[2]).toEqual([]);
+  expect(kept(members, by({ days: 2 }))[2]).toEqual(['days']);
+  // Alone it is all that there is.
+  expect(kept([emergency('2026-11-01T00:00:00Z')], by({ keep_last: 1 }))).toEqual([
+    ['keep_last', 'keep_newest'],
+  ]);
+});

@@ -73,7 +73,7 @@ export function evaluateSeries(
     const own = policiesFor(member);
     return own.length === 0 || own.some(({ policy }) => policy.keep_newest !== false);
   });
-  for (const member of newestOf(lasting)) keep(member, 'keep_newest');
+  for (const member of newestOf(standing(lasting))) keep(member, 'keep_newest');
   return reasons;
 }
 
@@ -115,7 +115,7 @@ function keepByPolicy(
     }
   }
   // Only what can stand for a span of time: all of it captured, and as far as is known undamaged.
-  const sound = newestFirst.filter(isSound);
+  const sound = standing(newestFirst).filter(isSound);
   for (const member of sound.slice(0, policy.keep_last ?? 0)) keep(member, 'keep_last', { level });
   const bucketOf = createBuckets(policy.timezone ?? 'UTC');
   for (const span of SPANS) {
@@ -140,6 +140,15 @@ function newestOf(newestFirst: readonly SeriesMember[]): Set<SeriesMember> {
   const completed = newestFirst.find(({ status }) => status === 'completed');
   const sound = newestFirst.find(isSound);
   return new Set([newestFirst[0], completed, sound].filter((one) => one !== undefined));
+}
+
+/**
+ * Without emergency backups, where there are others: these hold what somebody wanted to be rid of, and must not take the
+ * place of what was restored. Locks, days of their own and `days` keep them.
+ */
+function standing(members: readonly SeriesMember[]): readonly SeriesMember[] {
+  const others = members.filter(({ occasion }) => occasion !== 'emergency');
+  return others.length > 0 ? others : members;
 }
 
 function isSound({ status, damaged }: SeriesMember): boolean {

@@ -58,6 +58,19 @@ test('no more groups than one event takes are held, however many there are', asy
   expect(all.map(({ objects }) => objects)).toEqual([1, 1]);
 });
 
+test('a backup in a folder of any name is a backup, and what is odd within it is not', async () => {
+  const folder = `B%C3%BCro%20${'x'.repeat(1000)}/${BACKUP}`;
+  const [groups] = await grouped([
+    object(`${folder}/manifest.json`, { foreign: true }),
+    object(`${folder}/odd%20name`, { foreign: true }),
+  ]);
+  expect(groups).toEqual([
+    expect.objectContaining({ foreign: false, backupId: BACKUP.slice(-36) }),
+    expect.objectContaining({ foreign: true, backupId: BACKUP.slice(-36) }),
+  ]);
+  for (const { prefix } of groups ?? []) expect(prefix.endsWith(`/${BACKUP}/`)).toBe(true);
+});
+
 test('names without end are cut', async () => {
   const [[group] = []] = await grouped([object('x'.repeat(5000), { foreign: true })]);
   expect(group?.prefix).toHaveLength(1000);

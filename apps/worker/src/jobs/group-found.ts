@@ -1,8 +1,8 @@
 import { FOUND_AT_ONCE, type FoundGroup, LONGEST_SHOWN } from '@tarfleet/contracts';
-import type { ListedObject } from '@tarfleet/storage';
+import { isKey, type ListedObject } from '@tarfleet/storage';
 
 /** A backup's folder, as the planner names it; something else may be in front where destinations lie in each other. */
-const BACKUP = /^(?:.*?\/)?project-\d+\/\d{4}-\d\d-\d\d\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\//;
+const BACKUP = /^(?:.*?\/)?(project-\d+\/\d{4}-\d\d-\d\d\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/)/;
 
 export interface Grouping {
   add(found: ListedObject, what: 'object' | 'upload'): Promise<void>;
@@ -25,7 +25,7 @@ export function createGrouping(give: (groups: FoundGroup[]) => Promise<void>): G
   return {
     async add(found, what) {
       const place = placeOf(found);
-      const name = `${found.foreign} ${place.prefix}`;
+      const name = `${place.foreign} ${place.prefix}`;
       if (!groups.has(name) && groups.size === FOUND_AT_ONCE) await end();
       const group = groups.get(name) ?? newGroup(found, place);
       groups.set(name, group);
@@ -41,24 +41,29 @@ export function createGrouping(give: (groups: FoundGroup[]) => Promise<void>): G
   };
 }
 
-function newGroup(
-  { key, foreign }: ListedObject,
-  place: Pick<FoundGroup, 'prefix' | 'backupId'>,
-): FoundGroup {
+type Place = Pick<FoundGroup, 'prefix' | 'backupId' | 'foreign'>;
+
+function newGroup({ key }: ListedObject, place: Place): FoundGroup {
   const none = { objects: 0, bytes: 0, uploads: 0, oldest: null, newest: null };
-  return { ...place, foreign, example: cut(key), ...none };
+  return { ...place, example: cut(key), ...none };
 }
 
 /**
  * A backup's folder; the folder at the top for what is nothing of ours. What lies between a project's backups and is
  * in none of them stands alone: nobody may take a folder that holds backups for one that holds none.
  */
-function placeOf({ key }: ListedObject): Pick<FoundGroup, 'prefix' | 'backupId'> {
+function placeOf({ key, foreign }: ListedObject): Place {
   const backup = BACKUP.exec(key);
-  if (backup?.[1]) return { prefix: cut(backup[0]), backupId: backup[1] };
+  if (backup?.[1] && backup[2]) {
+    const [before, folder, backupId] = backup;
+    // What is in front is another destination's folder, which may bear any name, and be long: it must not make a
+    // living backup look like a stranger's.
+    const own = key.slice(before.length - folder.length);
+    return { prefix: before.slice(-LONGEST_SHOWN), backupId, foreign: foreign && !isKey(own) };
+  }
   const top = key.indexOf('/', 1);
   const folder = top < 0 || /^project-\d+\//.test(key) ? key : key.slice(0, top + 1);
-  return { prefix: cut(folder) || '/', backupId: null };
+  return { prefix: cut(folder) || '/', backupId: null, foreign };
 }
 
 function cut(name: string): string {

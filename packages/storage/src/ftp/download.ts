@@ -38,9 +38,11 @@ export function downloadFtp({ lease, path, start, bytes, toEnd, signal, translat
     write(chunk: Buffer, _encoding, done) {
       const wanted = chunk.subarray(0, left);
       left -= wanted.length;
-      if (wanted.length > 0 && !stream.destroyed && !stream.push(wanted)) resume = done;
-      else done();
+      const more = wanted.length === 0 || stream.destroyed || stream.push(wanted);
       if (left === 0 && wanted.length > 0) stream.push(null);
+      // After its end nobody asks the stream for more, and the connection would never be given back.
+      if (more || left === 0) done();
+      else resume = done;
     },
   });
   client.downloadTo(sink, path, start).then(

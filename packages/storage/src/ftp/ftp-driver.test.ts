@@ -56,6 +56,17 @@ function open(
 const put = (storage: Storage, key: string, content: Buffer): Promise<unknown> =>
   storage.put(key, Readable.from([content], { objectMode: false }), { signal: never });
 
+test('readers that are slow at the end give their connections back, however many come after each other', async () => {
+  const storage = open(await serve('none'));
+  const content = randomBytes(2 * MIB);
+  await put(storage, 'one/object', content);
+  for (let time = 0; time < 12; time += 1) {
+    const stream = await storage.get('one/object', { signal: never });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await buffer(stream)).equals(content)).toBe(true);
+  }
+});
+
 test('a certificate is trusted by its signer or by its pin, and no other; then only is a password sent', async () => {
   for (const tls of ['explicit', 'implicit'] as const) {
     const server = await serve(tls, join(folder, tls));

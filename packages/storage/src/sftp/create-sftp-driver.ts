@@ -122,7 +122,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       await guarded('add', signal, (session) =>
         write(session, target, oneChunk(body), signal, async (part) => {
           signal.throwIfAborted();
-          await linkInPlace(session, part, target, body, uninterrupted);
+          await linkInPlace(session, part, target, uninterrupted);
           // The object is there; should its second name stay, it looks like a part, and the sweep takes it.
           await removeFile(session, part, uninterrupted).catch(() => undefined);
         }),

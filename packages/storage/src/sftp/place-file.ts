@@ -3,7 +3,6 @@ import { AppError } from '@tarfleet/kernel';
 import { lstatOf } from './remote-folders.ts';
 import { STATUS, statusOf } from './sftp-faults.ts';
 import type { SftpSession } from './sftp-session.ts';
-import { openNew, writeAll } from './write-file.ts';
 
 /** No error when it is gone already. */
 export async function removeFile(session: SftpSession, path: string, signal: AbortSignal): Promise<boolean> {
@@ -37,14 +36,13 @@ export async function renameOver(
 
 /**
  * Puts a whole part file in place only if the name is free, else OBJECT_EXISTS: a link fails where the name is taken, so
- * exactly one of several writers wins. Where the server or its disk has no hard links, the file is created under its name
- * at once and filled there: still for one writer alone, but seen before it is whole. The part stays.
+ * exactly one of several writers wins. The part stays then. Where the server or its disk has no hard links it is renamed,
+ * which the protocol refuses for a name that is taken; how surely, when several do it at once, is up to the server.
  */
 export async function linkInPlace(
   session: SftpSession,
   part: string,
   target: string,
-  content: Buffer,
   signal: AbortSignal,
 ): Promise<void> {
   const whenTaken = async (error: unknown): Promise<never> => {
@@ -60,13 +58,7 @@ export async function linkInPlace(
     const noLinks = statusOf(error) === STATUS.unsupported || statusOf(error) === STATUS.denied;
     if (!noLinks) return whenTaken(error);
   }
-  const handle = await openNew(session, target, signal).catch(whenTaken);
-  try {
-    await writeAll(session, handle, oneChunk(content), signal);
-  } catch (error) {
-    await removeFile(session, target, AbortSignal.timeout(CLEANUP_MS)).catch(() => undefined);
-    throw error;
-  }
+  await session.call(signal, (sftp, done) => sftp.rename(part, target, done)).catch(whenTaken);
 }
 
 /** For what a failed or aborted call has left. */

@@ -11,6 +11,7 @@ import { assertNotFailed, waitAsPreferred } from '../../routes/backups/deps.ts';
 import { BACKUP_ERRORS } from '../../routes/backups/start-backup.ts';
 import { scheduleView } from '../../routes/schedules/view.ts';
 import { Deleted, NoBody } from '../../routes/shapes.ts';
+import { deleteSchedule } from '../../scheduler/delete-schedule.ts';
 import { readTiming } from '../../scheduler/read-timing.ts';
 import { planTriggered } from '../../scheduler/trigger.ts';
 import type { TacacsDeps } from './deps.ts';
@@ -87,7 +88,7 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
       },
     },
     async (request) => {
-      if (!(await db.schedules.delete(request.params.job_id))) throw notFound('scheduled job');
+      if (!(await deleteSchedule(db, request.params.job_id))) throw notFound('scheduled job');
       return deleted('scheduled job');
     },
   );

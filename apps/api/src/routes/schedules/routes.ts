@@ -1,6 +1,7 @@
 import type { ScheduleRecord } from '@tarfleet/db';
 import type { Api } from '../../api-type.ts';
 import { notFound } from '../../plugins/access.ts';
+import { deleteSchedule } from '../../scheduler/delete-schedule.ts';
 import { deleted, ok } from '../answers.ts';
 import { Deleted, IdParams } from '../shapes.ts';
 import { type ConfigureDeps, configureSchedules } from './configure.ts';
@@ -109,13 +110,7 @@ export function scheduleRoutes(app: Api, deps: ConfigureDeps): void {
       },
     },
     async (request) => {
-      const gone = await db.transaction(async (tx) => {
-        const schedule = await tx.schedules.get(request.params.id);
-        // What it kept of its backups goes with it: not in the middle of somebody's look at that.
-        if (schedule) await tx.retention.hold(schedule.projectId, null);
-        return tx.schedules.delete(request.params.id);
-      });
-      if (!gone) throw notFound('schedule');
+      if (!(await deleteSchedule(db, request.params.id))) throw notFound('schedule');
       return deleted('schedule');
     },
   );

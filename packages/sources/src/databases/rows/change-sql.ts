@@ -28,7 +28,9 @@ export function beginStatements({ relations, tenant, schemaMd5, columns }: Chang
   const tables = relations.map(({ look }) => look);
   return [
     SESSION_SETTINGS,
-    "SET work_mem = '64MB';\nSET default_transaction_read_only = off;\nBEGIN;\n",
+    "SET work_mem = '64MB';\nSET default_transaction_read_only = off;\n",
+    // Whatever the server's default is: each statement must see what was committed before the tables were locked.
+    'BEGIN ISOLATION LEVEL READ COMMITTED;\n',
     `SELECT ${pgText(TRANSACTION)} || pg_current_xact_id();\n`,
     COUNT_BEFORE,
     `LOCK TABLE ${tables.map(pgTable).join(', ')} IN SHARE ROW EXCLUSIVE MODE;\n`,
@@ -92,8 +94,9 @@ export function changeStatements(change: Change): string {
     'SET CONSTRAINTS ALL IMMEDIATE;\n',
     ...checkStatements.compare(relations, tenant),
     ...relations.flatMap(sequenceStatements),
-    // What was printed is on its disk before the commit is: dd has the file as its stdout, and writes nothing.
-    '\\! dd if=/dev/null conv=fsync status=none\n',
+    // What was printed is on its disk before the commit is: dd has the file as its stdout, and writes nothing. psql
+    // takes no notice of its failure, so it is ended before it commits.
+    '\\! dd if=/dev/null conv=fsync status=none || kill -9 $PPID\n',
     'COMMIT;\n',
   ].join('');
 }

@@ -97,8 +97,9 @@ export async function prepareRows(restore: RowsRestore, options: PrepareOptions)
   const { session, signal } = options;
   const tar = await options.openTar();
   try {
-    await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));
     const state: RowsState = { kind: 'rows', target: restore.target, folder, parts: 0, bytes: 0 };
+    await options.claim?.({ v: 1, folders: [folder], state: { ...state } });
+    await must(session.run(['sh', '-c', STAGE_SCRIPT, 'sh', folder], { signal }));
     const dumps = readDumps(tar, (entry) => {
       state.parts += 1;
       state.bytes += entry.size;
