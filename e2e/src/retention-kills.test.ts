@@ -101,10 +101,10 @@ test('retention and its sweep, with processes killed at each of their steps', as
   await makeNastyTree(tree);
   await world.addService(await world.addServer('source'), 'site', [tree]);
   const start = async (type: string): Promise<string> => {
-    // Beyond what counts as just changed.
-    await sleep(2_100);
     // Each has a file that later ones find unchanged: they need it.
     await writeFile(join(tree, `file-${randomBytes(4).toString('hex')}`), randomBytes(1_000));
+    // Beyond what counts as just changed: else the next one would have the file, too, and not need this one.
+    await sleep(3_100);
     return (await client.must('POST', '/api/backups/create', { type })).data.backup_id;
   };
   const end = async (id: string): Promise<string> => {
