@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { until } from '../until.ts';
 import { checkCell, type Findings } from './check.ts';
 import { expectedOutcomes } from './expected.ts';
@@ -23,6 +23,7 @@ export interface CellResult extends Cell {
 }
 
 const END_MS = 150_000;
+const JOURNALS = '/var/lib/tarfleet/restores';
 
 /** One restore with one fault at one step, and everything that is looked at afterwards. */
 export async function runCell(here: FaultWorld, { step, fault }: Cell, seed: number): Promise<CellResult> {
@@ -46,6 +47,7 @@ export async function runCell(here: FaultWorld, { step, fault }: Cell, seed: num
     const jobId: string = data.restoreJobId;
     result.jobId = jobId;
     await until(`${result.point} is reached`, held);
+    await assertPhase(point, jobId);
     const injected = await how.inject({ here, jobId, variant });
     if (injected.letGo) await letGo(here);
     await injected.during?.();
@@ -77,7 +79,7 @@ async function reset(here: FaultWorld): Promise<void> {
   await here.fillUp();
   await here.site.gates.reset();
   // Each keeps some space for its journal, of which there is little here.
-  await rm('/var/lib/tarfleet/restores', { recursive: true, force: true });
+  await rm(JOURNALS, { recursive: true, force: true });
 }
 
 async function letGo(here: FaultWorld): Promise<void> {
@@ -115,6 +117,14 @@ async function arm(here: FaultWorld, point: Point): Promise<() => Promise<boolea
   };
   const held = here.s3.decide;
   return async () => waits;
+}
+
+/** A point that no longer lies where its step is would prove nothing. */
+async function assertPhase(point: Point, jobId: string): Promise<void> {
+  if (point.at !== 'call' || point.phase === undefined) return;
+  const { phase } = JSON.parse(await readFile(`${JOURNALS}/${jobId}/journal.json`, 'utf8'));
+  if (phase !== point.phase)
+    throw new Error(`${nameOf(point)}: the journal says ${phase}, and not ${point.phase}.`);
 }
 
 /** Leases are gone, and a plain restore works as if nothing had been. */

@@ -21,15 +21,22 @@ export type Point =
   | { at: 'ssh' }
   /** The n-th request for an archive: those of the verification come first. */
   | { at: 's3'; nth: number }
-  | ({ at: 'call' } & Call);
+  /** `phase`: what the journal must say then, so that a change of how often it is written does not move the point. */
+  | ({ at: 'call'; phase?: string } & Call);
 
 const call = (when: Call['when'], program: string, nth = 1, text = ''): Point => ({
   ...{ at: 'call', when, program, nth, text },
 });
-/** The journal is renamed into its place at each of its changes: preparing, each of its parts, stopping, applying, starting, ended. */
+/**
+ * The journal is renamed into its place at each of its changes: preparing, what each of its parts is about to make and
+ * what it made, stopping, applying, starting, ended.
+ */
 const JOURNAL = '/journal.json';
 const SERVICES = 2;
-const STOPPING = 2 + SERVICES;
+const STOPPING = 2 + 2 * SERVICES;
+const journal = (when: Call['when'], nth: number, phase: string): Point => ({
+  ...{ at: 'call', when, program: 'mv', nth, text: JOURNAL, phase },
+});
 
 export const POINTS: Record<Step, readonly Point[]> = {
   connect: [{ at: 'ssh' }, call('before', 'mv', 1, '/fence'), call('after', 'mv', 1, '/fence')],
@@ -43,12 +50,14 @@ export const POINTS: Record<Step, readonly Point[]> = {
     { at: 's3', nth: 4 },
     call('before', 'tar', 1, 'extract'),
     call('after', 'tar', 2, 'extract'),
-    call('before', 'mv', 2, JOURNAL),
+    journal('before', 2, 'preparing'),
+    journal('after', 2, 'preparing'),
+    journal('before', STOPPING - 1, 'preparing'),
   ],
   create_rollback: [
     call('before', 'web-status', 2),
-    call('before', 'mv', STOPPING, JOURNAL),
-    call('after', 'mv', STOPPING, JOURNAL),
+    journal('before', STOPPING, 'preparing'),
+    journal('after', STOPPING, 'stopping'),
   ],
   stop_services: [
     call('before', 'web-stop'),
@@ -57,14 +66,14 @@ export const POINTS: Record<Step, readonly Point[]> = {
     call('after', 'cache-stop'),
   ],
   restore_data: [
-    call('after', 'mv', STOPPING + 1, JOURNAL),
+    journal('after', STOPPING + 1, 'applying'),
     ...[1, 2].flatMap((nth) => [
       call('before', 'rename', nth, '/old/'),
       call('after', 'rename', nth, '/old/'),
     ]),
     call('after', 'rename', 1, '/new/'),
     call('after', 'rename', 2, '/new/'),
-    call('before', 'mv', STOPPING + 2, JOURNAL),
+    journal('before', STOPPING + 2, 'applying'),
   ],
   restart_services: [
     call('before', 'cache-start'),
@@ -74,14 +83,14 @@ export const POINTS: Record<Step, readonly Point[]> = {
   ],
   health_checks: [call('before', 'web-health'), call('after', 'cache-health')],
   complete: [
-    call('before', 'mv', STOPPING + 3, JOURNAL),
-    call('after', 'mv', STOPPING + 3, JOURNAL),
+    journal('before', STOPPING + 3, 'starting'),
+    journal('after', STOPPING + 3, 'ended'),
     call('before', 'rm', 1, '--one-file-system'),
     call('after', 'rm', 2, '--one-file-system'),
   ],
   rollback: [
     // Held after the health check has failed: the next change of the journal says that it goes back.
-    call('after', 'mv', STOPPING + 3, JOURNAL),
+    journal('after', STOPPING + 3, 'undoing'),
     call('before', 'web-stop', 2),
     call('before', 'rename', 3, '/old/'),
     call('after', 'rename', 4, '/old/'),
