@@ -36,6 +36,13 @@ export interface RetentionGround {
   now: Date;
 }
 
+/** What stands against removing a backup's objects. */
+export interface BackupUses {
+  neededBy: string[];
+  jobs: string[];
+  downloads: number;
+}
+
 export interface Retention {
   /**
    * What is in force, kept as it is until the transaction ends; meanwhile no other transaction that asks for it
@@ -50,8 +57,8 @@ export interface Retention {
   membersOf(key: SeriesKey): Promise<SeriesMember[]>;
   /** All completed and partial ones of a project, series by series. */
   ofProject(projectId: number): Promise<SeriesMember[]>;
-  /** Other backups that need something of these, and are not deleted; and jobs on these that have not ended. */
-  usesOf(ids: string[]): Promise<{ id: string; neededBy: string[]; jobs: string[] }[]>;
+  /** Other backups that need something of these, and are not deleted; what has not ended of jobs on these and of downloads. */
+  usesOf(ids: string[]): Promise<({ id: string } & BackupUses)[]>;
   /**
    * Backups whose deletion began and on which no job works: the last one failed, was cancelled or expired. Those
    * whose last try ended before a pause that doubles with each, up to a day.
@@ -106,14 +113,16 @@ export function createRetention(db: Db): Retention {
       ${MEMBERS} WHERE status IN ('completed', 'partial') AND project_id = ${projectId}
         AND destination_id IS NOT NULL AND series IS NOT NULL
       ORDER BY destination_id, series, created_at DESC, id DESC`,
-    usesOf: (ids) => db.$queryRaw<{ id: string; neededBy: string[]; jobs: string[] }[]>`
+    usesOf: (ids) => db.$queryRaw<({ id: string } & BackupUses)[]>`
       SELECT asked.id, array(
         SELECT DISTINCT d.backup_id FROM artifact_refs AS r
         JOIN artifacts AS a ON a.id = r.ancestor_id JOIN artifacts AS d ON d.id = r.dependent_id
         WHERE a.backup_id = asked.id AND d.backup_id <> asked.id ORDER BY 1
       ) AS "neededBy", array(
         SELECT j.id FROM jobs AS j WHERE j.backup_id = asked.id AND j.ended_at IS NULL ORDER BY 1
-      ) AS jobs
+      ) AS jobs, (
+        SELECT count(*)::int FROM backup_holds AS h WHERE h.backup_id = asked.id AND h.expires_at > clock_timestamp()
+      ) AS downloads
       FROM unnest(${ids}::uuid[]) AS asked(id)`,
     async brokenDeletions(now, limit) {
       const rows = await db.$queryRaw<{ id: string }[]>`

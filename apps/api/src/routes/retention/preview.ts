@@ -1,11 +1,10 @@
-import type { Database, SeriesMember } from '@tarfleet/db';
+import type { BackupUses, Database, SeriesMember } from '@tarfleet/db';
 import { evaluateSeries, type Reason } from '../../retention/evaluate.ts';
 import { earlier, policiesOf } from '../../retention/may-go.ts';
 import { viewReason } from '../../retention/view-reason.ts';
 import type { Action, PreviewData, PreviewQuery } from './schemas.ts';
 
-type Uses = { neededBy: string[]; jobs: string[] };
-const NO_USES: Uses = { neededBy: [], jobs: [] };
+const NO_USES: BackupUses = { neededBy: [], jobs: [], downloads: 0 };
 
 /** What the next run of retention would do with each completed and partial backup of a project, and why. */
 export async function previewRetention(
@@ -19,8 +18,9 @@ export async function previewRetention(
   const uses = new Map((await db.retention.usesOf(leaving)).map(({ id, ...rest }) => [id, rest]));
   const actionOf = ({ id }: SeriesMember): Action => {
     if ((reasons.get(id)?.length ?? 1) > 0) return 'keep';
-    const { jobs, neededBy } = uses.get(id) ?? NO_USES;
-    return jobs.length > 0 ? 'keep' : neededBy.length > 0 ? 'hide' : 'delete';
+    const { jobs, neededBy, downloads } = uses.get(id) ?? NO_USES;
+    if (jobs.length > 0) return 'keep';
+    return neededBy.length > 0 || downloads > 0 ? 'hide' : 'delete';
   };
   const totals = { keep: 0, hide: 0, delete: 0 };
   for (const member of members) totals[actionOf(member)] += 1;
@@ -35,7 +35,7 @@ export async function previewRetention(
   return {
     ...{ project_id: projectId, at: new Date().toISOString(), totals },
     backups: shown.map((member) => {
-      const { neededBy, jobs } = shownUses.get(member.id) ?? NO_USES;
+      const { neededBy, jobs, downloads } = shownUses.get(member.id) ?? NO_USES;
       return {
         backup_id: member.id,
         created_at: member.createdAt.toISOString(),
@@ -45,7 +45,7 @@ export async function previewRetention(
         action: actionOf(member),
         reasons: (reasons.get(member.id) ?? []).map(viewReason),
         needed_by: neededBy,
-        jobs,
+        ...{ jobs, downloads },
       };
     }),
     ...{ total: chosen.length, page, per_page: perPage, total_pages: Math.ceil(chosen.length / perPage) },

@@ -75,6 +75,10 @@ test('the preview says what would go and why the rest is kept; a DELETE without 
   expect(data).toMatchObject({ totals: { keep: 3, hide: 0, delete: 1 }, total: 4 });
   const some = (await ask('GET', `${url}/preview?action=delete&per_page=1`)).json().data;
   expect(some.backups).toEqual([expect.objectContaining({ backup_id: gone, reasons: [] })]);
+  const hold = await t.db.holds.take(gone, 60);
+  const held = (await ask('GET', `${url}/preview?action=hide`)).json().data;
+  expect(held.backups).toEqual([expect.objectContaining({ backup_id: gone, downloads: 1 })]);
+  await t.db.holds.release(hold);
 
   const refused = await ask('DELETE', `/api/backups/${newest}`);
   expect([refused.statusCode, refused.json().code]).toEqual([409, 'RETENTION_POLICY_VIOLATION']);

@@ -10,7 +10,8 @@ export const PolicyAnswer = one(strict({ project_id: ProjectId, retention: nulla
 const ACTIONS = ['keep', 'hide', 'delete'] as const;
 export type Action = (typeof ACTIONS)[number];
 const Action = Type.Enum([...ACTIONS], {
-  description: '`hide`: later backups need what it stored, which is removed with the last of them',
+  description:
+    '`hide`: later backups need what it stored, which is removed with the last of them, or it is being downloaded',
 });
 
 export const PreviewQuery = strict({
@@ -44,6 +45,7 @@ export const PreviewAnswer = one(
         ),
         needed_by: Type.Array(Uuid),
         jobs: Type.Array(Uuid),
+        downloads: Count,
       }),
     ),
     total: Count,
