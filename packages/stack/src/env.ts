@@ -17,7 +17,7 @@ const admin = {
   ADMIN_PASSWORD: Type.Optional(Type.String({ minLength: 8 })),
 };
 
-/** Of `pnpm start`. */
+/** Of `pnpm start`; what it hands on to API and workers is in `pass-on.ts`. */
 export const StackEnv = Type.Object({
   TARFLEET_DIR: Type.Optional(Type.String({ pattern: '^/' })),
   HOST: Type.String({ default: '127.0.0.1' }),
@@ -26,12 +26,6 @@ export const StackEnv = Type.Object({
   QUEUE_URL: Type.Optional(Type.String({ minLength: 1 })),
   WORKERS: Type.Integer({ minimum: 1, maximum: 64, default: 1 }),
   LOCAL_ROOTS: Type.String({ default: '' }),
-  LOCAL_SERVICES: Type.Boolean({ default: false }),
-  /** For the API, which says what is wrong with them. */
-  SMTP_URL: Type.Optional(Type.String()),
-  SMTP_FROM: Type.Optional(Type.String()),
-  WEBHOOK_ALLOWED: Type.Optional(Type.String()),
-  CORS_ORIGINS: Type.Optional(Type.String()),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   ...admin,
   ...destination,

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createLogger, EnvError, onShutdown, parseEnv } from '@tarfleet/kernel';
 import { StackEnv, s3FromEnv } from './env.ts';
+import { FOR_API, FOR_WORKERS, passOn } from './pass-on.ts';
 import { firstClosed } from './postgres-binaries.ts';
 import { startStack } from './stack.ts';
 
@@ -24,13 +25,8 @@ try {
     ...(env.QUEUE_URL === undefined ? {} : { queueUrl: env.QUEUE_URL }),
     ...(destination ? { destination } : {}),
     localRoots: env.LOCAL_ROOTS.split(':').filter(Boolean),
-    apiEnv: {
-      ...(env.SMTP_URL === undefined ? {} : { SMTP_URL: env.SMTP_URL }),
-      ...(env.SMTP_FROM === undefined ? {} : { SMTP_FROM: env.SMTP_FROM }),
-      ...(env.WEBHOOK_ALLOWED === undefined ? {} : { WEBHOOK_ALLOWED: env.WEBHOOK_ALLOWED }),
-      ...(env.CORS_ORIGINS === undefined ? {} : { CORS_ORIGINS: env.CORS_ORIGINS }),
-    },
-    workerEnv: { LOCAL_SERVICES: String(env.LOCAL_SERVICES) },
+    apiEnv: passOn(process.env, FOR_API),
+    workerEnv: passOn(process.env, FOR_WORKERS),
     workers: env.WORKERS,
     logLevel: env.LOG_LEVEL,
     onLine: (_name, line) => process.stdout.write(`${line}\n`),
