@@ -7,7 +7,7 @@ import { tablesExpression } from './look.ts';
 import { doBlock, raiseIf } from './plpgsql.ts';
 import { inOrder, ownRows, type Relation } from './relations.ts';
 import { SESSION_SETTINGS } from './session-settings.ts';
-import { freshColumns, NUMBER, renewed, rowValues, staged } from './values.ts';
+import { freshColumns, renewed, rowValues, staged } from './values.ts';
 
 export interface Change {
   relations: readonly Relation[];
@@ -24,11 +24,12 @@ export interface Change {
 export const TRANSACTION = '-- transaction ';
 
 /** Up to where rows come in. With `keep` the rows that are there are printed, as statements that bring them in again. */
-export function beginStatements({ relations, tenant, schemaMd5, columns }: Change, keep: boolean): string {
+export function beginStatements(change: Change, keep: boolean): string {
+  const { relations, tenant, schemaMd5 } = change;
   const tables = relations.map(({ look }) => look);
   return [
     SESSION_SETTINGS,
-    "SET work_mem = '64MB';\nSET default_transaction_read_only = off;\n",
+    "SET work_mem = '64MB';\nSET temp_buffers = '32MB';\nSET jit = off;\nSET default_transaction_read_only = off;\n",
     // Whatever the server's default is: each statement must see what was committed before the tables were locked.
     'BEGIN ISOLATION LEVEL READ COMMITTED;\n',
     `SELECT ${pgText(TRANSACTION)} || pg_current_xact_id();\n`,
@@ -43,7 +44,7 @@ export function beginStatements({ relations, tenant, schemaMd5, columns }: Chang
     ),
     'SET LOCAL search_path TO DEFAULT;\n',
     ...(keep ? relations.map((one) => keepStatements(one, tenant)) : []),
-    ...relations.map((one) => stageStatements(one, columns.get(one) ?? [])),
+    ...relations.map((one) => stageStatements(one, change)),
   ].join('');
 }
 
@@ -64,10 +65,18 @@ export function namesOf({ columns }: Relation): string[] {
   return columns.map(({ name }) => name);
 }
 
-function stageStatements(relation: Relation, columns: readonly string[]): string {
-  const name = staged(relation).replace(/^pg_temp\./, '');
-  return `CREATE TEMPORARY TABLE ${name} ON COMMIT DROP AS SELECT ${columns.map(pgName).join(', ')} FROM ${pgTable(relation.look)} WITH NO DATA;
-ALTER TABLE pg_temp.${name} ADD COLUMN ${NUMBER} bigint GENERATED ALWAYS AS IDENTITY;\n`;
+/** New values are made as the rows come in, by defaults of their own. */
+function stageStatements(relation: Relation, { columns, renew }: Change): string {
+  const table = staged(relation);
+  const names = (columns.get(relation) ?? []).map(pgName).join(', ');
+  const news = (renew ? freshColumns(relation) : []).map(
+    ({ at, column, value }) =>
+      `ALTER TABLE ${table} ADD COLUMN ${renewed(at)} ${column.type} DEFAULT CAST(${value} AS ${column.type});\n`,
+  );
+  return [
+    `CREATE TEMPORARY TABLE ${table.replace(/^pg_temp\./, '')} ON COMMIT DROP AS SELECT ${names} FROM ${pgTable(relation.look)} WITH NO DATA;\n`,
+    ...news,
+  ].join('');
 }
 
 /** From where the rows have come in to the commit. */
@@ -78,8 +87,7 @@ export function changeStatements(change: Change): string {
   const waiting = (one: Relation): string[] =>
     [...(later.get(one) ?? [])].filter((column) => columnsOf(one).includes(column));
   return [
-    ...relations.map((one) => `ANALYZE ${staged(one)};\n`),
-    ...(renew ? relations.map(renewStatements) : []),
+    ...relations.map((one) => analyzeStatement(one, relations, columnsOf(one))),
     ...(renew ? relations.flatMap(danglingStatements) : []),
     'SET CONSTRAINTS ALL DEFERRED;\n',
     ...checkStatements.expect(relations, tenant),
@@ -89,9 +97,9 @@ export function changeStatements(change: Change): string {
     ...order
       .toReversed()
       .map((one) => `DELETE FROM ${pgTable(one.look)} AS t WHERE ${ownRows(one, tenant, 't')};\n`),
-    ...order.map((one) => insertStatement(one, columnsOf(one), waiting(one), change)),
+    ...byIndex(order.map((one) => insertStatement(one, columnsOf(one), waiting(one), change))),
     ...order.map((one) => closeStatement(one, waiting(one), change)),
-    'SET CONSTRAINTS ALL IMMEDIATE;\n',
+    ...byIndex(['SET CONSTRAINTS ALL IMMEDIATE;\n']),
     ...checkStatements.compare(relations, tenant),
     ...relations.flatMap(sequenceStatements),
     // What was printed is on its disk before the commit is: dd has the file as its stdout, and writes nothing. psql
@@ -101,14 +109,26 @@ export function changeStatements(change: Change): string {
   ].join('');
 }
 
-function renewStatements(relation: Relation): string {
-  const fresh = freshColumns(relation);
-  if (fresh.length === 0) return '';
-  const name = renewed(relation).replace(/^pg_temp\./, '');
-  const olds = fresh.map(({ at, column }) => `s.${pgName(column.name)} AS old_${at}`);
-  const news = fresh.map(({ at, column, value }) => `CAST(${value} AS ${column.type}) AS new_${at}`);
-  return `CREATE TEMPORARY TABLE ${name} ON COMMIT DROP AS SELECT s.${NUMBER}, ${[...olds, ...news].join(', ')} FROM ${staged(relation)} AS s;
-ANALYZE pg_temp.${name};\n`;
+/** Of the columns by which the rows to come are joined; the others would only take time. */
+function analyzeStatement(
+  relation: Relation,
+  all: readonly Relation[],
+  columns: readonly string[],
+): string {
+  const referred = all.flatMap(({ references }) =>
+    references.filter(({ to }) => to === relation).map(({ target }) => target),
+  );
+  const joined = [...relation.key, ...relation.references.map(({ column }) => column), ...referred];
+  const names = columns.filter((one) => joined.includes(one)).map(pgName);
+  return names.length === 0 ? '' : `ANALYZE ${staged(relation)} (${names.join(', ')});\n`;
+}
+
+/**
+ * The server looks up every row that a foreign key refers to, with a plan that it makes once: of a table that is small
+ * then, it would read all rows each time.
+ */
+function byIndex(statements: readonly string[]): string[] {
+  return ['SET LOCAL enable_seqscan = off;\n', ...statements, 'SET LOCAL enable_seqscan TO DEFAULT;\n'];
 }
 
 /** A reference leads to a row that comes, too, or to one that all share: else it would lead into another tenant's rows. */
@@ -143,9 +163,9 @@ function insertStatement(
   { tenant, renew }: Change,
 ): string {
   const written = columns.filter((column) => !waiting.includes(column));
-  const { of, from } = rowValues(relation, tenant, renew);
+  const { of, from, order } = rowValues(relation, tenant, renew);
   return `INSERT INTO ${pgTable(relation.look)} (${written.map(pgName).join(', ')}) OVERRIDING SYSTEM VALUE
-SELECT ${written.map(of).join(', ')} FROM ${from};\n`;
+SELECT ${written.map(of).join(', ')} FROM ${from}${order};\n`;
 }
 
 /** The columns that close a circle, once all rows are there. */
