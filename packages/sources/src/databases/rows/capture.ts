@@ -6,8 +6,9 @@ import type { Dump } from '../dump-tar.ts';
 import { listName, pgName, pgTable } from '../names.ts';
 import type { PostgresTools } from '../postgres/tools.ts';
 import { type RunningTool, toolOutput } from '../run-tool.ts';
-import { createRowWriter, MARK } from './copy-text.ts';
-import { changedLines, linesOf } from './lines.ts';
+import { MARK } from './copy-text.ts';
+import { createRowWriter } from './copy-to-json.ts';
+import { linesOf, NEWLINE } from './lines.ts';
 import { lookAtRows, type RowsLook, tablesExpression } from './look.ts';
 import { METADATA, type Metadata, TOTALS, type Totals } from './metadata.ts';
 import { ownRows, type Relation, relate } from './relations.ts';
@@ -46,15 +47,11 @@ export async function captureRows(tools: PostgresTools, target: RowsTarget): Pro
       return {
         name: listName(table.name),
         async *bytes() {
-          const toJson = createRowWriter(columns);
-          let rows = 0;
+          const writer = createRowWriter(columns);
           tool.stdin.write(copyStatement(relation, target.rows.tenant) + END_OF_PART);
-          yield* changedLines(printed(), (line) => {
-            rows += 1;
-            return toJson(line);
-          });
-          totals.tables[table.name] = rows;
-          totals.records += rows;
+          for await (const lines of printed()) yield* writer.take(lines);
+          totals.tables[table.name] = writer.rows;
+          totals.records += writer.rows;
         },
       };
     }
@@ -124,15 +121,15 @@ function jsonDump(name: string, content: object): Dump {
  * What psql prints, in parts: each call gives the lines up to the next mark, the last one those after all marks. A part
  * without its end is the tool's error.
  */
-function printedParts(tool: RunningTool): () => AsyncGenerator<string[]> {
+function printedParts(tool: RunningTool): () => AsyncGenerator<Buffer> {
   const batches = linesOf(toolOutput(tool));
-  let waiting: string[] = [];
+  let waiting: Buffer = Buffer.alloc(0);
   let isOver = false;
   return async function* part() {
     for (;;) {
-      const end = waiting.indexOf(MARK);
-      const lines = end === -1 ? waiting : waiting.slice(0, end);
-      waiting = end === -1 ? [] : waiting.slice(end + 1);
+      const end = markIn(waiting);
+      const lines = end === -1 ? waiting : waiting.subarray(0, end);
+      waiting = end === -1 ? Buffer.alloc(0) : waiting.subarray(end + MARK.length + 1);
       if (lines.length > 0) yield lines;
       if (end !== -1) return;
       const next = isOver ? { done: true as const, value: undefined } : await batches.next();
@@ -147,10 +144,18 @@ function printedParts(tool: RunningTool): () => AsyncGenerator<string[]> {
   };
 }
 
-async function onlyLine(part: AsyncGenerator<string[]>): Promise<string> {
-  let text = '';
-  for await (const lines of part) text += lines.join('\n');
-  return text;
+/** Where the first line that is a mark begins; -1 when there is none. */
+function markIn(lines: Buffer): number {
+  const mark = `${MARK}\n`;
+  if (lines.toString('latin1', 0, mark.length) === mark) return 0;
+  const before = lines.indexOf(`${String.fromCharCode(NEWLINE)}${mark}`);
+  return before === -1 ? -1 : before + 1;
+}
+
+async function onlyLine(part: AsyncGenerator<Buffer>): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const lines of part) pieces.push(lines);
+  return Buffer.concat(pieces).toString('utf8').trim();
 }
 
 function cutOff(): AppError {

@@ -110,11 +110,7 @@ export function changeStatements(change: Change): string {
 }
 
 /** Of the columns by which the rows to come are joined; the others would only take time. */
-function analyzeStatement(
-  relation: Relation,
-  all: readonly Relation[],
-  columns: readonly string[],
-): string {
+function analyzeStatement(relation: Relation, all: readonly Relation[], columns: readonly string[]): string {
   const referred = all.flatMap(({ references }) =>
     references.filter(({ to }) => to === relation).map(({ target }) => target),
   );

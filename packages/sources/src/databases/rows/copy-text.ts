@@ -1,92 +1,57 @@
 /**
- * Postgres' text format of COPY and lines of JSON, each from the other. Numbers of up to 32 bits and truth values are JSON's
- * own, null is null; every other value is a string as Postgres writes it, in which nothing is lost.
+ * Postgres' text format of COPY and lines of JSON, each made of the other. Numbers of up to 32 bits and truth values are
+ * JSON's own, null is null; every other value is a string as Postgres writes it, in which nothing is lost. Both are read
+ * byte by byte, for strings of them would be most of what millions of rows cost.
  */
-import { AppError } from '@tarfleet/kernel';
 
 /** A line that no row is, for a backslash in one is doubled. */
 export const MARK = '\\.';
 
-const PLAIN = new Set(['smallint', 'integer']);
-const LETTERS: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
-const ESCAPES: Record<string, string> = {
-  ...{ '\\': '\\\\', '\b': '\\b', '\f': '\\f', '\n': '\\n' },
-  ...{ '\r': '\\r', '\t': '\\t', '\v': '\\v' },
-};
-
-interface CopiedColumn {
+export interface CopiedColumn {
   name: string;
   type: string;
 }
 
-/** What makes a line of JSON of a line that COPY gave for these columns. COMMAND_FAILED for any other line. */
-export function createRowWriter(columns: readonly CopiedColumn[]): (line: string) => string {
-  const names = columns.map(({ name }, at) => `${at === 0 ? '{' : ','}${JSON.stringify(name)}:`);
-  return (line) => {
-    const fields = columns.length === 0 ? [] : line.split('\t');
-    if (fields.length !== columns.length) {
-      throw new AppError(
-        'COMMAND_FAILED',
-        'psql printed a row with more or fewer columns than the table has.',
-      );
-    }
-    let text = '';
-    for (let at = 0; at < fields.length; at += 1) {
-      text += names[at] + jsonOf(fields[at] ?? '', columns[at]?.type ?? '');
-    }
-    return `${text || '{'}}`;
-  };
+export const TAB = 0x09;
+export const QUOTE = 0x22;
+export const BACKSLASH = 0x5c;
+/** Bytes below are control characters. */
+export const SPACE = 0x20;
+
+/** What a letter after a backslash stands for, in both formats. */
+const LETTERS: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+const COPY_LETTERS: Record<string, string> = { ...LETTERS, v: '\v' };
+
+function byByte<T>(entries: readonly (readonly [string, T])[]): (T | undefined)[] {
+  const table: (T | undefined)[] = new Array(256).fill(undefined);
+  for (const [letter, value] of entries) table[letter.charCodeAt(0)] = value;
+  return table;
 }
 
-function jsonOf(field: string, type: string): string {
-  if (field === '\\N') return 'null';
-  if (PLAIN.has(type)) return field;
-  if (type === 'boolean') return field === 't' ? 'true' : 'false';
-  return JSON.stringify(field.includes('\\') ? unescaped(field) : field);
-}
+/** By the letter's byte. */
+export const BYTE_IN_COPY = byByte(
+  Object.entries(COPY_LETTERS).map(([letter, meant]) => [letter, meant.charCodeAt(0)]),
+);
+export const BYTE_IN_JSON = byByte(
+  ['"', '\\', '/']
+    .map((one): [string, number] => [one, one.charCodeAt(0)])
+    .concat(Object.entries(LETTERS).map(([letter, meant]) => [letter, meant.charCodeAt(0)])),
+);
 
-function unescaped(field: string): string {
-  return field.replace(/\\([\s\S])/g, (_all, letter: string) => LETTERS[letter] ?? letter);
-}
+const CONTROLS = Array.from({ length: SPACE }, (_, code) => String.fromCharCode(code));
 
-/** The other way: a line for COPY of a line of JSON, whose row has exactly these columns. ARCHIVE_MALFORMED. */
-export function createRowReader(list: string, columns: readonly CopiedColumn[]): (line: string) => string {
-  const malformed = (what: string): AppError =>
-    new AppError('ARCHIVE_MALFORMED', `A row of ${list} in the archive ${what}.`);
-  return (line) => {
-    const row = parsed(line);
-    if (row === null) throw malformed('is not JSON');
-    let text = '';
-    let count = 0;
-    for (const { name } of columns) {
-      const value = Object.hasOwn(row, name) ? row[name] : undefined;
-      if (count > 0) text += '\t';
-      count += 1;
-      if (value === null) text += '\\N';
-      else if (typeof value === 'string') text += escaped(value);
-      else if (typeof value === 'number') text += String(value);
-      else if (typeof value === 'boolean') text += value ? 't' : 'f';
-      else throw malformed(`has no column ${name}`);
-    }
-    if (Object.keys(row).length !== columns.length)
-      throw malformed('has more columns than the archive names');
-    return text;
-  };
-}
+/** How a byte is written that cannot stand for itself, by that byte. */
+export const ESCAPED_IN_JSON = byByte(
+  [...CONTROLS, '"', '\\'].map((one) => [one, Buffer.from(JSON.stringify(one).slice(1, -1))]),
+);
+export const ESCAPED_IN_COPY = byByte(
+  [...Object.entries(COPY_LETTERS), ['\\', '\\']].map(([letter, meant]): [string, Buffer] => [
+    meant ?? '',
+    Buffer.from(`\\${letter}`),
+  ]),
+);
 
-function parsed(line: string): Record<string, unknown> | null {
-  try {
-    const row: unknown = JSON.parse(line);
-    return typeof row === 'object' && row !== null ? (row as Record<string, unknown>) : null;
-  } catch {
-    // The caller says so.
-    return null;
-  }
-}
-
-function escaped(value: string): string {
-  // A class of its own for \b, which is a boundary elsewhere.
-  return /[\\\b\f\n\r\t\v]/.test(value)
-    ? value.replace(/[\\\b\f\n\r\t\v]/g, (one) => ESCAPES[one] ?? one)
-    : value;
+/** As the first column of a row, or a later one. */
+export function keyOf({ name }: CopiedColumn, at: number): Buffer {
+  return Buffer.from(`${at === 0 ? '{' : ','}${JSON.stringify(name)}:`);
 }

@@ -10,8 +10,8 @@ import { type ReadDump, readDumps } from '../read-dumps.ts';
 import { sendBytes } from '../send-bytes.ts';
 import { beginStatements, type Change, changeStatements, intoStage, namesOf } from './change-sql.ts';
 import { compareSchemas, type Returning } from './compare.ts';
-import { createRowReader } from './copy-text.ts';
-import { changedLines, linesOf } from './lines.ts';
+import { createRowReader } from './json-to-copy.ts';
+import { linesOf } from './lines.ts';
 import { lookAtRows, tablesExpression } from './look.ts';
 import { METADATA, type Metadata, malformed, readMetadata, readTotals, TOTALS } from './metadata.ts';
 import { inOrder, ownRows, type Relation, relate } from './relations.ts';
@@ -172,19 +172,15 @@ async function* rowStatements(
     if (!one || !left.delete(one)) throw malformed(`it holds ${dump.name}, of which it says nothing`);
     const { relation, columns } = one;
     const { name } = relation.table;
-    const toCopy = createRowReader(dump.name, columns);
+    const reader = createRowReader(dump.name, columns);
     const { before, after } = intoStage(
       relation,
       columns.map((column) => column.name),
     );
     yield Buffer.from(before);
-    let rows = 0;
-    yield* changedLines(linesOf(dump.bytes), (line) => {
-      rows += 1;
-      return toCopy(line);
-    });
+    for await (const lines of linesOf(dump.bytes)) yield reader.take(lines);
     yield Buffer.from(after);
-    counted[name] = rows;
+    counted[name] = reader.rows;
   }
   if (totals === null || left.size > 0) throw malformed('it has no end');
   for (const [name, rows] of Object.entries(totals.tables)) {
