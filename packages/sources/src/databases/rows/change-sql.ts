@@ -159,9 +159,9 @@ function insertStatement(
   { tenant, renew }: Change,
 ): string {
   const written = columns.filter((column) => !waiting.includes(column));
-  const { of, from, order } = rowValues(relation, tenant, renew);
+  const { of, from } = rowValues(relation, tenant, renew);
   return `INSERT INTO ${pgTable(relation.look)} (${written.map(pgName).join(', ')}) OVERRIDING SYSTEM VALUE
-SELECT ${written.map(of).join(', ')} FROM ${from}${order};\n`;
+SELECT ${written.map(of).join(', ')} FROM ${from};\n`;
 }
 
 /** The columns that close a circle, once all rows are there. */

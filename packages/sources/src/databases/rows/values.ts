@@ -22,7 +22,8 @@ export function freshColumns(relation: Relation): { at: number; column: ColumnLo
     const isNamed = table.generated.includes(name);
     if (!isNamed && !key.includes(name)) return [];
     const made = sequence === null ? column.default : `nextval(${pgText(sequence)}::regclass)`;
-    if (isNamed || (made !== null && isCounted(made)) || type === 'uuid') {
+    const isCounted = made?.startsWith('nextval(') ?? false;
+    if (isNamed || isCounted || type === 'uuid') {
       const value = made ?? (type === 'uuid' ? 'gen_random_uuid()' : null);
       if (value !== null) return [{ at, column, value }];
       throw new AppError('CONFLICT', `${table.name}.${name} has no default that could make new values.`);
@@ -31,17 +32,11 @@ export function freshColumns(relation: Relation): { at: number; column: ColumnLo
   });
 }
 
-function isCounted(value: string): boolean {
-  return value.startsWith('nextval(');
-}
-
 interface RowValues {
   /** The value of a column of a row to come. */
   of(name: string): string;
   /** What it is read from. */
   from: string;
-  /** In which order, where that matters for speed. */
-  order: string;
 }
 
 /** How each column's value is made of the rows to come. With `renew` keys are new, and references follow them. */
@@ -50,8 +45,6 @@ export function rowValues(relation: Relation, tenant: string, renew: boolean): R
   const fresh = renew ? freshColumns(relation) : [];
   const joins: string[] = [];
   const followed = new Map<string, string>();
-  // New keys without an order are written in their own: else every row goes to another place of the index.
-  const scattered = fresh.find(({ value }) => !isCounted(value));
   for (const reference of renew ? references : []) {
     const origin = originOf(reference);
     if (!origin) continue;
@@ -63,7 +56,6 @@ export function rowValues(relation: Relation, tenant: string, renew: boolean): R
   }
   return {
     from: `${staged(relation)} AS s ${joins.join(' ')}`,
-    order: scattered ? ` ORDER BY s.${renewed(scattered.at)}` : '',
     of(name) {
       const type = columns.find((one) => one.name === name)?.type ?? 'text';
       if (name === table.tenantColumn) return `CAST(${pgText(tenant)} AS ${type})`;
