@@ -20,11 +20,6 @@ export interface Change {
   renew: boolean;
 }
 
-/** Where the server can, it ends a statement whose client has died: the tables are locked against writers meanwhile. */
-const END_WITH_CLIENT = doBlock(
-  "BEGIN PERFORM set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'; END;",
-);
-
 /** With which the first line of the output begins; the number of the transaction follows. */
 export const TRANSACTION = '-- transaction ';
 
@@ -35,7 +30,6 @@ export function beginStatements(change: Change, keep: boolean): string {
   return [
     SESSION_SETTINGS,
     "SET work_mem = '64MB';\nSET temp_buffers = '32MB';\nSET jit = off;\nSET default_transaction_read_only = off;\n",
-    END_WITH_CLIENT,
     // Whatever the server's default is: each statement must see what was committed before the tables were locked.
     'BEGIN ISOLATION LEVEL READ COMMITTED;\n',
     `SELECT ${pgText(TRANSACTION)} || pg_current_xact_id();\n`,
