@@ -53,10 +53,7 @@ export const RestorePlan = Type.Object(
     keepHours: Type.Number({ minimum: 0 }),
     /** Whether the project's own records are handed back as well, and what the API makes of them. */
     records: Type.Optional(
-      Type.Object(
-        { mode: Type.Enum([...RECORDS_MODES]), projectId: ProjectId },
-        closed,
-      ),
+      Type.Object({ mode: Type.Enum([...RECORDS_MODES]), projectId: ProjectId }, closed),
     ),
   },
   closed,

@@ -142,10 +142,7 @@ export async function planBackup(
   const backupType = parents.size > 0 ? request.type : 'full';
   const records = request.records
     ? await planRecords(deps, {
-        base: {
-          ...{ ...base, pool: first.pool, backupId, destination: first.destination, keyPrefix, compression },
-          encryption: first.encryption,
-        },
+        like: first,
         automatic: request.automatic ?? request.scheduleId !== null,
         warn: (message) => warnings.push(message),
       })
@@ -203,18 +200,22 @@ export async function planBackup(
         createdAt: new Date(issuedAt),
         destinationId: destination.id,
         records: records?.summary ?? null,
-        artifacts: artifacts.map(({ jobId, server, service }): ArtifactDraft => ({
-          id: jobId,
-          serverId: server.id,
-          serverName: server.name,
-          serviceId: service.id,
-          serviceName: service.name,
-          component: service.component,
-          paths: [...service.configPaths, ...service.dataPaths],
-          exclude: service.exclude,
-          parentId: parents.get(jobId)?.plan.artifactId ?? null,
-          chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
-        })).concat(records ? recordsArtifact(records) : []),
+        artifacts: artifacts
+          .map(
+            ({ jobId, server, service }): ArtifactDraft => ({
+              id: jobId,
+              serverId: server.id,
+              serverName: server.name,
+              serviceId: service.id,
+              serviceName: service.name,
+              component: service.component,
+              paths: [...service.configPaths, ...service.dataPaths],
+              exclude: service.exclude,
+              parentId: parents.get(jobId)?.plan.artifactId ?? null,
+              chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
+            }),
+          )
+          .concat(records ? recordsArtifact(records) : []),
       });
       await referToParents(tx, parents);
       // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.

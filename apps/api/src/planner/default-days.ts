@@ -1,5 +1,4 @@
 import type { DestinationRecord, Repositories } from '@tarfleet/db';
-import type { BackupRequest } from './backup.ts';
 
 /** As document 2 has it. */
 const DEFAULT_RETENTION_DAYS = 90;
@@ -11,7 +10,7 @@ export async function defaultDays(
     projectId,
     scheduleId,
     fallbackDays = DEFAULT_RETENTION_DAYS,
-  }: Pick<BackupRequest, 'projectId' | 'scheduleId' | 'fallbackDays'>,
+  }: { projectId: number; scheduleId: string | null; fallbackDays?: number | null },
   destination: DestinationRecord,
 ): Promise<number | null> {
   if (destination.retentionDays !== null) return destination.retentionDays;

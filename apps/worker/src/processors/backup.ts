@@ -136,7 +136,9 @@ async function commit(
   const { plan, report, delivery, signal } = context;
   const first = outcomes.failed[0];
   const isService = ({ artifactId }: ArtifactResult): boolean =>
-    plan.artifacts.some(({ jobId, service }) => jobId === artifactId && service.type !== PROJECT_RECORDS.type);
+    plan.artifacts.some(
+      ({ jobId, service }) => jobId === artifactId && service.type !== PROJECT_RECORDS.type,
+    );
   // The project's own records alone are no backup of it.
   if (!outcomes.done.some(isService) && first) {
     throw new AppError(first.failure.code, `${first.serviceName}: ${first.failure.message}`);

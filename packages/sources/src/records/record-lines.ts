@@ -64,7 +64,8 @@ export function checkLists(lists: RecordLists, refused: (why: string) => AppErro
   const { counts } = JSON.parse(metadata) as RecordsMetadata;
   for (const kind of RECORD_KINDS) {
     const found = lists.get(kind)?.length ?? 0;
-    if (found !== counts[kind]) throw refused(`there are ${found} ${kind}, and there should be ${counts[kind]}`);
+    if (found !== counts[kind])
+      throw refused(`there are ${found} ${kind}, and there should be ${counts[kind]}`);
   }
 }
 

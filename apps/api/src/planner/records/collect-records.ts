@@ -96,7 +96,10 @@ function hasRoom(packer: RecordPacker, lines: readonly string[], limits: RecordL
 
 function assertShort(kind: RecordKind, line: string): void {
   if (line.length > RECORD_MAX) {
-    throw new AppError('INSUFFICIENT_STORAGE', `A record of ${kind} is longer than ${RECORD_MAX} characters.`);
+    throw new AppError(
+      'INSUFFICIENT_STORAGE',
+      `A record of ${kind} is longer than ${RECORD_MAX} characters.`,
+    );
   }
 }
 

@@ -12,20 +12,8 @@ export interface PlannedRecords {
 }
 
 export interface PlanRecordsRequest {
-  /** What the plan has in common with those of the backup's services. */
-  base: Pick<
-    ArtifactPlan,
-    | 'v'
-    | 'projectId'
-    | 'requestId'
-    | 'issuedAt'
-    | 'pool'
-    | 'backupId'
-    | 'destination'
-    | 'keyPrefix'
-    | 'compression'
-    | 'encryption'
-  >;
+  /** The plan of one of the backup's services. */
+  like: ArtifactPlan;
   automatic: boolean;
   warn(message: string): void;
 }
@@ -36,9 +24,9 @@ export interface PlanRecordsRequest {
  */
 export async function planRecords(
   { db, keys }: { db: Repositories; keys: PlanKeys },
-  { base, automatic, warn }: PlanRecordsRequest,
+  { like, automatic, warn }: PlanRecordsRequest,
 ): Promise<PlannedRecords | null> {
-  const { projectId, backupId, pool, destination, issuedAt } = base;
+  const { projectId, backupId, pool, destination, issuedAt } = like;
   const wanted = { projectId, destinationId: destination.id, automatic, at: new Date(issuedAt) };
   const collected = await collectRecords(db, wanted).catch((error: unknown) => {
     if (!(error instanceof AppError) || error.code !== 'INSUFFICIENT_STORAGE') throw error;
@@ -52,7 +40,7 @@ export async function planRecords(
   }
   const { serviceId: id, serviceName: name, serverId, serverName, component, type } = PROJECT_RECORDS;
   const plan: ArtifactPlan = {
-    ...base,
+    ...like,
     ...{ kind: 'artifact', jobId: uuidv7(), parent: null, deduplicate: false },
     server: { id: serverId, projectId, name: serverName, pool, kind: 'local' },
     service: { id, name, type, component, configPaths: [], dataPaths: [], exclude: [] },
