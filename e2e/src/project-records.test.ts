@@ -35,7 +35,7 @@ test('a project’s own records come back with its backup, and nobody whose acce
   await mkdir(places.config.path);
   const elsewhere = await client.must('POST', '/api/destinations', { name: 'elsewhere', ...places });
   const schedule = {
-    ...{ name: 'weekly', backup_type: 'full', schedule: '0 3 * * 0', destination_id: elsewhere.data.id },
+    ...{ name: 'weekly', type: 'full', cron: '0 3 * * 0', destination_id: elsewhere.data.id },
   };
   await client.must('POST', '/api/backups/schedule/configure', { schedules: [schedule] });
   const login = { email: 'member@example.com', password: PASSWORD };
@@ -52,8 +52,9 @@ test('a project’s own records come back with its backup, and nobody whose acce
   const id: string = made.data.id;
   const { data: backup } = await client.must('GET', `/api/backups/${id}`);
   expect(backup.services.map(({ name }: { name: string }) => name)).toEqual(['site']);
-  const verified = await client.must('POST', `/api/backups/${id}/verify`, { deepVerification: true }, WAIT);
-  expect(verified).toMatchObject({ message: 'Backup is valid' });
+  const verified = await client.must('POST', `/api/backups/verify/${id}`, { test_restore: true }, WAIT);
+  expect(verified.data.verification_status).toBe('passed');
+  expect(Object.keys(verified.data.components_verified)).toContain('project_records');
 
   // Without Tarfleet: the list is one file, each record one line.
   const { data: destinations } = await client.must('GET', '/api/destinations');
@@ -73,7 +74,7 @@ test('a project’s own records come back with its backup, and nobody whose acce
 
   await client.must('DELETE', `/api/servers/${second.data.id}`);
   const { data: schedules } = await client.must('GET', '/api/backups/schedule');
-  const [weekly] = schedules;
+  const [weekly] = schedules.schedules;
   await client.must('DELETE', `/api/backups/schedule/${weekly.id}`);
   await client.must('DELETE', `/api/destinations/${elsewhere.data.id}`);
   await own.must('DELETE', `/api/auth/tokens/${key.id}`);
@@ -89,9 +90,9 @@ test('a project’s own records come back with its backup, and nobody whose acce
   const back = await client.must('GET', `/api/servers/${second.data.id}`);
   expect(back.data).toMatchObject({ name: 'second', host: 'second.example.com', auth_type: 'password' });
   const { data: again } = await client.must('GET', '/api/backups/schedule');
-  expect(again).toMatchObject([{ id: weekly.id, name: 'weekly', enabled: false, next_run: null }]);
+  expect(again.schedules).toMatchObject([{ id: weekly.id, name: 'weekly', enabled: false, next_run: null }]);
   const tested = await client.must('POST', `/api/destinations/${elsewhere.data.id}/test`, undefined, WAIT);
-  expect(tested.data).toMatchObject({ writable: true });
+  expect(tested.data.result).toMatchObject({ writable: true });
 
   expect((await asRobot()).status).toBe(401);
   expect((await own.request('GET', `/api/projects/${project}/backups`)).status).toBe(404);
@@ -103,5 +104,21 @@ test('a project’s own records come back with its backup, and nobody whose acce
   expect((await own.request('GET', `/api/projects/${project}/restored-records?kind=members`)).status).toBe(
     403,
   );
+
+  // Another project gets copies, and is asked for what opens nowhere but in the first one.
+  const { data: other } = await client.must('POST', '/api/projects', { name: 'other' });
+  const { data: target } = await client.must('POST', '/api/servers', {
+    ...{ name: 'target', project_id: other.id, kind: 'ssh', host: sshd.host, port: sshd.port },
+    ...{ username: sshd.username, auth: { type: 'private_key', private_key: sshd.privateKey } },
+    host_key_fingerprint: sshd.fingerprint,
+  });
+  const there = { target_project_id: other.id, target_server_id: target.id };
+  const copied = await client.must('POST', `/api/backups/${id}/restore`, there, WAIT);
+  expect(copied.data.warnings.join(' ')).toContain('Give their credentials again: ');
+  const { data: copies } = await client.must('GET', `/api/servers?project_id=${other.id}`);
+  expect(copies.map((one: { name: string }) => one.name).sort()).toEqual(['second', 'stays', 'target']);
+  const bare = copies.find((one: { name: string }) => one.name === 'second');
+  const refused = await client.request('POST', `/api/servers/${bare.id}/test`);
+  expect(refused.body.code).toBe('CREDENTIALS_REQUIRED');
   for (const secret of [CANARY, key.token]) expect(here.logs()).not.toContain(secret);
 });
