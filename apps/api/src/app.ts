@@ -45,6 +45,7 @@ import { projectBackupRoutes } from './routes/project-backups/routes.ts';
 import { projectRoutes } from './routes/projects/routes.ts';
 import { rollbackRoute } from './routes/restore-jobs/rollback.ts';
 import { restoreJobRoutes } from './routes/restore-jobs/routes.ts';
+import { restoredRecordRoutes } from './routes/restored-records/routes.ts';
 import { retentionRoutes } from './routes/retention/routes.ts';
 import { scheduleRoutes } from './routes/schedules/routes.ts';
 import { serverRoutes } from './routes/servers/routes.ts';
@@ -129,6 +130,7 @@ export async function buildApp(deps: AppDeps): Promise<Api> {
   tacacsRoutes(app, { ...runDeps, config, vault });
   scheduleRoutes(app, { ...deps, notifications });
   restoreJobRoutes(app, { ...deps, access });
+  restoredRecordRoutes(app, deps);
   rollbackRoute(app, { ...deps, access, keys: vault });
   jobRoutes(app, { ...deps, access });
   webhookRoutes(app, { db, vault, access, guard, requestSecrets: createRequestSecrets(vault.jwtSecret) });

@@ -18,8 +18,10 @@ import {
   databaseSecretsInfo,
   destinationSecretsInfo,
   type Keyring,
+  openSealed,
   openSealedObject,
   type PoolKeys,
+  projectRecordsInfo,
   serverSecretsInfo,
 } from '@tarfleet/vault';
 import { resealAll } from './jobs/reseal-all.ts';
@@ -108,6 +110,8 @@ export function createDeps(options: DepsOptions): WorkerDeps {
     },
     assertCommandsAllowed,
     openServerSecrets,
+    openRecords: ({ backupId, records }) =>
+      openSealed(keys.keys, projectRecordsInfo({ backupId, pool: keys.pool }), records),
     reseal: (plan) => resealAll(keys.keys, plan),
   };
 }

@@ -1,8 +1,10 @@
 import type { Codec } from '@tarfleet/archive';
 import type {
+  ArtifactPlan,
   DestinationTarget,
   ResealPlan,
   ResultOf,
+  SealedBox,
   ServerSecrets,
   ServerTarget,
   ServiceRun,
@@ -37,6 +39,8 @@ export interface WorkerDeps {
   /** Refuses to run what a service says on a `local` server, unless the worker's environment allows that. */
   assertCommandsAllowed(server: ServerTarget, service: string): void;
   openServerSecrets(server: ServerTarget): Promise<ServerSecrets>;
+  /** The project's own records, as they travel in this plan. */
+  openRecords(plan: ArtifactPlan & { records: SealedBox }): Promise<Buffer>;
   /** Seals anew, for the pool's current key. */
   reseal(plan: ResealPlan): Promise<ResultOf<'reseal'>>;
   /** The keys of encrypted backups. */

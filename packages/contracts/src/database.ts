@@ -87,6 +87,8 @@ export const BACKUP_METHODS = [
   'sqlite3_backup',
   'redis_rdb',
   'psql_copy',
+  /** Of no database of a server's, but of the project's own records. */
+  'project_records',
 ] as const;
 export type BackupMethod = (typeof BACKUP_METHODS)[number];
 

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Failure } from './errors.ts';
 import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { JOB_KINDS } from './plans.ts';
+import { HandedRecord, RECORDS_EVENT_MOST } from './project-records.ts';
 import { JobResult } from './results.ts';
 import { FOUND_AT_ONCE, FoundGroup } from './survey.ts';
 
@@ -49,6 +50,16 @@ export const JobEvent = Type.Union([
       ...numbered,
       type: Type.Literal('found'),
       groups: Type.Array(FoundGroup, { minItems: 1, maxItems: FOUND_AT_ONCE }),
+    },
+    closed,
+  ),
+  /** Part of the project's own records, from this number on. Kept until the restore ends, and not as an event. */
+  Type.Object(
+    {
+      ...numbered,
+      type: Type.Literal('records'),
+      from: Type.Integer({ minimum: 0 }),
+      records: Type.Array(HandedRecord, { minItems: 1, maxItems: RECORDS_EVENT_MOST }),
     },
     closed,
   ),

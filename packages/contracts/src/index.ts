@@ -10,6 +10,7 @@ export * from './parse.ts';
 export { PLAN_VERSION } from './plan-parts.ts';
 export * from './plans.ts';
 export * from './preview-result.ts';
+export * from './project-records.ts';
 export * from './restore-plans.ts';
 export * from './results.ts';
 export * from './retention.ts';

@@ -57,6 +57,8 @@ export const ArtifactPlan = Type.Object(
     deduplicate: Type.Optional(Type.Boolean()),
     /** What to compare with; null reads everything. */
     parent: Type.Union([ParentArtifact, Type.Null()]),
+    /** The project's own records, gzipped and sealed for the pool: then they are what is backed up, and no server is asked. */
+    records: Type.Optional(SealedBox),
   },
   closed,
 );

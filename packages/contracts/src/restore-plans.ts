@@ -1,8 +1,9 @@
 /** Putting a backup back on a server, and taking that back. */
 import { type Static, Type } from 'typebox';
 import { DatabaseTarget } from './database.ts';
-import { Uuid } from './ids.ts';
+import { ProjectId, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
+import { RECORDS_MODES } from './project-records.ts';
 import { ServiceRun } from './service-run.ts';
 import { DestinationTarget, ServerTarget } from './targets.ts';
 
@@ -50,6 +51,10 @@ export const RestorePlan = Type.Object(
     rollback: Type.Boolean(),
     /** How long the way back is kept after the commit, in hours; 0: it goes with the commit. */
     keepHours: Type.Number({ minimum: 0 }),
+    /** Whether the project's own records are handed back as well, and what the API makes of them. */
+    records: Type.Optional(
+      Type.Object({ mode: Type.Enum([...RECORDS_MODES]), projectId: ProjectId }, closed),
+    ),
   },
   closed,
 );

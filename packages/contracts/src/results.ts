@@ -93,6 +93,8 @@ export const RestoreResult = Type.Object(
     filesRestored: Count,
     filesSkipped: Count,
     bytesRestored: Bytes,
+    /** How many of the project's own records were handed back in events before; left out, none were asked for. */
+    records: Type.Optional(Count),
   },
   closed,
 );

@@ -10,6 +10,7 @@ import {
 } from './destination-configs.ts';
 import { ServiceHooks } from './hooks.ts';
 import { PoolName, ProjectId, Uuid } from './ids.ts';
+import { PROJECT_RECORDS } from './project-records.ts';
 import { SealedBox } from './sealed.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -64,7 +65,7 @@ export const ServiceTarget = Type.Object(
     id: Uuid,
     name: Type.String(),
     /** Which source captures it. */
-    type: Type.Enum(['files', ...DATABASE_TYPES]),
+    type: Type.Enum(['files', ...DATABASE_TYPES, PROJECT_RECORDS.type]),
     component: Type.String(),
     configPaths: Type.Array(Type.String({ pattern: '^/' })),
     dataPaths: Type.Array(Type.String({ pattern: '^/' })),

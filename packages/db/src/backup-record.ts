@@ -1,4 +1,4 @@
-import type { ErrorCode, Notification } from '@tarfleet/contracts';
+import type { ErrorCode, Notification, RecordsSummary } from '@tarfleet/contracts';
 import type { ArtifactRecord } from './artifacts.ts';
 import type { BackupLock } from './backup-lock.ts';
 
@@ -58,6 +58,8 @@ export interface BackupRecord extends BackupLock {
   errorCode: ErrorCode | null;
   errorMessage: string | null;
   warnings: string[];
+  /** What it holds of the project's own records; null: nothing, as it is not of a whole project. */
+  records: RecordsSummary | null;
   /** Who is to be told of its end, beside the project's webhooks. */
   notification: Notification | null;
   restoreCount: number;
@@ -71,7 +73,10 @@ export interface BackupRecord extends BackupLock {
 }
 
 export interface FullBackup extends BackupRecord {
+  /** Of its services. */
   artifacts: ArtifactRecord[];
+  /** Of the project's own records. */
+  recordsArtifact: ArtifactRecord | null;
   /** E-mail of whoever made it. */
   creator: string | null;
   destination: { id: string; name: string; type: string; config: unknown } | null;

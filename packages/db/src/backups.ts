@@ -1,4 +1,4 @@
-import type { ErrorCode, Notification } from '@tarfleet/contracts';
+import { type ErrorCode, type Notification, PROJECT_RECORDS, type RecordsSummary } from '@tarfleet/contracts';
 import { type ArtifactDraft, toArtifact } from './artifacts.ts';
 import type {
   BackupOccasion,
@@ -44,7 +44,9 @@ export type BackupDraft = Pick<
   | 'createdAt'
 > & {
   destinationId: string;
+  /** Of its services, and perhaps of the project's own records. */
   artifacts: ArtifactDraft[];
+  records?: RecordsSummary | null;
   chosen?: boolean;
   occasion?: BackupOccasion | null;
   notification?: Notification | null;
@@ -52,7 +54,7 @@ export type BackupDraft = Pick<
 };
 
 export type BackupChange = Partial<
-  Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification'>
+  Omit<BackupRecord, 'id' | 'projectId' | 'destinationId' | 'notification' | 'records'>
 > & {
   sweepAfter?: Date | null;
   sweptAt?: Date | null;
@@ -107,13 +109,14 @@ export function createBackups(db: Db): Backups {
     return row && toFull(row);
   };
   return {
-    async create({ artifacts, notification, ...draft }) {
+    async create({ artifacts, notification, records, ...draft }) {
       await db.backup.create({
         data: {
           ...draft,
           ...{ status: 'in_progress', startedAt: draft.createdAt },
           notification: toJsonOrNull(notification),
-          series: seriesOf(artifacts.map(({ serviceId }) => serviceId)),
+          records: toJsonOrNull(records),
+          series: seriesOf(artifacts.filter((one) => !isRecords(one)).map(({ serviceId }) => serviceId)),
         },
         select: { id: true },
       });
@@ -202,7 +205,8 @@ export function createBackups(db: Db): Backups {
 function toFull({ artifacts, creator, destination, ...row }: FullRow): FullBackup {
   return {
     ...toRecord(row),
-    artifacts: artifacts.map(toArtifact),
+    artifacts: artifacts.filter((one) => !isRecords(one)).map(toArtifact),
+    recordsArtifact: artifacts.filter(isRecords).map(toArtifact)[0] ?? null,
     creator: creator?.email ?? null,
     destination,
   };
@@ -218,11 +222,16 @@ function toRecord(row: Backup): BackupRecord {
     errorCode: row.errorCode as ErrorCode | null,
     warnings: row.warnings as string[],
     notification: row.notification as Notification | null,
+    records: row.records as RecordsSummary | null,
     sizeBytes: toNumber(row.sizeBytes),
     contentBytes: toNumber(row.contentBytes),
     filesCount: toNumber(row.filesCount),
     directoriesCount: toNumber(row.directoriesCount),
   };
+}
+
+function isRecords({ serviceId }: { serviceId: string }): boolean {
+  return serviceId === PROJECT_RECORDS.serviceId;
 }
 
 /** Exact up to 9 PB. */

@@ -21,6 +21,8 @@ export type { Page, PageRequest, ProjectScope } from './page.ts';
 export type { MemberRecord, ProjectMembers } from './project-members.ts';
 export type { ProjectRecord, Projects } from './projects.ts';
 export type { RateLimitHit, RateLimits } from './rate-limits.ts';
+export type { ProjectRecords, RecordLine, RecordRow, RecordsOf } from './records/project-records.ts';
+export type { RestoredRecord, RestoredRecords, StagedRecord } from './records/restored-records.ts';
 export type { Repositories } from './repositories.ts';
 export type * from './restore-list.ts';
 export { RESTORE_LIST_STATES } from './restore-list.ts';

@@ -15,6 +15,8 @@ import type { Db } from './prisma-client.ts';
 import { createProjectMembers, type ProjectMembers } from './project-members.ts';
 import { createProjects, type Projects } from './projects.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { createProjectRecords, type ProjectRecords } from './records/project-records.ts';
+import { createRestoredRecords, type RestoredRecords } from './records/restored-records.ts';
 import { createRestoreList, type RestoreList } from './restore-list.ts';
 import { createRestores, type Restores } from './restores.ts';
 import { createRetention, type Retention } from './retention.ts';
@@ -47,9 +49,11 @@ export interface Repositories {
   leases: Leases;
   notifier: Notifier;
   projectMembers: ProjectMembers;
+  projectRecords: ProjectRecords;
   projects: Projects;
   rateLimits: RateLimits;
   restoreList: RestoreList;
+  restoredRecords: RestoredRecords;
   restores: Restores;
   retention: Retention;
   rewraps: Rewraps;
@@ -83,9 +87,11 @@ export function createRepositories(db: Db): Repositories {
     leases: createLeases(db),
     notifier: createNotifier(db),
     projectMembers: createProjectMembers(db),
+    projectRecords: createProjectRecords(db),
     projects: createProjects(db),
     rateLimits: createRateLimits(db),
     restoreList: createRestoreList(db),
+    restoredRecords: createRestoredRecords(db),
     restores: createRestores(db),
     retention: createRetention(db),
     rewraps: createRewraps(db),

@@ -49,6 +49,8 @@ export interface RestoreRecord {
   targetPaths: string[];
   /** The services whose archives were restored. */
   serviceIds: string[];
+  /** What was made of the project's own records. */
+  recordNotices: string[];
   /** Who is to be told of its end, beside the project's webhooks. */
   notification: Notification | null;
 }
@@ -60,6 +62,7 @@ export interface RestoreMetadata {
   paths?: string;
   target_paths: string[];
   service_ids: string[];
+  record_notices?: string[];
 }
 
 export interface AuditStep {
@@ -119,6 +122,7 @@ function toOwn(row: RestoreJob) {
     createdAt: row.createdAt ?? new Date(0),
     targetPaths: metadata?.target_paths ?? [],
     serviceIds: metadata?.service_ids ?? [],
+    recordNotices: metadata?.record_notices ?? [],
     notification: row.notification as Notification | null,
   };
 }

@@ -61,6 +61,8 @@ export interface Restores {
   /** Those whose way back is to be removed; not of servers that are no longer configured. */
   dueForForget(now: Date, limit: number): Promise<RestoreRecord[]>;
   change(id: string, change: RestoreChange): Promise<void>;
+  /** What was made of the project's own records, one sentence each. */
+  noteRecords(id: string, notices: readonly string[]): Promise<void>;
   /** A step's start, or its end when one with this number and without an end is there. */
   recordStep(id: string, step: StepReport): Promise<void>;
   /** Ends, as `interrupted`, the steps of an attempt that can end them no more. */
@@ -135,6 +137,11 @@ export function createRestores(db: Db): Restores {
     },
     async change(id, change) {
       await db.restoreJob.update({ where: { id }, data: change, select: { id: true } });
+    },
+    async noteRecords(id, notices) {
+      await db.$executeRaw`
+        UPDATE restore_jobs SET metadata = metadata || jsonb_build_object('record_notices', ${JSON.stringify(notices)}::jsonb)
+        WHERE id = ${id}::uuid`;
     },
     recordStep: (id, step) => recordStep(db, id, step),
     async interruptSteps(id, at) {

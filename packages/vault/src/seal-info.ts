@@ -19,6 +19,11 @@ export function destinationSecretsInfo(place: { destinationId: string; pool: str
   return `tarfleet:destination-secrets:v1:${JSON.stringify([place.destinationId, place.pool])}`;
 }
 
+/** `info` of a project's own records as they travel inside the plan that backs them up. */
+export function projectRecordsInfo(place: { backupId: string; pool: string }): string {
+  return `tarfleet:project-records:v1:${JSON.stringify([place.backupId, place.pool])}`;
+}
+
 /** What a destination's credentials in the API's own database are bound to (the `aad` of the secret box). */
 export function destinationAad(destinationId: string): string {
   return `destination:${destinationId}`;

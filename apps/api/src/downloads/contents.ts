@@ -32,9 +32,15 @@ export async function readContents(options: ContentsOptions): Promise<Contents> 
   return options.format === 'archive' ? oneArchive(options) : wholeTar(options);
 }
 
-/** Its archives, the one that there is as it is. */
+/** The archives of its services. */
 export function heldBy(backup: FullBackup): ArtifactRecord[] {
   return backup.artifacts.filter(({ status }) => status === 'completed');
+}
+
+/** The same with that of the project's own records. */
+function allHeldBy(backup: FullBackup): ArtifactRecord[] {
+  const { recordsArtifact: records } = backup;
+  return [...heldBy(backup), ...(records?.status === 'completed' ? [records] : [])];
 }
 
 async function oneArchive({ storage, backup, signal }: ContentsOptions): Promise<Contents> {
@@ -56,7 +62,7 @@ async function oneArchive({ storage, backup, signal }: ContentsOptions): Promise
 
 async function wholeTar(options: ContentsOptions): Promise<Contents> {
   const { backup } = options;
-  const all = [await objectsOf(options, backup, heldBy(backup))];
+  const all = [await objectsOf(options, backup, allHeldBy(backup))];
   for (const [id, artifacts] of await ancestorsOf(options)) {
     const ancestor = await options.db.backups.get(id);
     if (!ancestor) throw new AppError('BACKUP_CORRUPTED', `Nothing is known of the backup ${id} any more.`);

@@ -6,14 +6,16 @@ import {
   PLAN_VERSION,
   type ServiceTarget,
 } from '@tarfleet/contracts';
-import type { BackupDraft, DestinationRecord, Repositories } from '@tarfleet/db';
+import type { ArtifactDraft, BackupDraft, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { chooseServices } from './choose-services.ts';
+import { defaultDays } from './default-days.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
 import { toJobDraft } from './job-draft.ts';
 import { type ChosenParent, chooseParent, referToParents } from './parents.ts';
+import { planRecords, recordsArtifact } from './records/plan-records.ts';
 import {
   assertPinned,
   type PlanKeys,
@@ -22,9 +24,6 @@ import {
   toServerTarget,
   toServiceTarget,
 } from './targets.ts';
-
-/** As document 2 has it. */
-const DEFAULT_RETENTION_DAYS = 90;
 
 /** What a backup request comes to, whichever document it was written by. */
 export interface BackupRequest {
@@ -57,6 +56,8 @@ export interface BackupRequest {
   warnings: string[];
   /** Who is to be told of its end, beside the project's webhooks. */
   notification?: BackupDraft['notification'];
+  /** Whether the project's own records are part of it: it is then a backup of the whole project. */
+  records?: boolean;
   /** Why it is made, where neither a request nor a schedule asked for it by itself. */
   occasion?: BackupDraft['occasion'];
 }
@@ -139,6 +140,14 @@ export async function planBackup(
   const first = artifacts[0];
   if (!first) throw new TypeError('chooseServices gives at least one service');
   const backupType = parents.size > 0 ? request.type : 'full';
+  const records = request.records
+    ? await planRecords(deps, {
+        like: first,
+        automatic: request.automatic ?? request.scheduleId !== null,
+        warn: (message) => warnings.push(message),
+      })
+    : null;
+  const all = records ? [...artifacts, records.plan] : artifacts;
   const parent: BackupPlan = {
     ...base,
     kind: 'backup',
@@ -152,7 +161,7 @@ export async function planBackup(
     verify: request.verify,
     compression,
     encryption: first.encryption,
-    artifacts: artifacts.map(({ jobId, pool, server, service }) => ({
+    artifacts: all.map(({ jobId, pool, server, service }) => ({
       jobId,
       pool,
       service: withoutOrders(service),
@@ -163,7 +172,7 @@ export async function planBackup(
   const origin = { userId: request.userId, backupId };
   return {
     root: toJobDraft(parent, origin),
-    children: artifacts.map((plan) => toJobDraft(plan, { ...origin, parentId: backupId })),
+    children: all.map((plan) => toJobDraft(plan, { ...origin, parentId: backupId })),
     leases: artifacts.map(({ service }) => service.id),
     record: async (tx) => {
       await tx.backups.create({
@@ -190,18 +199,23 @@ export async function planBackup(
         notification: request.notification ?? null,
         createdAt: new Date(issuedAt),
         destinationId: destination.id,
-        artifacts: artifacts.map(({ jobId, server, service }) => ({
-          id: jobId,
-          serverId: server.id,
-          serverName: server.name,
-          serviceId: service.id,
-          serviceName: service.name,
-          component: service.component,
-          paths: [...service.configPaths, ...service.dataPaths],
-          exclude: service.exclude,
-          parentId: parents.get(jobId)?.plan.artifactId ?? null,
-          chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
-        })),
+        records: records?.summary ?? null,
+        artifacts: artifacts
+          .map(
+            ({ jobId, server, service }): ArtifactDraft => ({
+              id: jobId,
+              serverId: server.id,
+              serverName: server.name,
+              serviceId: service.id,
+              serviceName: service.name,
+              component: service.component,
+              paths: [...service.configPaths, ...service.dataPaths],
+              exclude: service.exclude,
+              parentId: parents.get(jobId)?.plan.artifactId ?? null,
+              chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
+            }),
+          )
+          .concat(records ? recordsArtifact(records) : []),
       });
       await referToParents(tx, parents);
       // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.
@@ -231,20 +245,4 @@ async function ofProject(
 /** The job that closes the backup neither connects to a database nor runs commands. */
 function withoutOrders({ database: _database, hooks: _hooks, ...service }: ServiceTarget): ServiceTarget {
   return service;
-}
-
-/** Null where a policy rules: then that alone says how long. */
-async function defaultDays(
-  tx: Repositories,
-  {
-    projectId,
-    scheduleId,
-    fallbackDays = DEFAULT_RETENTION_DAYS,
-  }: Pick<BackupRequest, 'projectId' | 'scheduleId' | 'fallbackDays'>,
-  destination: DestinationRecord,
-): Promise<number | null> {
-  if (destination.retentionDays !== null) return destination.retentionDays;
-  if (scheduleId !== null && (await tx.schedules.get(scheduleId))?.retention) return null;
-  const { retention } = (await tx.projects.get(projectId)) ?? { retention: null };
-  return (retention ?? destination.retention) ? null : fallbackDays;
 }

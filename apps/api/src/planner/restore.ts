@@ -11,6 +11,8 @@ export interface RestoreRequest extends RestoreSubject {
   rollback: boolean;
   /** How long the way back is kept after the restore, in hours; without `rollback` only after a failure. */
   keepHours: number;
+  /** What becomes of the project's own records that the backup holds, and in which project; left out, nothing. */
+  records?: RestorePlan['records'];
   /** Who is to be told of its end, beside the project's webhooks. */
   notification?: Notification | null;
 }
@@ -19,9 +21,12 @@ export async function planRestore(
   deps: { db: Database; keys: PlanKeys },
   request: RestoreRequest,
 ): Promise<RunDraft> {
-  const { backup, rollback, keepHours } = request;
+  const { backup, rollback, keepHours, records } = request;
   const { fields, artifacts, server, targets, concerned } = await resolveRestore(deps, request);
-  const plan: RestorePlan = { ...fields, kind: 'restore', rollback, keepHours };
+  const plan: RestorePlan = {
+    ...{ ...fields, kind: 'restore', rollback, keepHours },
+    ...(records ? { records } : {}),
+  };
   const { serviceIds } = plan;
   return {
     root: toJobDraft(plan, { userId: request.userId, backupId: backup.id }),

@@ -2,6 +2,7 @@ import type { JobEvent } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { tellStarted } from '../notifier/outbox.ts';
 import type { SettleOptions } from './end.ts';
+import { stageRecords } from './records/settle-records.ts';
 import { beginRestore, recordRestoreStep } from './restore-steps.ts';
 import { settle } from './settle.ts';
 import { recordFound } from './settle-survey.ts';
@@ -29,14 +30,17 @@ export async function applyEvent(
     case 'found':
       await recordFound(tx, job, event, options);
       return job;
+    case 'records':
+      await stageRecords(tx, job, event);
+      return job;
     case 'ended': {
-      const end = {
+      const told = {
         state: event.state,
         at: new Date(event.at),
         result: event.result ?? null,
         failure: event.failure ?? null,
       };
-      await settle(tx, job, end, options);
+      const end = await settle(tx, job, told, options);
       return { ...job, state: end.state, endedAt: end.at, result: end.result, failure: end.failure };
     }
   }

@@ -9,11 +9,11 @@ interface EndOptions extends SettleOptions {
 
 /** Ends a job that cannot end by its own events. */
 export async function endJob(options: EndOptions, job: JobRecord, how: Omit<End, 'at'>): Promise<boolean> {
-  const end: End = { ...how, at: new Date() };
+  const told: End = { ...how, at: new Date() };
   const ended = await options.db.transaction(async (tx) => {
     const locked = await tx.jobs.lock(job.id);
     if (!locked || locked.endedAt !== null) return null;
-    await settle(tx, locked, end, options);
+    const end = await settle(tx, locked, told, options);
     await tx.jobs.change(job.id, {
       state: end.state,
       endedAt: end.at,

@@ -4,6 +4,7 @@ import type { JobRecord, Repositories, RestoreStatus } from '@tarfleet/db';
 /** Document 1's states, by the step that brings them about. */
 const RESTORE_STATES: Record<string, RestoreStatus> = {
   connect: 'preparing',
+  read_records: 'preparing',
   preflight: 'preparing',
   prepare_data: 'preparing',
   create_rollback: 'preparing',

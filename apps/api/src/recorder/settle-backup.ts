@@ -2,6 +2,7 @@ import type { BackupResult, Failure } from '@tarfleet/contracts';
 import type { BackupStatus, JobRecord, Repositories } from '@tarfleet/db';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 
+type Artifact = BackupResult['artifacts'][number];
 const DAY_MS = 24 * 3600 * 1000;
 /** The number of a job's very first attempt: see Delivery.attempt. */
 const FIRST_ATTEMPT = 1001;
@@ -53,17 +54,19 @@ async function settleRun(
 }
 
 function totals(result: BackupResult) {
-  const sum = (of: (artifact: BackupResult['artifacts'][number]) => number): number =>
-    result.artifacts.reduce((total, artifact) => total + of(artifact), 0);
+  const sum = (of: (artifact: Artifact) => number, artifacts = result.artifacts): number =>
+    artifacts.reduce((total, artifact) => total + of(artifact), 0);
+  // What Tarfleet keeps of the project takes room, but is none of its users' files.
+  const services = result.artifacts.filter(({ database }) => database?.method !== 'project_records');
   return {
     // What was to be compared with may have turned out to be no use.
     ...(result.artifacts.every(({ parent }) => parent === null) ? { type: 'full' } : {}),
     manifestKey: result.manifestKey,
     manifestSha256: result.manifestSha256,
     sizeBytes: sum(({ storedBytes, index }) => storedBytes + (index?.storedBytes ?? 0)),
-    contentBytes: sum((artifact) => artifact.contentBytes),
-    filesCount: sum((artifact) => artifact.files),
-    directoriesCount: sum((artifact) => artifact.directories),
+    contentBytes: sum((artifact) => artifact.contentBytes, services),
+    filesCount: sum((artifact) => artifact.files, services),
+    directoriesCount: sum((artifact) => artifact.directories, services),
     ...(result.verifiedAt === null ? {} : { verified: true, verifiedAt: new Date(result.verifiedAt) }),
   };
 }
@@ -80,6 +83,7 @@ async function settleChildren(
   end: End,
 ): Promise<void> {
   for (const child of children) {
+    await tx.projectRecords.forgetSealed(child.id);
     const done = result?.artifacts.find((artifact) => artifact.artifactId === child.id);
     if (done) {
       await completeArtifact(tx, done);

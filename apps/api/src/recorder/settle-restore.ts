@@ -12,13 +12,16 @@ export async function settleRestore(tx: Repositories, job: JobRecord, end: End):
   await tx.leases.release(job.id);
   await tx.restores.interruptSteps(job.id, end.at);
   const result = end.result?.kind === 'restore' ? end.result : null;
-  if (result && end.state === 'completed') {
+  // One whose files are in place has a way back, also where something else failed.
+  if (result?.outcome === 'restored') {
+    const done = end.state === 'completed';
     const { keepHours } = JSON.parse(job.plan) as RestorePlan;
     const expiresAt = result.rollbackPath === null ? null : after(end.at, keepHours * HOUR_MS);
     await tx.restores.change(job.id, {
-      status: 'completed',
+      status: done ? 'completed' : 'failed',
       progressPercentage: 100,
-      currentStep: 'Restore completed successfully',
+      currentStep: done ? 'Restore completed successfully' : 'Restore failed: the files are restored',
+      ...(done ? {} : { errorMessage: failureOf(end).message }),
       servicesRestored: result.restored,
       rollbackPath: result.rollbackPath,
       rollbackExpiresAt: expiresAt,

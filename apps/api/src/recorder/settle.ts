@@ -4,6 +4,7 @@ import type { JobRecord, Repositories } from '@tarfleet/db';
 import { tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { handOn, type Refused } from './hand-on.ts';
+import { settleProjectRecords } from './records/settle-records.ts';
 import { settleBackup } from './settle-backup.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
 import { settleSurvey } from './settle-survey.ts';
@@ -11,17 +12,22 @@ import { settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
 
-/** What the end of a job means to the records it was about. In the caller's transaction; the job's own row is the caller's. */
+/**
+ * What the end of a job means to the records it was about, in the caller's transaction. Gives the end as it has become:
+ * the job's own row is the caller's.
+ */
 export async function settle(
   tx: Repositories,
   job: JobRecord,
-  end: End,
+  told: End,
   options: SettleOptions,
-): Promise<void> {
+): Promise<End> {
+  const end = await settleProjectRecords(tx, job, told);
   const refused = await handOn(tx, job, end);
   await settleRecords(tx, job, end, options);
   await tellEnded(tx, job, end);
   for (const one of refused) await endRefused(tx, one, options);
+  return end;
 }
 
 /** Ends what waited for a job that did not come to the end that it needs. */
@@ -42,6 +48,7 @@ async function settleRecords(
   switch (job.kind) {
     case 'artifact':
       // An estimate for those who look meanwhile: what the backup says of it in the end is what counts.
+      await tx.projectRecords.forgetSealed(job.id);
       if (result?.kind === 'artifact') await completeArtifact(tx, result);
       else await tx.artifacts.fail(job.id, failureOf(end), end.at);
       return;

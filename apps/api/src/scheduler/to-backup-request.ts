@@ -4,7 +4,7 @@ import type { BackupRequest } from '../planner/backup.ts';
 
 /** What a schedule asks for each time, in the form in which the planner takes it from a request. */
 export function toBackupRequest(schedule: ScheduleRecord, runId: string): BackupRequest {
-  const { components, services } = schedule;
+  const { components, services, serverId } = schedule;
   return {
     projectId: schedule.projectId,
     userId: null,
@@ -16,7 +16,8 @@ export function toBackupRequest(schedule: ScheduleRecord, runId: string): Backup
     description: null,
     components: components.length > 0 ? components : null,
     services: services.length > 0 ? services : null,
-    serverId: schedule.serverId,
+    serverId,
+    records: components.length === 0 && services.length === 0 && serverId === null,
     destinationId: schedule.destinationId,
     retentionDays: schedule.retentionDays,
     verify: schedule.verify,

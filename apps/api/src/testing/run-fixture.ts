@@ -105,6 +105,7 @@ export async function openRunFixture() {
   };
   return {
     ...{ db, url, project, user, keys, server, destination, addServer, addService },
+    poolKeys: pool.keys,
     ...{ request, dispatcherOn, storeBackup },
     async close() {
       await db.close();

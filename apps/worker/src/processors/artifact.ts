@@ -9,9 +9,8 @@ import {
 } from '@tarfleet/archive';
 import type { ArtifactPlan, ArtifactResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import type { CaptureOptions } from '@tarfleet/sources';
+import { type Capture, type CaptureOptions, captureRecords } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
-import type { Session } from '@tarfleet/transport';
 import { storeDataKey } from '@tarfleet/vault';
 import { encryptOrPass } from '../archives/encrypt.ts';
 import type { OpenParent } from '../archives/parent.ts';
@@ -82,11 +81,22 @@ async function archive(
   place: Place,
   deduplicate: CaptureOptions['deduplicate'],
 ): Promise<ArtifactResult> {
+  const { plan } = context;
+  const { records } = plan;
+  if (records) {
+    const packed = await deps.openRecords({ ...plan, records });
+    const capture: Work['capture'] = (options) => captureRecords({ packed, ...options });
+    return store(deps, context, { ...place, parent: null, capture });
+  }
   const parent = await findParent(deps, place.storage, context);
   try {
-    const session = await deps.connect(context.plan.server, { signal: context.signal });
+    const session = await deps.connect(plan.server, { signal: context.signal });
     try {
-      return await store(deps, context, { ...place, session, parent, deduplicate });
+      const { service } = plan;
+      const asked = { session, service, parent: parent?.entries ?? null, deduplicate };
+      const capture: Work['capture'] = (options) =>
+        deps.sourceOf(service.type, plan.server).capture({ ...asked, ...options });
+      return await store(deps, context, { ...place, parent, capture });
     } finally {
       await session.close();
     }
@@ -96,27 +106,22 @@ async function archive(
 }
 
 interface Work extends Place {
-  session: Session;
   parent: OpenParent | null;
-  deduplicate: CaptureOptions['deduplicate'];
+  capture(options: Pick<CaptureOptions, 'signal' | 'warn' | 'onEntry'>): Promise<Capture>;
 }
 
 async function store(
   deps: WorkerDeps,
   { plan, delivery, signal, report, progress, log }: JobContext<ArtifactPlan>,
-  { storage, session, parent, deduplicate, name, key, startedAt, ...place }: Work,
+  { storage, parent, capture: begin, name, key, startedAt, ...place }: Work,
 ): Promise<ArtifactResult> {
   const { service } = plan;
   const counts = createEntryCounts();
   const capture = await report.step('scan', `Scanning ${service.name}`, () =>
-    deps.sourceOf(service.type, plan.server).capture({
-      session,
-      service,
+    begin({
       signal,
       warn: (warning) => report.warn(warning),
       onEntry: (entry) => counts.see(entry),
-      parent: parent?.entries ?? null,
-      deduplicate,
     }),
   );
   try {

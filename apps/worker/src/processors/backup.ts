@@ -6,6 +6,7 @@ import {
   type BackupResult,
   createParser,
   type Failure,
+  PROJECT_RECORDS,
   readFailure,
 } from '@tarfleet/contracts';
 import { AppError, toFailure } from '@tarfleet/kernel';
@@ -134,7 +135,12 @@ async function commit(
 ): Promise<Outcome> {
   const { plan, report, delivery, signal } = context;
   const first = outcomes.failed[0];
-  if (outcomes.done.length === 0 && first) {
+  const isService = ({ artifactId }: ArtifactResult): boolean =>
+    plan.artifacts.some(
+      ({ jobId, service }) => jobId === artifactId && service.type !== PROJECT_RECORDS.type,
+    );
+  // The project's own records alone are no backup of it.
+  if (!outcomes.done.some(isService) && first) {
     throw new AppError(first.failure.code, `${first.serviceName}: ${first.failure.message}`);
   }
   const verifiedAt = plan.verify ? new Date().toISOString() : null;

@@ -1,4 +1,4 @@
-import type { RestorePlan } from '@tarfleet/contracts';
+import type { RestorePlan, RestoreResult } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { JobContext, Outcome } from '../job-context.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
@@ -6,6 +6,7 @@ import { tryToForgetAll } from './files.ts';
 import { complete, goForward } from './forward.ts';
 import { asError, goBack, turnBack } from './going-back.ts';
 import { tidyJournals } from './guard.ts';
+import { handBackRecords } from './hand-back-records.ts';
 import { isCancel, isHandover, isInterruption } from './interruption.ts';
 import { onServer } from './on-server.ts';
 import { noteIfPossible, type RestoreRun } from './restore-run.ts';
@@ -30,12 +31,18 @@ async function drive(run: RestoreRun): Promise<Outcome> {
   if (end) {
     // Delivered once more: what was done is not done again, but for what the attempt that wrote this may have left.
     if (end.failure) throw asError(end.failure, end.result);
+    const records = await handBackIfPossible(run);
     if (end.result.outcome === 'restored') await complete(run, end.result);
-    return { state: 'completed', result: end.result };
+    return completed(end.result, records);
   }
   if (phase === 'undoing') return goBack(run);
   try {
-    return { state: 'completed', result: await goForward(run) };
+    const { signal } = run.context;
+    const records =
+      phase === 'preparing'
+        ? await handBackRecords(run.deps, run.context, signal)
+        : await handBackIfPossible(run);
+    return completed(await goForward(run), records);
   } catch (thrown) {
     run.alive.throwIfAborted();
     const { signal } = run.context;
@@ -52,6 +59,21 @@ async function drive(run: RestoreRun): Promise<Outcome> {
     await turnBack(run, reason);
   }
   return goBack(run);
+}
+
+function completed(result: RestoreResult, records: number | undefined): Outcome {
+  return { state: 'completed', result: records === undefined ? result : { ...result, records } };
+}
+
+/** Once something may have been changed, unreadable records are no reason to leave it so: the API sees that they are missing. */
+async function handBackIfPossible(run: RestoreRun): Promise<number | undefined> {
+  try {
+    return await handBackRecords(run.deps, run.context, run.alive);
+  } catch (error) {
+    run.alive.throwIfAborted();
+    run.context.log.error({ err: error }, "the project's own records were not handed back");
+    return undefined;
+  }
 }
 
 function isRetryable(error: unknown): boolean {

@@ -70,9 +70,17 @@ export function dumpTar({ dumps, mtime, signal, onEntry }: DumpTarOptions): Dump
     }
     yield TAR_END;
   }
+  return indexedTar(pieces(), { mtime, signal, onEntry });
+}
+
+/** These bytes as a tar stream, with its index; all entries are of this time. */
+export function indexedTar(
+  pieces: AsyncIterable<Buffer>,
+  { mtime, signal, onEntry }: Omit<DumpTarOptions, 'dumps'>,
+): DumpTar {
   const seen: IndexEntry[] = [];
   const tar = passTar({
-    source: Readable.from(pieces(), { objectMode: false, highWaterMark: 256 * 1024 }),
+    source: Readable.from(pieces, { objectMode: false, highWaterMark: 256 * 1024 }),
     told: Promise.resolve(),
     settle: async () => undefined,
     ...{ signal, onEntry, copies: null },

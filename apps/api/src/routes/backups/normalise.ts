@@ -62,6 +62,7 @@ export function normaliseProjectCreate(body: ProjectBackupBody): FromBody {
     ...normaliseCreate({ type: 'full', name: body.name }),
     ...{ dialect: 'cloudbox', description: body.description ?? null, fallbackDays: null },
     automatic: body.type === 'automatic',
+    records: true,
   };
 }
 

@@ -1,3 +1,4 @@
+import { RECORDS_MODES } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
 import { nullable, ProjectId, strict, Uuid } from '../shapes.ts';
@@ -86,6 +87,12 @@ const Fields = strict({
     Type.Boolean({
       description:
         'true: what is restored takes the place of what is there; false leaves as it is what exists. Left out, true for the original paths, false with restorePath',
+    }),
+  ),
+  records: Type.Optional(
+    Type.Enum([...RECORDS_MODES, 'none'], {
+      description:
+        'The project’s own records (servers, services, destinations, schedules), for administrators: missing makes again what is not there any more, all sets back what differs as well. Left out, missing for a restore of the whole backup, else none',
     }),
   ),
   notification: Type.Optional(NotificationBody),

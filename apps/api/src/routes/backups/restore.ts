@@ -13,6 +13,7 @@ import { findRestoreTarget } from './restore-target.ts';
 import { IdParams } from './schemas.ts';
 import { notRunning, startRestore } from './start-restore.ts';
 import { validateRestore, wantsLookAlone } from './validate-restore.ts';
+import { recordsHeld, wantedRecords } from './wanted-records.ts';
 
 /** Documents 1 and 3's restore; a request without `restoreType` is document 3's and gets its message. */
 export function restoreBackupRoute(app: Api, deps: RunDeps): void {
@@ -32,6 +33,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
             'overwrite',
             'database',
             'validateOnly',
+            'records',
             'target_server_id',
             'target_project_id',
           ],
@@ -62,8 +64,18 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const { userId, role } = actorOf(request);
       const mayUseLocal = role === 'admin';
       const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
-      if (wantsLookAlone(body)) return validateRestore(deps, request, reply, subject, warnings);
-      const started = await startRestore(deps, request, reply, { ...subject, notification });
+      const projectId = target?.projectId ?? backup.projectId;
+      const { records, warnings: about } = wantedRecords({
+        ...{ wanted: body.records, backup, role, projectId },
+        whole: wanted.services === null && wanted.paths === null && wanted.restorePath === null,
+      });
+      warnings.push(...about);
+      if (wantsLookAlone(body)) {
+        const held = records ? recordsHeld(backup) : [];
+        return validateRestore(deps, request, reply, subject, [...warnings, ...held]);
+      }
+      const wish = { ...subject, notification, ...(records ? { records } : {}) };
+      const started = await startRestore(deps, request, reply, wish);
       const { id: restoreJobId, ended, result } = started;
       return {
         success: true as const,
@@ -80,10 +92,11 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
           warnings: [
             ...missingFrom(backup, wanted.services),
             ...notRunning(result?.notRunning ?? []),
+            ...(ended && records ? ((await deps.db.restores.get(restoreJobId))?.recordNotices ?? []) : []),
             ...warnings,
           ],
         },
-        target_project_id: target?.projectId ?? backup.projectId,
+        target_project_id: projectId,
       };
     },
   );

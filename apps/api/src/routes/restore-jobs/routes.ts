@@ -58,6 +58,7 @@ export function restoreJobRoutes(app: Api, { db, access }: { db: Database; acces
           rollback_path: restore.rollbackPath,
           rollback_expires_at: iso(restore.rollbackExpiresAt),
           backup_type: restore.backupType,
+          record_notices: restore.recordNotices,
           audit_logs: steps.map(viewStep),
         },
       };

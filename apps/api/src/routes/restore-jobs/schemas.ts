@@ -35,6 +35,7 @@ export const GetAnswer = strict({
     rollback_path: nullable(Type.String({ description: 'The folder on the server that holds the way back' })),
     rollback_expires_at: nullable(Timestamp),
     backup_type: Type.String(),
+    record_notices: Type.Array(Type.String({ description: 'What was made of the project’s own records' })),
     audit_logs: Type.Array(
       strict({
         step_number: Type.Integer(),
