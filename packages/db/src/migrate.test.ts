@@ -25,6 +25,7 @@ const ALL = [
   '20260904000000_point_of_sale',
   '20260905000000_automatic_backups',
   '20260907000000_appliance',
+  '20260911000000_backup_copies',
 ];
 let database: TestDatabase;
 let root: string;

@@ -10,6 +10,7 @@ import type { BackupDraft, DestinationRecord, Repositories } from '@tarfleet/db'
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { chooseDestinations } from './choose-destinations.ts';
 import { chooseServices } from './choose-services.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
 import { toJobDraft } from './job-draft.ts';
@@ -44,6 +45,8 @@ export interface BackupRequest {
   serverId: string | null;
   /** Null: the default destination. */
   destinationId: string | null;
+  /** Destinations that get a copy; left out, none. */
+  copyTo?: readonly string[];
   /** Null: what destination and policies make of it. */
   retentionDays: number | null;
   /** For how many days it is kept where nobody says; null: until somebody deletes it. Left out, 90. */
@@ -71,24 +74,7 @@ export async function planBackup(
 ): Promise<RunDraft> {
   const { db, keys } = deps;
   const chosen = await chooseServices(db, request);
-  const destination = request.destinationId
-    ? await db.destinations.get(request.destinationId)
-    : await db.destinations.getDefault();
-  if (!destination) {
-    // A fault of the request: DESTINATION_NOT_FOUND is what a worker says of a folder or bucket that is missing.
-    throw new AppError(
-      'NOT_FOUND',
-      request.destinationId
-        ? `There is no destination ${request.destinationId}.`
-        : 'No destination is the default one. Set is_default on one, or name it by destination_id.',
-    );
-  }
-  if (!destination.enabled) {
-    throw new AppError(
-      'CONFLICT',
-      `The destination ${destination.name} is switched off: enable it, or name another one.`,
-    );
-  }
+  const { main: destination, copies } = await chooseDestinations(db, request);
   const backupId = uuidv7();
   const issuedAt = new Date().toISOString();
   const keyPrefix = `project-${request.projectId}/${issuedAt.slice(0, 10)}/${backupId}`;
@@ -203,6 +189,7 @@ export async function planBackup(
           chainBegunAt: parents.get(jobId)?.chainBegunAt ?? null,
         })),
       });
+      await tx.copies.create(backupId, copies);
       await referToParents(tx, parents);
       // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.
       const now = await tx.destinations.get(destination.id);

@@ -18,6 +18,7 @@ export function toBackupRequest(schedule: ScheduleRecord, runId: string): Backup
     services: services.length > 0 ? services : null,
     serverId: schedule.serverId,
     destinationId: schedule.destinationId,
+    copyTo: schedule.copyTo,
     retentionDays: schedule.retentionDays,
     verify: schedule.verify,
     compression: { enabled: schedule.compress, level: schedule.compressionLevel },

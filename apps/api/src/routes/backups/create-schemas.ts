@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
+import { CopyTo } from './copies-schemas.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -60,6 +61,7 @@ export const CreateBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, the default destination' }),
   ),
+  copy_to: CopyTo,
 });
 export type CreateBody = Static<typeof CreateBody>;
 

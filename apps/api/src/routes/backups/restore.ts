@@ -32,6 +32,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
             'overwrite',
             'database',
             'validateOnly',
+            'destination_id',
             'target_server_id',
             'target_project_id',
           ],
@@ -61,7 +62,9 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const target = await findRestoreTarget(deps, request, backup, body);
       const { userId, role } = actorOf(request);
       const mayUseLocal = role === 'admin';
-      const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
+      const destinationId = body.destination_id ?? null;
+      const from = { backup, destinationId };
+      const subject = { ...wanted, ...from, target, userId, requestId: request.id, mayUseLocal };
       if (wantsLookAlone(body)) return validateRestore(deps, request, reply, subject, warnings);
       const started = await startRestore(deps, request, reply, { ...subject, notification });
       const { id: restoreJobId, ended, result } = started;
