@@ -148,7 +148,10 @@ export function createDestinations(db: Db): Destinations {
             `Copies of backups are kept at this destination, or are to be made there (${copies}); delete those backups first.`,
           );
         }
-        const schedules = await tx.schedule.findMany({ where: { copyTo: { has: id } }, select: { name: true } });
+        const schedules = await tx.schedule.findMany({
+          where: { copyTo: { has: id } },
+          select: { name: true },
+        });
         if (schedules.length > 0) {
           const names = schedules.map(({ name }) => name).join(', ');
           throw new AppError(

@@ -77,7 +77,12 @@ export async function tellCopiesFailed(
     const webhooks = await tx.webhooks.subscribed(projectId, event);
     const payload = backupPayload(event, backup, at);
     const happened = { event, projectId, jobId, backupId, payload } as const;
-    await tell(tx, { ...happened, about: `${jobId} ${backupId}` }, webhooks, asked(backup.notification, false));
+    await tell(
+      tx,
+      { ...happened, about: `${jobId} ${backupId}` },
+      webhooks,
+      asked(backup.notification, false),
+    );
   }
 }
 

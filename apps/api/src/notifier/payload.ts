@@ -1,5 +1,12 @@
 import type { Failure, NotificationEvent, ResultOf } from '@tarfleet/contracts';
-import type { BackupRecord, FullBackup, JobRecord, RestoreRecord, ScheduleRecord, ScheduleRunRecord } from '@tarfleet/db';
+import type {
+  BackupRecord,
+  FullBackup,
+  JobRecord,
+  RestoreRecord,
+  ScheduleRecord,
+  ScheduleRunRecord,
+} from '@tarfleet/db';
 import type { End } from '../recorder/end.ts';
 import { errorOf } from '../routes/backups/error-of.ts';
 

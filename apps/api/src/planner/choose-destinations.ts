@@ -71,10 +71,7 @@ export function assertFurther(
 }
 
 export function switchedOff({ name }: Pick<DestinationRecord, 'name'>): AppError {
-  return new AppError(
-    'CONFLICT',
-    `The destination ${name} is switched off: enable it, or name another one.`,
-  );
+  return new AppError('CONFLICT', `The destination ${name} is switched off: enable it, or name another one.`);
 }
 
 function toFault({ code, message }: AppError) {

@@ -46,7 +46,9 @@ export async function planCopy(
     leases: [],
     async record(tx) {
       await relock(tx, backup.id, true);
-      const other = (await tx.jobs.unfinishedOf(backup.id)).find(({ kind }) => NOT_BESIDE_COPY.includes(kind));
+      const other = (await tx.jobs.unfinishedOf(backup.id)).find(({ kind }) =>
+        NOT_BESIDE_COPY.includes(kind),
+      );
       const begun = !other && (await tx.copies.begin({ backupId: backup.id, destinationId }, plan.jobId));
       if (!begun) throw new AppError('CONFLICT', 'The copy is being made, or something else is done first.');
     },

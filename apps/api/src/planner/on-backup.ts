@@ -11,8 +11,8 @@ import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { assertMayGo, holdGround, type Leave } from '../retention/may-go.ts';
-import { begunCopies, placeOf } from './place.ts';
 import { toJobDraft } from './job-draft.ts';
+import { begunCopies, placeOf } from './place.ts';
 import { type PlanKeys, toDestinationTarget } from './targets.ts';
 
 /** Jobs that act on one stored backup and need no server. */

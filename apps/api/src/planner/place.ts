@@ -13,7 +13,8 @@ export async function placeOf(
   wanted: string | null,
 ): Promise<DestinationRecord> {
   const id = wanted ?? mainId;
-  if (wanted !== null && wanted !== mainId) await assertUsable(db, { backupId, destinationId: wanted }, copies);
+  if (wanted !== null && wanted !== mainId)
+    await assertUsable(db, { backupId, destinationId: wanted }, copies);
   const found = id === null ? null : await db.destinations.get(id);
   if (found) return found;
   throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');

@@ -23,7 +23,10 @@ export async function copyKeys(
   const wanted = await keysIn(source, keyPrefix, archives, signal);
   const keyless = archives.find((archive) => ![...wanted].some((key) => archiveOfKeyObject(key) === archive));
   if (keyless !== undefined) {
-    throw new AppError('BACKUP_CORRUPTED', `The key of ${keyless} is gone from the backup's own destination.`);
+    throw new AppError(
+      'BACKUP_CORRUPTED',
+      `The key of ${keyless} is gone from the backup's own destination.`,
+    );
   }
   const there = await keysIn(target, keyPrefix, archives, signal);
   for (const key of wanted) {

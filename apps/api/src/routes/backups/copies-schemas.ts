@@ -1,8 +1,8 @@
 import { MOST_COPIES } from '@tarfleet/contracts';
 import type { CopyRecord } from '@tarfleet/db';
 import { type Static, Type } from 'typebox';
-import { nullable, strict, Timestamp, Uuid } from '../shapes.ts';
 import { urlOf } from '../destinations/location.ts';
+import { nullable, strict, Timestamp, Uuid } from '../shapes.ts';
 import { iso } from './formats.ts';
 
 const Count = Type.Integer({ minimum: 0 });

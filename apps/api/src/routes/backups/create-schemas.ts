@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
-import { CopyTo } from './copies-schemas.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+import { CopyTo } from './copies-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 const Text = Type.String({ maxLength: 2000 });

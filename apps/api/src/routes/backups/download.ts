@@ -38,7 +38,12 @@ export function downloadRoute(
     path,
     {
       config: {
-        audit: { action: 'backup.download', target: 'backup', param: 'id', shows: ['format', 'redirect', 'destination_id'] },
+        audit: {
+          action: 'backup.download',
+          target: 'backup',
+          param: 'id',
+          shows: ['format', 'redirect', 'destination_id'],
+        },
         role: 'admin',
         rateLimit: 'downloads',
         errors: [

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { CopyView } from './copies-schemas.ts';
 import { IdParams, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+import { CopyView } from './copies-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 
