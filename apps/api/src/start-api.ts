@@ -14,6 +14,7 @@ import { createDeliveryMetrics } from './notifier/metrics.ts';
 import { startNotifier } from './notifier/start-notifier.ts';
 import type { PlanKeys } from './planner/targets.ts';
 import { createEndedHook } from './recorder/after-end.ts';
+import { startCopies } from './recorder/copies.ts';
 import { startReconciler } from './recorder/reconcile.ts';
 import { createRecorder } from './recorder/record.ts';
 import { createUnknownMetrics } from './recorder/unknown-metrics.ts';
@@ -51,7 +52,10 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
   const metrics = createRunMetrics({ db, queue, pools: [...pools.keys()], logger });
   const deliveryMetrics = createDeliveryMetrics({ db, logger });
   const jwtSecret = Buffer.from(apiKeys.jwtSecret, 'base64url');
-  const onEnded = createEndedHook({ db, queue, logger, metrics, send: (job) => dispatcher.send(job) });
+  const onEnded = createEndedHook({
+    ...{ db, queue, logger, metrics, send: (job) => dispatcher.send(job) },
+    startCopies: () => startCopies({ db, dispatcher, keys, logger }),
+  });
   const sweepGraceMs = config.SWEEP_GRACE_MS;
   const cancel: CancelOptions = { db, queue, logger, sweepGraceMs, onEnded };
   const downloads = createDownloads({ db, logger, most: config.DOWNLOADS_AT_ONCE });

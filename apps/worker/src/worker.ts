@@ -26,6 +26,7 @@ const CONCURRENCY: Record<Exclude<JobKind, 'artifact'>, number> = {
   reseal: 4,
   rewrap: 2,
   survey: 1,
+  copy: 2,
 };
 
 export interface RunningWorker {

@@ -69,6 +69,7 @@ export const ERROR_CODES = [
   'OBJECT_NOT_FOUND',
   'OBJECT_EXISTS',
   'STORAGE_FAILED',
+  'COPY_FAILED',
   // Archives, plans, jobs.
   'ARCHIVE_MALFORMED',
   'PLAN_INVALID',

@@ -1,4 +1,5 @@
 /** The words that API and workers share: plans, events, results, error codes. */
+export * from './copy.ts';
 export * from './database.ts';
 export * from './destination-configs.ts';
 export * from './errors.ts';

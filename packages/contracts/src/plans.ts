@@ -1,5 +1,6 @@
 /** What the API asks of a worker: one closed schema per kind of job, parsed on both ends. */
 import { type Static, Type } from 'typebox';
+import { CopyPlan, CopyTargets } from './copy.ts';
 import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
 import { PreviewPlan, RestorePlan, RollbackPlan } from './restore-plans.ts';
@@ -21,6 +22,7 @@ export const JOB_KINDS = [
   'reseal',
   'rewrap',
   'survey',
+  'copy',
 ] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
@@ -117,7 +119,7 @@ export const VerifyPlan = Type.Object(
 );
 export type VerifyPlan = Static<typeof VerifyPlan>;
 
-/** Removes every object of a backup, its manifest first, so that a half-deleted backup does not exist. */
+/** Removes every object of a backup and of its copies, each manifest first, so that a half-deleted backup does not exist. */
 export const DeletePlan = Type.Object(
   {
     ...base,
@@ -125,6 +127,7 @@ export const DeletePlan = Type.Object(
     backupId: Uuid,
     destination: DestinationTarget,
     keyPrefix: KeyPrefix,
+    copies: CopyTargets,
   },
   closed,
 );
@@ -197,6 +200,7 @@ export const RewrapPlan = Type.Object(
     destination: DestinationTarget,
     keyPrefix: KeyPrefix,
     manifestSha256: Type.String(),
+    copies: CopyTargets,
     to: KeyName,
   },
   closed,
@@ -217,6 +221,7 @@ export const Plan = Type.Union([
   ResealPlan,
   RewrapPlan,
   SurveyPlan,
+  CopyPlan,
 ]);
 export type Plan = Static<typeof Plan>;
 export type PlanOf<K extends JobKind> = Extract<Plan, { kind: K }>;

@@ -82,6 +82,7 @@ export const RECORD_SCHEMAS = {
     services: Type.Array(Type.String()),
     server_id: orNull(Uuid),
     destination_id: orNull(Uuid),
+    copy_to: Type.Optional(Type.Array(Uuid)),
   }),
   members: Type.Object({ id: Uuid, email: Name, role: Name }),
   api_keys: Type.Object({ id: Uuid, user_id: Uuid, name: Name, token_hash: Type.String() }),

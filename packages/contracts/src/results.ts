@@ -1,5 +1,6 @@
 /** What each kind of job gives back when it ends. */
 import { type Static, Type } from 'typebox';
+import { CopyResult } from './copy.ts';
 import { DatabaseFacts } from './database.ts';
 import { Failure } from './errors.ts';
 import { KeyName, Timestamp, Uuid } from './ids.ts';
@@ -185,6 +186,7 @@ export const JobResult = Type.Union([
   ResealResult,
   RewrapResult,
   SurveyResult,
+  CopyResult,
 ]);
 export type JobResult = Static<typeof JobResult>;
 export type ResultOf<K extends JobResult['kind']> = Extract<JobResult, { kind: K }>;

@@ -1,6 +1,7 @@
 import type { ErrorCode, Notification, RecordsSummary } from '@tarfleet/contracts';
 import type { ArtifactRecord } from './artifacts.ts';
 import type { BackupLock } from './backup-lock.ts';
+import type { CopyRecord } from './copies.ts';
 
 export type BackupStatus =
   | 'in_progress'
@@ -33,6 +34,7 @@ export interface BackupRecord extends BackupLock {
   /** Whether its request named components or services, and did not take all that there is. */
   chosen: boolean;
   occasion: BackupOccasion | null;
+  /** `partial` with the outcome `completed`: all of it was captured, and a copy has failed. */
   status: BackupStatus;
   /** How it ended, also when it has been deleted since; null while it runs. */
   outcome: BackupOutcome | null;
@@ -77,6 +79,8 @@ export interface FullBackup extends BackupRecord {
   artifacts: ArtifactRecord[];
   /** Of the project's own records. */
   recordsArtifact: ArtifactRecord | null;
+  /** Its further destinations. */
+  copies: CopyRecord[];
   /** E-mail of whoever made it. */
   creator: string | null;
   destination: { id: string; name: string; type: string; config: unknown } | null;

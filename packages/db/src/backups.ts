@@ -8,6 +8,7 @@ import type {
   FullBackup,
 } from './backup-record.ts';
 import { type BackupSummary, summarise } from './backup-summary.ts';
+import { copiesOfBackup, toCopy } from './copies.ts';
 import type { Backup, Prisma } from './generated/client.ts';
 import { toJsonOrNull } from './json.ts';
 import type { Db } from './prisma-client.ts';
@@ -98,6 +99,7 @@ export interface Backups {
 
 const full = {
   artifacts: { orderBy: { serviceName: 'asc' } },
+  copies: copiesOfBackup,
   creator: { select: { email: true } },
   destination: { select: { id: true, name: true, type: true, config: true } },
 } satisfies Prisma.BackupInclude;
@@ -202,11 +204,12 @@ export function createBackups(db: Db): Backups {
   };
 }
 
-function toFull({ artifacts, creator, destination, ...row }: FullRow): FullBackup {
+function toFull({ artifacts, copies, creator, destination, ...row }: FullRow): FullBackup {
   return {
     ...toRecord(row),
     artifacts: artifacts.filter((one) => !isRecords(one)).map(toArtifact),
     recordsArtifact: artifacts.filter(isRecords).map(toArtifact)[0] ?? null,
+    copies: copies.map(toCopy),
     creator: creator?.email ?? null,
     destination,
   };

@@ -17,6 +17,7 @@ const IN_USE: Record<string, string> = {
   servers_jump_id_fkey: 'Other servers are reached through this one; give them another jump host first.',
   backups_project_id_fkey: 'The project still has backups; delete them first.',
   jobs_project_id_fkey: 'The project still has jobs; wait until they have ended.',
+  backup_copies_destination_id_fkey: 'Copies of backups are kept at this destination; delete those first.',
   jobs_backup_id_fkey: 'Jobs of another project still refer to a backup of this one.',
 };
 
@@ -29,6 +30,7 @@ const MISSING: Record<string, string> = {
   backups_project_id_fkey: 'The project does not exist any more.',
   webhooks_project_id_fkey: 'The project does not exist any more.',
   schedules_project_id_fkey: 'The project does not exist any more.',
+  backup_copies_destination_id_fkey: 'The destination does not exist any more.',
   backups_destination_id_fkey: 'The destination does not exist any more.',
 };
 

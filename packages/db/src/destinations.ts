@@ -56,7 +56,7 @@ export interface Destinations {
   lock(id: string): Promise<DestinationRecord | null>;
   findByName(name: string): Promise<DestinationRecord | null>;
   getDefault(): Promise<DestinationRecord | null>;
-  /** Whether backups lie there that are not deleted. */
+  /** Whether backups that are not deleted lie there, or copies of some. */
   hasBackups(id: string): Promise<boolean>;
   /** One that is made the default takes that from the one before. CONFLICT when the name is taken. */
   create(destination: NewDestination): Promise<DestinationRecord>;
@@ -64,7 +64,7 @@ export interface Destinations {
   update(id: string, changes: DestinationChanges): Promise<DestinationRecord | null>;
   /** What a test of its connection has come to; nothing when there is no such destination. */
   recordTest(id: string, test: { at: Date; error: string | null }): Promise<void>;
-  /** DESTINATION_IN_USE while backups lie there that are not deleted. */
+  /** DESTINATION_IN_USE while backups or copies lie there, or schedules have theirs copied there. */
   delete(id: string): Promise<boolean>;
 }
 
@@ -99,7 +99,9 @@ export function createDestinations(db: Db): Destinations {
     },
     async hasBackups(id) {
       const where = { destinationId: id, status: { not: 'deleted' } };
-      return (await db.backup.findFirst({ where, select: { id: true } })) !== null;
+      if (await db.backup.findFirst({ where, select: { id: true } })) return true;
+      const copy = { destinationId: id, begunAt: { not: null } };
+      return (await db.backupCopy.findFirst({ where: copy, select: { backupId: true } })) !== null;
     },
     create: (destination) =>
       inTransaction(db, async (tx) => {
@@ -137,6 +139,24 @@ export function createDestinations(db: Db): Destinations {
           throw new AppError(
             'DESTINATION_IN_USE',
             `Backups are kept at this destination (${backups}); delete them first.`,
+          );
+        }
+        const copies = await tx.backupCopy.count({ where: { destinationId: id } });
+        if (copies > 0) {
+          throw new AppError(
+            'DESTINATION_IN_USE',
+            `Copies of backups are kept at this destination, or are to be made there (${copies}); delete those backups first.`,
+          );
+        }
+        const schedules = await tx.schedule.findMany({
+          where: { copyTo: { has: id } },
+          select: { name: true },
+        });
+        if (schedules.length > 0) {
+          const names = schedules.map(({ name }) => name).join(', ');
+          throw new AppError(
+            'DESTINATION_IN_USE',
+            `Schedules have their backups copied to this destination (${names}); change them first.`,
           );
         }
         return (await tx.destination.deleteMany({ where: { id } })).count > 0;

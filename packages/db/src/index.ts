@@ -6,6 +6,7 @@ export type { AuditEntry, AuditOutcome } from './audit-entry.ts';
 export { AUDIT_OUTCOMES } from './audit-entry.ts';
 export { type AuditFilter, type AuditLog, createAuditId } from './audit-log.ts';
 export type * from './backups.ts';
+export type * from './copies.ts';
 export { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 export type * from './deliveries.ts';
 export { DELIVERY_CHANNELS, DELIVERY_STATES } from './deliveries.ts';

@@ -26,6 +26,7 @@ const ALL = [
   '20260905000000_automatic_backups',
   '20260907000000_appliance',
   '20260910000000_project_records',
+  '20260911000000_backup_copies',
 ];
 let database: TestDatabase;
 let root: string;

@@ -3,6 +3,7 @@ import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { type Artifacts, createArtifacts } from './artifacts.ts';
 import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type Backups, createBackups } from './backups.ts';
+import { type Copies, createCopies } from './copies.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
 import { createHolds, type Holds } from './holds.ts';
@@ -40,6 +41,7 @@ export interface Repositories {
   artifacts: Artifacts;
   auditLog: AuditLog;
   backups: Backups;
+  copies: Copies;
   deliveries: Deliveries;
   destinations: Destinations;
   holds: Holds;
@@ -78,6 +80,7 @@ export function createRepositories(db: Db): Repositories {
     artifacts: createArtifacts(db),
     auditLog: createAuditLog(db),
     backups: createBackups(db),
+    copies: createCopies(db),
     deliveries: createDeliveries(db),
     destinations: createDestinations(db),
     holds: createHolds(db),

@@ -14,6 +14,7 @@ export interface SeriesMember extends SeriesKey {
   id: string;
   /** The schedule that made it; it may be gone. */
   scheduleId: string | null;
+  /** How it was captured: one whose copy failed is as good as any. */
   status: 'completed' | 'partial';
   /** Why it was made when nobody asked for it (`emergency`: before a restore); absent counts as null. */
   occasion?: string | null;
@@ -70,7 +71,9 @@ export interface Retention {
 }
 
 const MEMBERS = Prisma.sql`
-  SELECT id, schedule_id AS "scheduleId", project_id AS "projectId", destination_id AS "destinationId", series, status, occasion,
+  SELECT id, schedule_id AS "scheduleId", project_id AS "projectId", destination_id AS "destinationId", series,
+    -- A failed copy takes nothing from what lies at the main destination.
+    CASE WHEN outcome = 'completed' THEN outcome ELSE status END AS status, occasion,
     created_at AS "createdAt", retention_until AS "retentionUntil",
     locked_at AS "lockedAt", lock_reason AS "lockReason", lock_until AS "lockUntil",
     verified IS FALSE OR EXISTS (

@@ -37,7 +37,7 @@ export function createRewraps(db: Db): Rewraps {
           AND (${projectId}::int IS NULL OR b.project_id = ${projectId}::int)
           AND (${after}::uuid IS NULL OR b.id > ${after}::uuid)
           AND NOT EXISTS (SELECT FROM jobs u WHERE u.backup_id = b.id AND u.ended_at IS NULL
-                          AND u.kind IN ('rewrap', 'sweep', 'delete'))
+                          AND u.kind IN ('rewrap', 'sweep', 'delete', 'copy'))
         ORDER BY b.id LIMIT ${limit}`;
       return rows.map(({ id }) => id);
     },

@@ -27,6 +27,8 @@ export interface ScheduleRecord {
   services: string[];
   serverId: string | null;
   destinationId: string | null;
+  /** Destinations that get copies of its backups. */
+  copyTo: string[];
   /** Null: what else is said of the destination's backups. */
   retentionDays: number | null;
   /** What is kept of its backups, in place of what the project says; null: what the project says. */
@@ -47,8 +49,11 @@ export interface ScheduleRecord {
 }
 
 /** One that replaces another says in full when it is due. */
-export type ScheduleDraft = Omit<ScheduleRecord, 'id' | 'every' | 'anchorAt' | 'createdAt' | 'updatedAt'> &
-  Partial<Pick<ScheduleRecord, 'every' | 'anchorAt'>>;
+export type ScheduleDraft = Omit<
+  ScheduleRecord,
+  'id' | 'every' | 'anchorAt' | 'copyTo' | 'createdAt' | 'updatedAt'
+> &
+  Partial<Pick<ScheduleRecord, 'every' | 'anchorAt' | 'copyTo'>>;
 
 export interface Schedules {
   /** The database's clock: the one that all replicas share. */
@@ -134,7 +139,7 @@ export function createSchedules(db: Db): Schedules {
     },
     async replace(id, { notification, retention, ...draft }) {
       const json = { notification: toJsonOrNull(notification), retention: toJsonOrNull(retention) };
-      const data = { every: null, anchorAt: null, ...draft, ...json };
+      const data = { every: null, anchorAt: null, copyTo: [], ...draft, ...json };
       return toSchedule(await db.schedule.update({ where: { id }, data }));
     },
     async enable(id, data) {

@@ -28,7 +28,7 @@ export interface StorageStatistics {
   name: string;
   /** As its owner says; null where nobody did. */
   capacityBytes: number | null;
-  /** What lies there, hidden backups included. */
+  /** What lies there, hidden backups and complete copies included. */
   backups: number;
   bytes: number;
 }
@@ -97,9 +97,13 @@ function storageQuery(projectIds: number[] | null): Prisma.Sql {
     SELECT d.name, d.capacity_bytes AS "capacityBytes",
       coalesce(stored.backups, 0)::bigint AS backups, coalesce(stored.bytes, 0)::bigint AS bytes
     FROM destinations AS d LEFT JOIN (
-      SELECT destination_id, count(*) AS backups, sum(size_bytes) AS bytes FROM backups
-      WHERE status IN ('completed', 'partial', 'hidden', 'deleting') AND ${ofProjects(projectIds)}
-      GROUP BY destination_id
+      SELECT destination_id, count(*) AS backups, sum(bytes) AS bytes FROM (
+        SELECT destination_id, size_bytes AS bytes FROM backups
+        WHERE status IN ('completed', 'partial', 'hidden', 'deleting') AND ${ofProjects(projectIds)}
+        UNION ALL
+        SELECT c.destination_id, c.bytes FROM backup_copies AS c JOIN backups ON backups.id = c.backup_id
+        WHERE c.status = 'completed' AND ${ofProjects(projectIds)}
+      ) AS held GROUP BY destination_id
     ) AS stored ON stored.destination_id = d.id
     ORDER BY d.name`;
 }

@@ -54,9 +54,9 @@ export interface SurveyAttempt {
 
 export interface Surveys {
   get(destinationId: string): Promise<SurveyRecord | null>;
-  /** The pool of the newest backup there; null when there is none. */
+  /** The pool of the newest backup that lies there or is copied there; null when there is none. */
   poolOf(destinationId: string): Promise<string | null>;
-  /** Those that hold or held backups and have no survey that began after `before` or still runs, at most so many. */
+  /** Those that hold or held backups or hold copies, and have no survey that began after `before` or still runs, at most so many. */
   due(before: Date, limit: number): Promise<string[]>;
   /**
    * Has the job be the destination's survey. False when another one runs, or (`before` given) one began after that.
@@ -90,13 +90,16 @@ export function createSurveys(db: Db): Surveys {
     async poolOf(destinationId) {
       const [row] = await db.$queryRaw<{ pool: string }[]>`
         SELECT j.pool FROM backups AS b JOIN jobs AS j ON j.id = b.id
-        WHERE b.destination_id = ${destinationId}::uuid ORDER BY b.id DESC LIMIT 1`;
+        WHERE b.destination_id = ${destinationId}::uuid OR b.id IN (
+          SELECT backup_id FROM backup_copies WHERE destination_id = ${destinationId}::uuid
+        ) ORDER BY b.id DESC LIMIT 1`;
       return row?.pool ?? null;
     },
     async due(before, limit) {
       const rows = await db.$queryRaw<{ id: string }[]>`
         SELECT d.id FROM destinations AS d LEFT JOIN surveys AS s ON s.destination_id = d.id
-        WHERE EXISTS (SELECT FROM backups AS b WHERE b.destination_id = d.id)
+        WHERE (EXISTS (SELECT FROM backups AS b WHERE b.destination_id = d.id)
+            OR EXISTS (SELECT FROM backup_copies AS c WHERE c.destination_id = d.id))
           AND (s.destination_id IS NULL OR (s.started_at < ${before}
             AND NOT EXISTS (SELECT FROM jobs AS j WHERE j.id = s.job_id AND j.ended_at IS NULL)))
         ORDER BY s.started_at NULLS FIRST LIMIT ${limit}`;

@@ -1,6 +1,7 @@
 import {
   ArtifactPlan,
   BackupPlan,
+  CopyPlan,
   createParser,
   DeletePlan,
   DestinationTestPlan,
@@ -33,6 +34,7 @@ const PARSERS: Record<JobKind, (value: unknown) => Parsed<Plan>> = {
   reseal: createParser(ResealPlan),
   rewrap: createParser(RewrapPlan),
   survey: createParser(SurveyPlan),
+  copy: createParser(CopyPlan),
 };
 
 export function parsePlan(kind: JobKind, value: unknown): Parsed<Plan> {

@@ -3,6 +3,7 @@ import type { FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { placeOf } from '../planner/place.ts';
 import { type Contents, heldBy, readContents } from './contents.ts';
 import type { DownloadDeps } from './deps.ts';
 import { openDownloadStream } from './download-stream.ts';
@@ -15,6 +16,8 @@ export interface DownloadWish {
   format?: 'archive' | 'tar';
   /** Answer with a link to the object where the destination can make one. */
   redirect: boolean;
+  /** Of a copy that is to be read in place of the backup itself. */
+  destinationId?: string | null;
 }
 
 /** Answers with a backup's stored bytes, or with the part of them that was asked for (RFC 9110). */
@@ -40,7 +43,8 @@ export async function answerDownload(
     await storage?.close();
   };
   try {
-    storage = await deps.openDestination(backup);
+    const place = await placeOf(deps.db, backup, wish.destinationId ?? null);
+    storage = await deps.openDestination({ destinationId: place.id });
     const options = { db: deps.db, storage, backup, format, signal: controller.signal };
     const contents = await readContents(options);
     const sent = await answer(deps, request, reply, {

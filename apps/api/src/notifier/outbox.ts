@@ -30,6 +30,8 @@ interface Happened {
   jobId: string;
   backupId: string | null;
   payload: Payload;
+  /** What is told of once; left out, the job. */
+  about?: string;
 }
 
 /** A worker has begun the job for the first time: a backup begins with the first of its artifacts. */
@@ -61,6 +63,29 @@ export async function tellEnded(tx: Tx, job: JobRecord, end: End): Promise<void>
   if (job.kind === 'restore') await tellRestore(tx, job, end);
 }
 
+/** Copies of these backups have failed: the backups are there, and less safe than was asked for. */
+export async function tellCopiesFailed(
+  tx: Tx,
+  { id: jobId, projectId }: JobRecord,
+  backupIds: readonly string[],
+  at: Date,
+): Promise<void> {
+  const event = 'backup.failed';
+  for (const backupId of backupIds) {
+    const backup = await tx.backups.get(backupId);
+    if (backup?.status !== 'partial') continue;
+    const webhooks = await tx.webhooks.subscribed(projectId, event);
+    const payload = backupPayload(event, backup, at);
+    const happened = { event, projectId, jobId, backupId, payload } as const;
+    await tell(
+      tx,
+      { ...happened, about: `${jobId} ${backupId}` },
+      webhooks,
+      asked(backup.notification, false),
+    );
+  }
+}
+
 /** A schedule was due, and no backup came of it: nothing else would say so. */
 export async function tellNotBegun(tx: Tx, schedule: ScheduleRecord, run: ScheduleRunRecord): Promise<void> {
   const event = 'backup.failed';
@@ -75,7 +100,7 @@ export async function tellNotBegun(tx: Tx, schedule: ScheduleRecord, run: Schedu
 const WELL: readonly BackupStatus[] = ['completed'];
 
 async function tellBackup(tx: Tx, job: JobRecord, end: End): Promise<void> {
-  const backup = await tx.backups.find(job.id);
+  const backup = await tx.backups.get(job.id);
   if (!backup) return;
   const { projectId } = job;
   const about = { projectId, jobId: job.id, backupId: job.id };
@@ -130,14 +155,14 @@ function asked(notification: Notification | null, well: boolean): Notification |
 
 async function tell(
   tx: Tx,
-  { event, projectId, jobId, backupId, payload: content }: Happened,
+  { event, projectId, jobId, backupId, payload: content, about = jobId }: Happened,
   webhooks: readonly string[],
   notification: Notification | null = null,
 ): Promise<void> {
   const payload = JSON.stringify(content);
   const draft = (target: string) => ({
     ...{ projectId, event, payload, jobId, backupId },
-    dedupeKey: `${event} ${jobId} ${target}`,
+    dedupeKey: `${event} ${about} ${target}`,
   });
   const drafts: DeliveryDraft[] = webhooks.map((webhookId) => ({
     ...{ ...draft(`webhook:${webhookId}`), channel: 'webhook', webhookId },

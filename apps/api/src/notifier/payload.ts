@@ -1,6 +1,14 @@
 import type { Failure, NotificationEvent, ResultOf } from '@tarfleet/contracts';
-import type { BackupRecord, JobRecord, RestoreRecord, ScheduleRecord, ScheduleRunRecord } from '@tarfleet/db';
+import type {
+  BackupRecord,
+  FullBackup,
+  JobRecord,
+  RestoreRecord,
+  ScheduleRecord,
+  ScheduleRunRecord,
+} from '@tarfleet/db';
 import type { End } from '../recorder/end.ts';
+import { errorOf } from '../routes/backups/error-of.ts';
 
 /** What a webhook's test sends; nothing subscribes to it. */
 export const TEST_EVENT = 'webhook.test';
@@ -16,8 +24,12 @@ export interface Payload {
 type ErrorData = Pick<Failure, 'code' | 'message'> | null;
 
 /** Of a backup that a worker has begun, or that has ended; `status` is the record's. */
-export function backupPayload(event: NotificationEvent, backup: BackupRecord, at: Date): Payload {
-  const { errorCode: code, errorMessage: message, completedAt } = backup;
+export function backupPayload(
+  event: NotificationEvent,
+  backup: BackupRecord & Partial<Pick<FullBackup, 'copies'>>,
+  at: Date,
+): Payload {
+  const { completedAt } = backup;
   return {
     event,
     timestamp: at.toISOString(),
@@ -32,7 +44,7 @@ export function backupPayload(event: NotificationEvent, backup: BackupRecord, at
       started_at: backup.startedAt?.toISOString() ?? null,
       completed_at: completedAt?.toISOString() ?? null,
       verified: backup.verified,
-      error: code === null ? null : { code, message: message ?? '' },
+      error: errorOf({ copies: [], ...backup }),
     },
   };
 }

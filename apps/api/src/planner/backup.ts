@@ -10,6 +10,7 @@ import type { ArtifactDraft, BackupDraft, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { chooseDestinations } from './choose-destinations.ts';
 import { chooseServices } from './choose-services.ts';
 import { defaultDays } from './default-days.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
@@ -43,6 +44,8 @@ export interface BackupRequest {
   serverId: string | null;
   /** Null: the default destination. */
   destinationId: string | null;
+  /** Destinations that get a copy; left out, none. */
+  copyTo?: readonly string[];
   /** Null: what destination and policies make of it. */
   retentionDays: number | null;
   /** For how many days it is kept where nobody says; null: until somebody deletes it. Left out, 90. */
@@ -72,24 +75,7 @@ export async function planBackup(
 ): Promise<RunDraft> {
   const { db, keys } = deps;
   const chosen = await chooseServices(db, request);
-  const destination = request.destinationId
-    ? await db.destinations.get(request.destinationId)
-    : await db.destinations.getDefault();
-  if (!destination) {
-    // A fault of the request: DESTINATION_NOT_FOUND is what a worker says of a folder or bucket that is missing.
-    throw new AppError(
-      'NOT_FOUND',
-      request.destinationId
-        ? `There is no destination ${request.destinationId}.`
-        : 'No destination is the default one. Set is_default on one, or name it by destination_id.',
-    );
-  }
-  if (!destination.enabled) {
-    throw new AppError(
-      'CONFLICT',
-      `The destination ${destination.name} is switched off: enable it, or name another one.`,
-    );
-  }
+  const { main: destination, copies } = await chooseDestinations(db, request);
   const backupId = uuidv7();
   const issuedAt = new Date().toISOString();
   const keyPrefix = `project-${request.projectId}/${issuedAt.slice(0, 10)}/${backupId}`;
@@ -217,6 +203,7 @@ export async function planBackup(
           )
           .concat(records ? recordsArtifact(records) : []),
       });
+      await tx.copies.create(backupId, copies);
       await referToParents(tx, parents);
       // The new row keeps the destination as it is until the commit; before it, somebody may have moved it.
       const now = await tx.destinations.get(destination.id);

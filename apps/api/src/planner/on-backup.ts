@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type DeletePlan,
   PLAN_VERSION,
@@ -11,11 +12,14 @@ import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
 import { assertMayGo, holdGround, type Leave } from '../retention/may-go.ts';
 import { toJobDraft } from './job-draft.ts';
+import { begunCopies, placeOf } from './place.ts';
 import { type PlanKeys, toDestinationTarget } from './targets.ts';
 
 /** Jobs that act on one stored backup and need no server. */
 export interface OnBackupRequest {
   backup: FullBackup;
+  /** Of a copy that is to be read in place of the backup itself. */
+  destinationId?: string | null;
   userId: string | null;
   requestId: string;
 }
@@ -35,11 +39,16 @@ export interface DeleteRequest extends OnBackupRequest {
 /** Plans the removal of all that a backup stored. From its acceptance on the backup is `deleting`. */
 export async function planDelete(deps: Deps, request: DeleteRequest): Promise<RunDraft> {
   const { base, toDraft } = await prepare(deps, request);
-  const plan: DeletePlan = { ...base, kind: 'delete' };
+  const places = begunCopies(request.backup);
+  const copies = await targetsOf(deps, places, base.pool);
+  const plan: DeletePlan = { ...base, kind: 'delete', copies };
   return toDraft(plan, async (tx) => {
     const ground = await holdGround(tx, request.backup);
     const backup = await relock(tx, request.backup.id, true);
     await assertUnused(tx, backup);
+    if (!isDeepStrictEqual(begunCopies(backup), places)) {
+      throw new AppError('CONFLICT', 'A copy of the backup was made at this moment. Send the request again.');
+    }
     await assertMayGo(tx, backup, request.leave, ground);
     const dependents = await tx.artifacts.countDependents(backup.id);
     if (dependents > 0) {
@@ -137,12 +146,12 @@ export async function relock(tx: Repositories, id: string, hidden = false): Prom
 }
 
 /** What the plans of all jobs on a backup have in common, and how one becomes a run. */
-export async function prepare({ db, keys }: Deps, { backup, userId, requestId }: OnBackupRequest) {
+export async function prepare(
+  { db, keys }: Deps,
+  { backup, destinationId = null, userId, requestId }: OnBackupRequest,
+) {
   const pool = await poolOf(db, backup);
-  const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
-  if (!destination) {
-    throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');
-  }
+  const destination = await placeOf(db, backup, destinationId);
   const base = {
     v: PLAN_VERSION,
     jobId: uuidv7(),
@@ -164,8 +173,13 @@ export async function prepare({ db, keys }: Deps, { backup, userId, requestId }:
   return { base, toDraft };
 }
 
+export async function targetsOf({ db, keys }: Deps, ids: readonly string[], pool: string) {
+  const found = await Promise.all(ids.map((id) => db.destinations.get(id)));
+  return Promise.all(found.flatMap((one) => (one ? [toDestinationTarget(keys, one, pool)] : [])));
+}
+
 /** The pool that made the backup can reach its destination. */
-async function poolOf(db: Database, backup: FullBackup): Promise<string> {
+export async function poolOf(db: Database, backup: FullBackup): Promise<string> {
   const job = await db.jobs.get(backup.id);
   if (!job) throw new AppError('BACKUP_NOT_FOUND', `There is no job of backup ${backup.id}.`);
   return job.pool;

@@ -4,6 +4,7 @@ import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import { assertKeysKnown } from './encryption-keys.ts';
 import { assertRestorable } from './on-backup.ts';
+import { placeOf } from './place.ts';
 import { chooseArtifacts, onlyServer } from './restore-artifacts.ts';
 import { restoredDatabases } from './restore-databases.ts';
 import { pathsToKeep, planRun, targetsOf } from './restore-run.ts';
@@ -12,6 +13,8 @@ import { assertPinned, type PlanKeys, poolKey, toDestinationTarget, toServerTarg
 /** What a restore and its preview are about, whichever document the request was written by. */
 export interface RestoreSubject {
   backup: FullBackup;
+  /** Of a copy that is to be read in place of the backup itself. */
+  destinationId?: string | null;
   userId: string;
   requestId: string;
   /** Another server than the one that was backed up, which the actor may change; null: that one. */
@@ -57,10 +60,7 @@ export async function resolveRestore(
   assertPinned(target);
   poolKey(keys, server.pool);
   await assertKeysKnown(db, server.pool, backup);
-  const destination = backup.destinationId ? await db.destinations.get(backup.destinationId) : null;
-  if (!destination) {
-    throw new AppError('CONFLICT', 'The destination of this backup is no longer configured.');
-  }
+  const destination = await placeOf(db, backup, request.destinationId ?? null);
   const serviceIds = artifacts.map((artifact) => artifact.serviceId);
   const all = await db.services.find({ serverId: server.id });
   const { databases, places } = restoredDatabases(artifacts, { server, services: all }, request);

@@ -3,7 +3,7 @@ import type { Database, FullBackup, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { RunDraft } from '../dispatcher.ts';
 import { assertKeyShared, primaryKeyOf } from './encryption-keys.ts';
-import { type OnBackupRequest, prepare, relock } from './on-backup.ts';
+import { type OnBackupRequest, prepare, relock, targetsOf } from './on-backup.ts';
 import type { PlanKeys } from './targets.ts';
 
 export interface RewrapRequest extends OnBackupRequest {
@@ -15,7 +15,7 @@ export interface RewrapRequest extends OnBackupRequest {
  * Jobs that a change of keys does not run beside: of two of them nobody could say which key the backup ends with, and a
  * sweep ends uploads below the backup's prefix.
  */
-export const NOT_BESIDE_REWRAP: readonly JobKind[] = ['rewrap', 'sweep', 'delete'];
+export const NOT_BESIDE_REWRAP: readonly JobKind[] = ['rewrap', 'sweep', 'delete', 'copy'];
 
 const WITH_CONTENT = ['completed', 'partial', 'hidden'];
 
@@ -33,11 +33,19 @@ export async function planRewrap(
   const to = request.keyName ?? (await primaryKeyOf(deps.db, base.pool));
   // Its artifacts may have been made, and may have to be restored, by workers of other pools.
   for (const pool of await poolsOf(deps.db, backup, base.pool)) await assertKeyShared(deps.db, pool, to);
-  const plan: RewrapPlan = { ...base, kind: 'rewrap', manifestSha256, to };
+  // Of one that has failed the next try brings the keys as they are then.
+  const complete = backup.copies.filter(({ status }) => status === 'completed');
+  const places = complete.map((copy) => copy.destinationId);
+  const copies = await targetsOf(deps, places, base.pool);
+  const plan: RewrapPlan = { ...base, kind: 'rewrap', manifestSha256, copies, to };
   const draft = toDraft(plan, async (tx) => {
     const locked = await relock(tx, backup.id, true);
     assertEncrypted(locked);
     await assertAlone(tx, backup.id);
+    const now = locked.copies.filter(({ status }) => status === 'completed');
+    if (now.length !== complete.length) {
+      throw new AppError('CONFLICT', 'A copy of the backup was made at this moment. Send the request again.');
+    }
     await tx.backups.change(backup.id, { encryptionKeys: [...new Set([...locked.encryptionKeys, to])] });
   });
   return { keyName: to, draft };

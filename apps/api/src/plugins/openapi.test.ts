@@ -76,6 +76,7 @@ const WAITING = [
   'post /api/backups/restore',
   'post /api/backups/restore-jobs/{id}/rollback',
   'post /api/backups/verify/{backup_id}',
+  'post /api/backups/{id}/copies',
   'post /api/backups/{id}/restore',
   'post /api/backups/{id}/rewrap',
   'post /api/backups/{id}/verify',

@@ -79,6 +79,7 @@ export const STATUSES: Record<ErrorCode, StatusRule> = {
   OBJECT_NOT_FOUND: shown(422),
   OBJECT_EXISTS: shown(409),
   STORAGE_FAILED: shown(502),
+  COPY_FAILED: shown(502),
 
   ARCHIVE_MALFORMED: shown(422),
   PLAN_INVALID: hidden(500),

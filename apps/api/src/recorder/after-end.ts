@@ -4,8 +4,8 @@ import type { QueueProducer } from '@tarfleet/queue';
 import type { RunMetrics } from '../run-metrics.ts';
 
 /**
- * What follows the commit of a job's end: a line in the log, a figure, the sending of what waited for it, and the
- * job's removal from the queue. What of it fails is done by the reconciler.
+ * What follows the commit of a job's end: a line in the log, a figure, the sending of what waited for it, the start of
+ * copies, and the job's removal from the queue. What of it fails is done by the reconciler.
  */
 export function createEndedHook(deps: {
   db: Database;
@@ -14,8 +14,10 @@ export function createEndedHook(deps: {
   metrics: RunMetrics;
   /** Hands a job to the queue. */
   send(job: Pick<JobRecord, 'id'>): Promise<void>;
+  /** Starts the copies that can be made now. */
+  startCopies(): Promise<void>;
 }): (job: JobRecord) => void {
-  const { db, queue, logger, metrics, send } = deps;
+  const { db, queue, logger, metrics, send, startCopies } = deps;
   /** What waited for its end and has not ended with it. */
   const sendFollowers = async (jobId: string): Promise<void> => {
     for (const follower of await db.jobs.followers(jobId)) {
@@ -35,6 +37,12 @@ export function createEndedHook(deps: {
     sendFollowers(jobId).catch((error: unknown) =>
       logger.debug({ err: error, jobId }, 'what waited for the job is sent later'),
     );
+    // The end of one copy lets those begin that build on it.
+    if (kind === 'backup' || kind === 'copy') {
+      startCopies().catch((error: unknown) =>
+        logger.debug({ err: error, jobId }, 'copies are started later'),
+      );
+    }
     const remove = async (): Promise<void> => {
       // The worker tells of the end right before it gives the job back: too early a look would find it active.
       if (!(await queue.remove({ jobId, pool, kind }))) return;

@@ -1,6 +1,7 @@
 import { NEVER_BEGUN } from '../cancel.ts';
 import { createRetentionRun } from '../retention/run.ts';
 import { checkSilent } from './check-silent.ts';
+import { startCopies } from './copies.ts';
 import { endJob } from './end-job.ts';
 import { mayHaveChangedServer } from './journalled.ts';
 import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts';
@@ -36,7 +37,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const enforceRetention = createRetentionRun(options.retentionEveryMs);
   const surveyDue = createSurveyRun(options.surveyEveryMs);
   const steps = [
-    ...[sendUndispatched, checkSilent, clearEnded, sweepDue],
+    ...[sendUndispatched, checkSilent, clearEnded, startCopies, sweepDue],
     ...[enforceRetention, deleteHidden, resumeDeletions, forgetDue, surveyDue, tidy],
   ];
   const run = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 import type { BackupResult, Failure } from '@tarfleet/contracts';
 import type { BackupStatus, JobRecord, Repositories } from '@tarfleet/db';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
+import { releaseCopies } from './settle-copy.ts';
 
 type Artifact = BackupResult['artifacts'][number];
 const DAY_MS = 24 * 3600 * 1000;
@@ -33,6 +34,7 @@ export async function settleBackup(
     ...(days === null ? {} : { retentionUntil: new Date(end.at.getTime() + days * DAY_MS) }),
     ...(leftOvers ? { sweepAfter: new Date(end.at.getTime() + options.sweepGraceMs) } : {}),
   });
+  await releaseCopies(tx, job.id, end.state === 'completed' || end.state === 'partial');
   if (backup?.scheduleId)
     await settleRun(tx, job.id, end, failure && { ...failure, message: describe(result, failure) });
 }

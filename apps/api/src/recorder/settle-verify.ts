@@ -1,5 +1,6 @@
 import { type ResultOf, VERIFY_LEVELS, type VerifyLevel } from '@tarfleet/contracts';
-import type { JobRecord, Repositories } from '@tarfleet/db';
+import type { CopyRef, JobRecord, Repositories } from '@tarfleet/db';
+import { verifiedCopy } from './settle-copy.ts';
 
 /** Older ones than so many say nothing any more. */
 const LOOKED_AT = 100;
@@ -17,6 +18,12 @@ export async function settleVerify(
   const { backupId } = job;
   if (backupId === null) return;
   const verifiedAt = new Date(result.verifiedAt);
+  const backup = await tx.backups.find(backupId);
+  const copy = backup && verifiedCopy(job, backup);
+  if (copy) {
+    await settleVerifiedCopy(tx, copy, result, verifiedAt);
+    return;
+  }
   if (result.valid) {
     if (result.narrowed || (await isTooLight(tx, job.id, backupId, result.level))) return;
     await tx.backups.change(backupId, { verified: true, verifiedAt });
@@ -29,6 +36,30 @@ export async function settleVerify(
   }
 }
 
+/**
+ * Damage in a copy says nothing of the backup itself. The copy has failed then, and making it again mends it; so have
+ * those of backups that it builds on, where the damage is theirs.
+ */
+async function settleVerifiedCopy(
+  tx: Repositories,
+  { backupId, destinationId }: CopyRef,
+  result: ResultOf<'verify'>,
+  at: Date,
+): Promise<void> {
+  if (result.valid) {
+    if (!result.narrowed) await tx.copies.verified({ backupId, destinationId }, at);
+    return;
+  }
+  const message = `A verification found it damaged: ${result.issues[0] ?? 'see the job of the verification.'}`;
+  const failure = { code: 'BACKUP_VERIFICATION_FAILED', message, retryable: false } as const;
+  const damaged = await ancestorsAmong(tx, backupId, result.damagedAncestors);
+  const concerned: string[] = [];
+  for (const id of [backupId, ...damaged].sort()) {
+    concerned.push(...(await tx.copies.fail({ backupId: id, destinationId }, failure, at)));
+  }
+  await tx.copies.showIn(concerned);
+}
+
 /** Whether a fault stands that only a closer look than this one could take back. */
 async function isTooLight(
   tx: Repositories,
@@ -37,8 +68,11 @@ async function isTooLight(
   level: VerifyLevel,
 ): Promise<boolean> {
   let fault: VerifyLevel | null = null;
-  for (const { id, result } of (await tx.jobs.verificationsOf(backupId, LOOKED_AT)).reverse()) {
+  const backup = await tx.backups.find(backupId);
+  for (const verification of (await tx.jobs.verificationsOf(backupId, LOOKED_AT)).reverse()) {
+    const { id, result } = verification;
     if (id === jobId || result?.kind !== 'verify') continue;
+    if (backup && verifiedCopy(verification, backup)) continue;
     if (!result.valid) fault = fault === null || isAtLeast(result.level, fault) ? result.level : fault;
     else if (!result.narrowed && fault !== null && isAtLeast(result.level, fault)) fault = null;
   }

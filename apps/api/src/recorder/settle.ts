@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ResealPlan, ResultOf } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
-import { tellEnded } from '../notifier/outbox.ts';
+import { tellCopiesFailed, tellEnded } from '../notifier/outbox.ts';
 import { completeArtifact, type End, failureOf, type SettleOptions } from './end.ts';
 import { handOn, type Refused } from './hand-on.ts';
 import { settleProjectRecords } from './records/settle-records.ts';
 import { settleBackup } from './settle-backup.ts';
+import { settleCopy } from './settle-copy.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
 import { settleSurvey } from './settle-survey.ts';
 import { settleVerify } from './settle-verify.ts';
@@ -69,6 +70,7 @@ async function settleRecords(
           sweptAt: end.at,
         });
         await tx.artifacts.releaseAll(job.backupId);
+        await tx.copies.removeAll(job.backupId);
       }
       return;
     case 'sweep':
@@ -93,6 +95,9 @@ async function settleRecords(
       return;
     case 'destination-test':
       if (result?.kind === 'destination-test') await settleDestinationTest(tx, job, result, end.at);
+      return;
+    case 'copy':
+      await tellCopiesFailed(tx, job, await settleCopy(tx, job, end), end.at);
       return;
     case 'preview':
       return;

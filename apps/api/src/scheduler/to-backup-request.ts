@@ -19,6 +19,7 @@ export function toBackupRequest(schedule: ScheduleRecord, runId: string): Backup
     serverId,
     records: components.length === 0 && services.length === 0 && serverId === null,
     destinationId: schedule.destinationId,
+    copyTo: schedule.copyTo,
     retentionDays: schedule.retentionDays,
     verify: schedule.verify,
     compression: { enabled: schedule.compress, level: schedule.compressionLevel },

@@ -8,6 +8,8 @@ const MAX_BYTES = 64 << 20;
 
 export interface LoadedManifest {
   manifest: Manifest;
+  /** As it is stored. */
+  bytes: Buffer;
   sha256: string;
 }
 
@@ -37,7 +39,7 @@ export async function loadManifest(
   if (manifest.backupId !== place.backupId) {
     throw corrupted(`${key} belongs to backup ${manifest.backupId}, not to ${place.backupId}.`);
   }
-  return { manifest, sha256 };
+  return { manifest, bytes, sha256 };
 }
 
 function corrupted(message: string): AppError {

@@ -2,6 +2,7 @@ import type { Processors } from '../run-job.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { createArtifactProcessor } from './artifact.ts';
 import { createBackupProcessor } from './backup.ts';
+import { createCopyProcessor } from './copy.ts';
 import { createDeleteProcessor } from './delete.ts';
 import { createDestinationTestProcessor } from './destination-test.ts';
 import { createPreviewProcessor } from './preview.ts';
@@ -30,5 +31,6 @@ export function createProcessors(deps: WorkerDeps): Processors {
     reseal: createResealProcessor(deps),
     rewrap: createRewrapProcessor(deps),
     survey: createSurveyProcessor(deps),
+    copy: createCopyProcessor(deps),
   };
 }

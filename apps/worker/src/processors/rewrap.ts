@@ -11,7 +11,7 @@ import type { WorkerDeps } from '../worker-deps.ts';
 /**
  * Wraps the keys of a backup's archives with another key of the keyring; archives, indexes and manifest stay as they
  * are. A key that is missing, the new one or an old one, shows before anything is changed. Running it again after a
- * crash does the rest.
+ * crash does the rest. The backup's copies follow it, one destination after the other.
  */
 export function createRewrapProcessor(deps: WorkerDeps): Processor<RewrapPlan> {
   return async (context) => {
@@ -22,10 +22,12 @@ export function createRewrapProcessor(deps: WorkerDeps): Processor<RewrapPlan> {
         `This worker of the pool ${pool} has no key ${to}. Add it to its keyring (KEYRING_FILE). Nothing was changed.`,
       );
     }
-    return withStorage(deps, destination, async (storage) => ({
-      state: 'completed',
-      result: await rewrapBackup(deps, storage, context),
-    }));
+    const result = await withStorage(deps, destination, (storage) => rewrapBackup(deps, storage, context));
+    // A copy that still needed the old key would be lost with it.
+    for (const copy of context.plan.copies ?? []) {
+      await withStorage(deps, copy, (storage) => rewrapBackup(deps, storage, context));
+    }
+    return { state: 'completed', result };
   };
 }
 

@@ -17,7 +17,8 @@ const COLUMNS: Record<ActiveRecordKind, string[]> = {
   ],
   schedules: [
     ...['id', 'project_id', 'name', 'type', 'enabled', 'cron', 'every', 'anchor_at', 'time_zone', 'catch_up'],
-    ...['max_lateness_seconds', 'components', 'services', 'server_id', 'destination_id', 'retention_days'],
+    ...['max_lateness_seconds', 'components', 'services', 'server_id', 'destination_id', 'copy_to'],
+    'retention_days',
     ...['retention', 'encrypt', 'verify', 'compress', 'compression_level', 'deduplicate', 'notification'],
   ],
 };
@@ -56,7 +57,10 @@ export function selectRecords(
       return Prisma.sql`SELECT t.id, ${rowOf(kind)} AS row FROM destinations AS t
         WHERE t.id = ${destinationId}::uuid
           OR t.id IN (SELECT destination_id FROM schedules WHERE project_id = ${projectId})
-          OR t.id IN (SELECT destination_id FROM backups WHERE project_id = ${projectId} AND status <> 'deleted')`;
+          OR t.id IN (SELECT unnest(copy_to) FROM schedules WHERE project_id = ${projectId})
+          OR t.id IN (SELECT destination_id FROM backups WHERE project_id = ${projectId} AND status <> 'deleted')
+          OR t.id IN (SELECT c.destination_id FROM backup_copies AS c JOIN backups AS b ON b.id = c.backup_id
+            WHERE b.project_id = ${projectId})`;
     case 'servers':
     case 'schedules':
       return Prisma.sql`SELECT t.id, ${rowOf(kind)} AS row FROM ${tableOf(kind)} AS t WHERE t.project_id = ${projectId}`;

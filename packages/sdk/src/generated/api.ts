@@ -81,6 +81,8 @@ export interface paths {
                         /** @description one line of text without spaces at its ends */
                         name: string;
                         description?: string;
+                        /** @description Destinations that get a copy once the backup is made. While a copy has failed the backup is `partial`; it can be restored all the same */
+                        copy_to?: string[];
                         /**
                          * @description Who makes it: somebody, or a program by itself. It changes nothing of what is backed up
                          * @default manual
@@ -271,6 +273,29 @@ export interface paths {
                                     code: string;
                                     message: string;
                                 } | null;
+                                /** @description Its further destinations */
+                                copies: {
+                                    /** @description UUID */
+                                    destination_id: string;
+                                    destination_name: string;
+                                    /** @enum {unknown} */
+                                    status: "pending" | "copying" | "completed" | "failed";
+                                    /** @description Where it lies, as a URL */
+                                    location: string | null;
+                                    /** @description UUID */
+                                    job_id: string | null;
+                                    size_bytes: number | null;
+                                    /** @description UTC, ISO 8601 */
+                                    started_at: string | null;
+                                    /** @description UTC, ISO 8601 */
+                                    completed_at: string | null;
+                                    /** @description UTC, ISO 8601 */
+                                    verified_at: string | null;
+                                    error: {
+                                        code: string;
+                                        message: string;
+                                    } | null;
+                                }[];
                             };
                             /** @description UUID */
                             id: string;
@@ -394,6 +419,8 @@ export interface paths {
                          * @default false
                          */
                         validateOnly?: boolean;
+                        /** @description Read the copy at this destination; left out, the backup’s own */
+                        destination_id?: string;
                         /** @description The project of target_server_id; left out, the one that server is in. For rows of a tenant alone the server need not be named */
                         target_project_id?: number;
                         /** @description Another server to restore to; left out, the one that was backed up */
@@ -600,6 +627,8 @@ export interface paths {
                         test_restore?: boolean;
                         /** @description Only these; the backup as a whole then does not count as verified */
                         components?: string[];
+                        /** @description Check the copy at this destination; left out, the backup’s own */
+                        destination_id?: string;
                     } | null;
                 };
             };
@@ -668,7 +697,7 @@ export interface paths {
                                 /** @description UUID */
                                 id: string;
                                 /** @enum {unknown} */
-                                kind: "backup" | "artifact" | "verify" | "restore" | "rollback" | "preview" | "delete" | "sweep" | "server-test" | "destination-test" | "reseal" | "rewrap" | "survey";
+                                kind: "backup" | "artifact" | "verify" | "restore" | "rollback" | "preview" | "delete" | "sweep" | "server-test" | "destination-test" | "reseal" | "rewrap" | "survey" | "copy";
                                 /** @enum {unknown} */
                                 state: "queued" | "running" | "completed" | "partial" | "failed" | "cancelled";
                                 pool: string;
@@ -747,7 +776,7 @@ export interface components {
             /** @enum {boolean} */
             success: false;
             /** @enum {unknown} */
-            code: "BACKUP_NOT_FOUND" | "BACKUP_IN_PROGRESS" | "BACKUP_INCOMPLETE" | "BACKUP_CORRUPTED" | "BACKUP_VERIFICATION_FAILED" | "COMPONENT_NOT_FOUND" | "ENCRYPTION_KEY_NOT_FOUND" | "INSUFFICIENT_PERMISSIONS" | "INSUFFICIENT_STORAGE" | "INVALID_BACKUP_TYPE" | "RESTORE_FAILED" | "RESTORE_IN_PROGRESS" | "RETENTION_POLICY_VIOLATION" | "STORAGE_FULL" | "VALIDATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "NOT_SUPPORTED" | "NOT_FOUND" | "CONFLICT" | "UNAUTHENTICATED" | "INVALID_CREDENTIALS" | "ORIGIN_REFUSED" | "RATE_LIMITED" | "RANGE_NOT_SATISFIABLE" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_KEY_IN_USE" | "CREDENTIALS_REQUIRED" | "DESTINATION_IN_USE" | "NOTHING_TO_BACK_UP" | "LOCAL_NOT_ALLOWED" | "POOL_NOT_FOUND" | "JOB_FINISHED" | "UNAVAILABLE" | "INTERNAL" | "SERVER_UNREACHABLE" | "SERVER_AUTH_FAILED" | "HOST_KEY_NOT_PINNED" | "HOST_KEY_CHANGED" | "BECOME_FAILED" | "CONNECTION_LOST" | "TOOL_MISSING" | "COMMAND_FAILED" | "PATH_NOT_FOUND" | "PATH_REFUSED" | "PORT_UNREACHABLE" | "SERVICE_NOT_FOUND" | "SERVICE_STATE_UNKNOWN" | "SERVICE_STOP_FAILED" | "SERVICE_START_FAILED" | "DESTINATION_UNREACHABLE" | "DESTINATION_AUTH_FAILED" | "DESTINATION_NOT_FOUND" | "DESTINATION_READ_ONLY" | "OBJECT_NOT_FOUND" | "OBJECT_EXISTS" | "STORAGE_FAILED" | "ARCHIVE_MALFORMED" | "PLAN_INVALID" | "PLAN_EXPIRED" | "PLAN_VERSION_UNKNOWN" | "SEAL_INVALID" | "CANCELLED" | "ATTEMPT_SUPERSEDED" | "WORKER_STOPPING" | "WORKER_LOST";
+            code: "BACKUP_NOT_FOUND" | "BACKUP_IN_PROGRESS" | "BACKUP_INCOMPLETE" | "BACKUP_CORRUPTED" | "BACKUP_VERIFICATION_FAILED" | "COMPONENT_NOT_FOUND" | "ENCRYPTION_KEY_NOT_FOUND" | "INSUFFICIENT_PERMISSIONS" | "INSUFFICIENT_STORAGE" | "INVALID_BACKUP_TYPE" | "RESTORE_FAILED" | "RESTORE_IN_PROGRESS" | "RETENTION_POLICY_VIOLATION" | "STORAGE_FULL" | "VALIDATION_FAILED" | "MALFORMED_BODY" | "BODY_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "NOT_SUPPORTED" | "NOT_FOUND" | "CONFLICT" | "UNAUTHENTICATED" | "INVALID_CREDENTIALS" | "ORIGIN_REFUSED" | "RATE_LIMITED" | "RANGE_NOT_SATISFIABLE" | "IDEMPOTENCY_KEY_REUSED" | "IDEMPOTENCY_KEY_IN_USE" | "CREDENTIALS_REQUIRED" | "DESTINATION_IN_USE" | "NOTHING_TO_BACK_UP" | "LOCAL_NOT_ALLOWED" | "POOL_NOT_FOUND" | "JOB_FINISHED" | "UNAVAILABLE" | "INTERNAL" | "SERVER_UNREACHABLE" | "SERVER_AUTH_FAILED" | "HOST_KEY_NOT_PINNED" | "HOST_KEY_CHANGED" | "BECOME_FAILED" | "CONNECTION_LOST" | "TOOL_MISSING" | "COMMAND_FAILED" | "PATH_NOT_FOUND" | "PATH_REFUSED" | "PORT_UNREACHABLE" | "SERVICE_NOT_FOUND" | "SERVICE_STATE_UNKNOWN" | "SERVICE_STOP_FAILED" | "SERVICE_START_FAILED" | "DESTINATION_UNREACHABLE" | "DESTINATION_AUTH_FAILED" | "DESTINATION_NOT_FOUND" | "DESTINATION_READ_ONLY" | "OBJECT_NOT_FOUND" | "OBJECT_EXISTS" | "STORAGE_FAILED" | "COPY_FAILED" | "ARCHIVE_MALFORMED" | "PLAN_INVALID" | "PLAN_EXPIRED" | "PLAN_VERSION_UNKNOWN" | "SEAL_INVALID" | "CANCELLED" | "ATTEMPT_SUPERSEDED" | "WORKER_STOPPING" | "WORKER_LOST";
             /** @description Reason phrase of the HTTP status */
             error: string;
             /** @description What is wrong and what to do about it */

@@ -1,5 +1,6 @@
 /** Document 5's words for executions: backups, and what became of them. */
 import { type Static, Type } from 'typebox';
+import { CopyTo, CopyView } from '../../routes/backups/copies-schemas.ts';
 import { JobShape } from '../../routes/jobs/schemas.ts';
 import { Name, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../../routes/shapes.ts';
 import { Count, Pagination } from './destination-schemas.ts';
@@ -13,6 +14,7 @@ export const TriggerBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, the default destination' }),
   ),
+  copy_to: CopyTo,
   comment: Type.Optional(Type.String({ maxLength: 1000 })),
   components: Type.Optional(Components),
   encrypt: Type.Optional(Type.Boolean({ description: 'Left out, what BACKUP_ENCRYPTION says' })),
@@ -71,6 +73,7 @@ const listed = {
   retention_until: nullable(Timestamp),
   locked_until: nullable(Timestamp),
   error: Failure,
+  copies: Type.Array(CopyView, { description: 'Its further destinations' }),
   project_id: ProjectId,
 };
 const Execution = strict(listed);

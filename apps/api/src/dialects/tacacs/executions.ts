@@ -39,7 +39,7 @@ export function tacacsExecutionRoutes(app: Api, deps: TacacsDeps): void {
         audit: {
           action: 'backup.create',
           target: 'backup',
-          shows: ['destination_id', 'comment', 'components', 'project_id', 'server_id'],
+          shows: ['destination_id', 'copy_to', 'comment', 'components', 'project_id', 'server_id'],
         },
         idempotent: true,
         errors: [...BACKUP_ERRORS],

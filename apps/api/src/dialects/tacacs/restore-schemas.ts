@@ -5,7 +5,10 @@ import { Components } from './execution-schemas.ts';
 
 export const RestoreBody = strict({
   backup_path: Type.String({ minLength: 1, maxLength: 1000, description: 'As `list` shows it' }),
-  destination_id: Uuid,
+  destination_id: Type.String({
+    ...Uuid,
+    description: 'That of the backup, or of a copy: then that is read',
+  }),
   confirm: Type.Literal(true, { description: 'A restore replaces what is there' }),
   components: Type.Optional(Components),
   server_id: Type.Optional(

@@ -67,7 +67,8 @@ export function tacacsRestoreRoute(app: Api, deps: TacacsDeps): void {
       const { id, ended, result } = await startRestore({ ...deps, dispatcher }, request, reply, {
         ...wish,
         services: Object.keys(choice).length === 0 ? null : artifacts.map(({ serviceId }) => serviceId),
-        ...{ backup, userId: actorOf(request).userId, requestId: request.id },
+        ...{ backup, destinationId: body.destination_id },
+        ...{ userId: actorOf(request).userId, requestId: request.id },
         ...{ target: null, mayUseLocal: true },
       });
       const restore = await db.restores.get(id);
@@ -109,7 +110,8 @@ export function tacacsRestoreRoute(app: Api, deps: TacacsDeps): void {
     const [id] = UUID.exec(plain) ?? [];
     const backup = id === undefined ? null : await db.backups.get(id);
     const gone = !backup || backup.status === 'deleted' || backup.status === 'hidden';
-    if (gone || backup.keyPrefix !== plain || backup.destinationId !== destinationId) {
+    const places = [backup?.destinationId, ...(backup?.copies ?? []).map((copy) => copy.destinationId)];
+    if (gone || backup.keyPrefix !== plain || !places.includes(destinationId)) {
       throw new AppError(
         'BACKUP_NOT_FOUND',
         `No backup is known at ${plain} of this destination. GET /api/admin/backup/list shows those that there are.`,

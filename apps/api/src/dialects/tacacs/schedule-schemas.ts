@@ -1,5 +1,6 @@
 /** Document 5's words for scheduled jobs. */
 import { type Static, Type } from 'typebox';
+import { CopyTo } from '../../routes/backups/copies-schemas.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../../routes/shapes.ts';
 import { Count } from './destination-schemas.ts';
 import { Components } from './execution-schemas.ts';
@@ -21,6 +22,7 @@ export const JobBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, what is then the default destination' }),
   ),
+  copy_to: CopyTo,
   components: Type.Optional(Components),
   server_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Services of this server; left out, of all' }),
@@ -57,6 +59,7 @@ const ScheduledJob = strict({
   failed_runs: Count,
   running: Type.Boolean(),
   destination_id: nullable(Uuid),
+  copy_to: Type.Array(Uuid),
   components: nullable(Type.Array(Type.String())),
   server_id: nullable(Uuid),
   encrypt: Type.Boolean(),

@@ -1,6 +1,7 @@
 import type { ScheduleDraft, ScheduleRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Api } from '../../api-type.ts';
+import { checkCopies } from '../../planner/choose-destinations.ts';
 import { findServices } from '../../planner/choose-services.ts';
 import { submitFor } from '../../plugins/accepted-job.ts';
 import { notFound } from '../../plugins/access.ts';
@@ -168,11 +169,13 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
     if (destinationId !== null && !(await db.destinations.get(destinationId))) {
       throw new AppError('NOT_FOUND', `There is no destination ${destinationId}.`);
     }
+    const { copy_to: copyTo = [] } = body;
+    await checkCopies(db, destinationId, copyTo);
     const enabled = body.enabled ?? true;
     return {
       ...{ projectId, name: body.name, type: 'full', enabled, ...timing },
       ...{ catchUp: true, maxLatenessSeconds: 900, components: components ?? [], services: [] },
-      ...{ serverId, destinationId, notification: null },
+      ...{ serverId, destinationId, copyTo, notification: null },
       // Null: what the destination has at that time.
       ...{ retentionDays: body.retention_days ?? null, retention: null },
       encrypt: body.encrypt ?? deps.config.BACKUP_ENCRYPTION,
@@ -212,6 +215,7 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
         ...{ last_execution_id: shown.last_backup_id, last_error: shown.last_error },
         ...{ total_runs: shown.total_runs, successful_runs: shown.successful_runs },
         ...{ failed_runs: shown.failed_runs, running: shown.running },
+        copy_to: shown.copy_to,
         ...{ destination_id: shown.destination_id, components: shown.components, server_id: shown.server_id },
         ...{ encrypt: shown.encrypt, retention_days: shown.retention_days, project_id: shown.project_id },
         created_at: shown.created_at,

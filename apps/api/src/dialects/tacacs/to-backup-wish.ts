@@ -19,6 +19,7 @@ export function toBackupWish(
     services: null,
     serverId: body.server_id ?? null,
     destinationId: body.destination_id ?? null,
+    copyTo: body.copy_to ?? [],
     retentionDays: body.retention_days ?? null,
     verify: true,
     compression: { enabled: true, level: LEVEL },

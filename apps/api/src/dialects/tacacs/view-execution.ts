@@ -1,5 +1,7 @@
-import type { BackupStatus, FullBackup, StoredEvent } from '@tarfleet/db';
+import type { ArtifactRecord, BackupStatus, FullBackup, StoredEvent } from '@tarfleet/db';
 import type { Static } from 'typebox';
+import { viewCopy } from '../../routes/backups/copies-schemas.ts';
+import { errorOf } from '../../routes/backups/error-of.ts';
 import { iso, seconds } from '../../routes/backups/formats.ts';
 import { componentsOf } from '../../routes/backups/view.ts';
 import type { GetAnswer, STATUSES, TRIGGERS } from './execution-schemas.ts';
@@ -31,7 +33,8 @@ export function viewExecution(backup: FullBackup) {
     duration_seconds: seconds(backup.startedAt, backup.completedAt),
     retention_until: iso(backup.retentionUntil),
     locked_until: iso(backup.lockUntil),
-    error: failureOf(backup),
+    error: errorOf(backup),
+    copies: backup.copies.map((copy) => viewCopy(copy, backup.keyPrefix)),
     project_id: backup.projectId,
   };
 }
@@ -87,6 +90,6 @@ function recordsOf({ artifacts }: FullBackup): number | null {
   return known.length === 0 ? null : known.reduce((sum, count) => sum + count, 0);
 }
 
-function failureOf({ errorCode, errorMessage }: Pick<FullBackup, 'errorCode' | 'errorMessage'>) {
+function failureOf({ errorCode, errorMessage }: Pick<ArtifactRecord, 'errorCode' | 'errorMessage'>) {
   return errorCode === null ? null : { code: errorCode, message: errorMessage ?? '' };
 }

@@ -61,7 +61,7 @@ test('a list for each kind, in order, and the metadata of the document at the en
   expect(found.of('audit_logs').map(({ row }) => row.details.n)).toEqual([0, 1, 2]);
   expect(found.auditLeftOut).toBe(0);
   const last = found.records.at(-1);
-  const { metadata, counts } = last?.row as RecordsMetadata;
+  const { metadata, counts } = (last?.row ?? {}) as RecordsMetadata;
   expect(last?.kind).toBe('metadata');
   expect(metadata).toMatchObject({ project_id: t.project.id, project_name: 'alpha', backup_type: 'manual' });
   expect(counts).toEqual(found.summary.counts);

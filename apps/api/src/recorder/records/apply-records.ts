@@ -107,6 +107,7 @@ function here({ ids, projectId, elsewhere }: Work, kind: ActiveRecordKind, row: 
         ...{ ...row, ...own, enabled: false },
         server_id: mapped(row.server_id),
         destination_id: mapped(row.destination_id),
+        copy_to: ((row.copy_to ?? []) as unknown[]).map(mapped),
         services: (row.services as unknown[]).map(mapped),
       };
     }

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
 import { nullable, strict, Timestamp, Uuid } from '../shapes.ts';
+import { FromDestination } from './copies-schemas.ts';
 import { PreviewData } from './preview-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -19,6 +20,7 @@ export const ComponentRestoreBody = strict({
   server_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Only services that were backed up from this server' }),
   ),
+  destination_id: FromDestination,
   target_environment: Type.Optional(
     Type.String({
       pattern: '^[a-z0-9][a-z0-9-]{0,39}$',

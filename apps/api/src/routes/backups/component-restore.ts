@@ -57,6 +57,7 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
           target,
           services: isWhole ? null : artifacts.map(({ serviceId }) => serviceId),
         },
+        destinationId: body.destination_id ?? null,
         ...{ userId: actorOf(request).userId, requestId: request.id, mayUseLocal: true },
       };
       const notification = await readNotification(deps.notifications, body.notification);

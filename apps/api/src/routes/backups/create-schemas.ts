@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
 import { Name, nullable, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+import { CopyTo } from './copies-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 const Text = Type.String({ maxLength: 2000 });
@@ -60,6 +61,7 @@ export const CreateBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, the default destination' }),
   ),
+  copy_to: CopyTo,
 });
 export type CreateBody = Static<typeof CreateBody>;
 

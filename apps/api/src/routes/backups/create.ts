@@ -16,7 +16,7 @@ export function createBackupRoute(app: Api, deps: RunDeps): void {
         audit: {
           action: 'backup.create',
           target: 'backup',
-          shows: ['type', 'project_id', 'server_id', 'services'],
+          shows: ['type', 'project_id', 'server_id', 'services', 'copy_to'],
         },
         role: 'admin',
         idempotent: true,

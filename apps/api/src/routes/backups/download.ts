@@ -4,6 +4,7 @@ import { answerDownload } from '../../downloads/answer-download.ts';
 import type { DownloadDeps } from '../../downloads/deps.ts';
 import type { Access } from '../../plugins/access.ts';
 import { strict } from '../shapes.ts';
+import { FromDestination } from './copies-schemas.ts';
 import { findBackup } from './find.ts';
 import { IdParams } from './schemas.ts';
 
@@ -14,6 +15,7 @@ const DownloadQuery = strict({
         '`archive`: the only archive, as it is stored. `tar`: manifest, archives, indexes and key objects, as they lie in the destination, and what of older backups an incremental one needs. Left out: `archive` where there is one, else `tar`',
     }),
   ),
+  destination_id: FromDestination,
   redirect: Type.Optional(
     Type.Boolean({
       default: false,
@@ -36,7 +38,12 @@ export function downloadRoute(
     path,
     {
       config: {
-        audit: { action: 'backup.download', target: 'backup', param: 'id', shows: ['format', 'redirect'] },
+        audit: {
+          action: 'backup.download',
+          target: 'backup',
+          param: 'id',
+          shows: ['format', 'redirect', 'destination_id'],
+        },
         role: 'admin',
         rateLimit: 'downloads',
         errors: [
@@ -44,6 +51,7 @@ export function downloadRoute(
           'BACKUP_INCOMPLETE',
           'BACKUP_CORRUPTED',
           'OBJECT_NOT_FOUND',
+          'NOT_FOUND',
           'CONFLICT',
           'LOCAL_NOT_ALLOWED',
           'RANGE_NOT_SATISFIABLE',
@@ -68,8 +76,10 @@ export function downloadRoute(
     },
     async (request, reply) => {
       const backup = await findBackup(deps, request, request.params.id, 'admin');
-      const { format, redirect = false } = request.query as DownloadQuery;
-      await answerDownload(deps, request, reply, backup, { redirect, ...(format ? { format } : {}) });
+      const { format, redirect = false, destination_id: from } = request.query as DownloadQuery;
+      await answerDownload(deps, request, reply, backup, {
+        ...{ redirect, destinationId: from ?? null, ...(format ? { format } : {}) },
+      });
       return reply;
     },
   );

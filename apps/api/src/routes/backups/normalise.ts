@@ -47,6 +47,7 @@ export function normaliseCreate(body: CreateBody): FromBody {
     services: body.services ?? null,
     serverId: body.server_id ?? null,
     destinationId: body.destination_id ?? null,
+    copyTo: body.copy_to ?? [],
     retentionDays: body.retention_days ?? null,
     verify: body.verify ?? true,
     compression: { enabled: body.compress ?? true, level: body.compression_level ?? DEFAULT_LEVEL },
@@ -59,7 +60,10 @@ export function normaliseCreate(body: CreateBody): FromBody {
 /** Document 3's `POST /api/projects/:id/backups`: everything of the project, kept until somebody deletes it. */
 export function normaliseProjectCreate(body: ProjectBackupBody): FromBody {
   return {
-    ...normaliseCreate({ type: 'full', name: body.name }),
+    ...normaliseCreate({
+      ...{ type: 'full', name: body.name },
+      ...(body.copy_to === undefined ? {} : { copy_to: body.copy_to }),
+    }),
     ...{ dialect: 'cloudbox', description: body.description ?? null, fallbackDays: null },
     automatic: body.type === 'automatic',
     records: true,

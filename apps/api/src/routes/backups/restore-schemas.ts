@@ -2,6 +2,7 @@ import { RECORDS_MODES } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
 import { nullable, ProjectId, strict, Uuid } from '../shapes.ts';
+import { FromDestination } from './copies-schemas.ts';
 import { PreviewData } from './preview-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -43,6 +44,7 @@ const Fields = strict({
         'true: look whether and what a restore would change, and change nothing. The answer has `preview`; it counts as a verification, not as a restore',
     }),
   ),
+  destination_id: FromDestination,
   target_project_id: Type.Optional(
     Type.Integer({
       ...ProjectId,

@@ -34,6 +34,7 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
             'database',
             'validateOnly',
             'records',
+            'destination_id',
             'target_server_id',
             'target_project_id',
           ],
@@ -63,7 +64,8 @@ export function restoreBackupRoute(app: Api, deps: RunDeps): void {
       const target = await findRestoreTarget(deps, request, backup, body);
       const { userId, role } = actorOf(request);
       const mayUseLocal = role === 'admin';
-      const subject = { ...wanted, backup, target, userId, requestId: request.id, mayUseLocal };
+      const from = { backup, destinationId: body.destination_id ?? null };
+      const subject = { ...wanted, ...from, target, userId, requestId: request.id, mayUseLocal };
       const projectId = target?.projectId ?? backup.projectId;
       const { records, warnings: about } = wantedRecords({
         ...{ wanted: body.records, backup, role, projectId },

@@ -1,6 +1,7 @@
 import type { Api } from '../../api-type.ts';
 import { componentRestoreRoute } from './component-restore.ts';
 import { componentRestoreStatusRoute } from './component-restore-status.ts';
+import { copyRoutes } from './copies.ts';
 import { createBackupRoute } from './create.ts';
 import { deleteBackupRoute } from './delete.ts';
 import type { RunDeps } from './deps.ts';
@@ -24,4 +25,5 @@ export function backupRoutes(app: Api, deps: RunDeps): void {
   deleteBackupRoute(app, deps);
   lockRoutes(app, deps);
   rewrapRoutes(app, deps);
+  copyRoutes(app, deps);
 }

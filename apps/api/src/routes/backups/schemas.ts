@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { IdParams, nullable, PageQuery, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
+import { CopyView } from './copies-schemas.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 
@@ -125,6 +126,7 @@ const Details = strict({
     }),
   ),
   error: Fault,
+  copies: Type.Array(CopyView, { description: 'Its further destinations' }),
 });
 
 /** Document 3's backup object. */

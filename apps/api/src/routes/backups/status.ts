@@ -1,5 +1,6 @@
 import type { FullBackup, JobRecord } from '@tarfleet/db';
 import type { ProgressView } from '../jobs/progress.ts';
+import { errorOf } from './error-of.ts';
 import { iso, seconds } from './formats.ts';
 
 export interface BackupWay {
@@ -37,7 +38,7 @@ export function viewStatus(backup: FullBackup, way: BackupWay) {
     current_operation: progress?.current ? `Backing up: ${progress.current}` : operationOf(phase),
     phases_completed: completed,
     phases_remaining: remaining,
-    error: backup.errorCode ? { code: backup.errorCode, message: backup.errorMessage ?? '' } : null,
+    error: errorOf(backup),
   };
 }
 

@@ -8,6 +8,7 @@ export const VerifyBody = Type.Unsafe<{
   deep_verification?: boolean;
   test_restore?: boolean;
   components?: string[];
+  destination_id?: string;
 } | null>({
   type: ['object', 'null'],
   properties: {
@@ -22,6 +23,10 @@ export const VerifyBody = Type.Unsafe<{
       minItems: 1,
       maxItems: 100,
       description: 'Only these; the backup as a whole then does not count as verified',
+    }),
+    destination_id: Type.String({
+      ...Uuid,
+      description: 'Check the copy at this destination; left out, the backup’s own',
     }),
   },
   additionalProperties: false,

@@ -16,6 +16,7 @@ const ERRORS = [
   'BACKUP_NOT_FOUND',
   'BACKUP_INCOMPLETE',
   'COMPONENT_NOT_FOUND',
+  'NOT_FOUND',
   'CONFLICT',
   'ENCRYPTION_KEY_NOT_FOUND',
   'POOL_NOT_FOUND',
@@ -34,7 +35,7 @@ export function verifyBackupRoutes(app: Api, deps: RunDeps): void {
           action: 'backup.verify',
           target: 'backup',
           param: 'id',
-          shows: ['deep_verification', 'test_restore'],
+          shows: ['deep_verification', 'test_restore', 'destination_id'],
         },
         rateLimit: 'verify',
         idempotent: true,
@@ -80,7 +81,7 @@ export function verifyBackupRoutes(app: Api, deps: RunDeps): void {
           action: 'backup.verify',
           target: 'backup',
           param: 'backup_id',
-          shows: ['deep_verification', 'test_restore'],
+          shows: ['deep_verification', 'test_restore', 'destination_id'],
         },
         role: 'admin',
         rateLimit: 'verify',
@@ -135,6 +136,7 @@ async function verify(
     requestId: request.id,
     level: levelOf(body),
     components: body?.components ?? null,
+    destinationId: body?.destination_id ?? null,
   });
   await submitFor(request, deps.dispatcher, draft);
   const jobId = draft.root.id;

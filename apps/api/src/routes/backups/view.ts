@@ -1,6 +1,8 @@
 import type { ArtifactRecord, FullBackup } from '@tarfleet/db';
 import { VERSION } from '../../version.ts';
 import { urlOf } from '../destinations/location.ts';
+import { viewCopy } from './copies-schemas.ts';
+import { errorOf } from './error-of.ts';
 import { formatBytes, iso, seconds } from './formats.ts';
 
 /** Who makes the backups of schedules. */
@@ -90,7 +92,8 @@ export function viewDetails(backup: FullBackup, fileWarnings: FileWarning[]) {
     last_restore_date: iso(backup.lastRestoredAt),
     warnings: backup.warnings,
     file_warnings: fileWarnings,
-    error: backup.errorCode ? { code: backup.errorCode, message: backup.errorMessage ?? '' } : null,
+    error: errorOf(backup),
+    copies: backup.copies.map((copy) => viewCopy(copy, backup.keyPrefix)),
   };
 }
 

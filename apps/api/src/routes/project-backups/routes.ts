@@ -67,12 +67,13 @@ export function projectBackupRoutes(app: Api, deps: RunDeps): void {
           action: 'backup.create',
           target: 'backup',
           within: { target: 'project', param: 'id' },
-          shows: ['name', 'type'],
+          shows: ['name', 'type', 'copy_to'],
         },
         needs: 'operator',
         idempotent: true,
         errors: [
           'NOT_FOUND',
+          'INSUFFICIENT_PERMISSIONS',
           'NOTHING_TO_BACK_UP',
           'CREDENTIALS_REQUIRED',
           'POOL_NOT_FOUND',
@@ -96,6 +97,9 @@ export function projectBackupRoutes(app: Api, deps: RunDeps): void {
     async (request, reply) => {
       const { id: projectId } = request.params;
       await assertProject(request, projectId, 'operator');
+      if (request.body.copy_to?.length && actorOf(request).role !== 'admin') {
+        throw new AppError('INSUFFICIENT_PERMISSIONS', 'Only an administrator says where copies go.');
+      }
       const draft = await planBackup(deps, {
         ...normaliseProjectCreate(request.body),
         ...{ projectId, userId: actorOf(request).userId, scheduleId: null, requestId: request.id },

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { CopyTo } from '../backups/copies-schemas.ts';
 import { ObjectFields } from '../backups/schemas.ts';
 import { Name, PageQuery, page, strict, Uuid } from '../shapes.ts';
 
@@ -6,6 +7,7 @@ import { Name, PageQuery, page, strict, Uuid } from '../shapes.ts';
 export const ProjectBackupBody = strict({
   name: Name,
   description: Type.Optional(Type.String({ maxLength: 2000 })),
+  copy_to: CopyTo,
   type: Type.Optional(
     Type.Enum(['manual', 'automatic'], {
       default: 'manual',

@@ -2,6 +2,7 @@ import type { Notification } from '@tarfleet/contracts';
 import type { Database, Repositories, ScheduleDraft, ScheduleRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { type NotificationRules, readNotification } from '../../notifier/notification.ts';
+import { checkCopies } from '../../planner/choose-destinations.ts';
 import { findServices } from '../../planner/choose-services.ts';
 import { type Fault, invalid } from '../../plugins/faults.ts';
 import { checkPolicy } from '../../retention/check-policy.ts';
@@ -104,9 +105,13 @@ async function assertKnown(tx: Repositories, projectId: number, body: ScheduleBo
   } catch (error) {
     throw error instanceof AppError && error.code !== 'UNAVAILABLE' ? named(error) : error;
   }
-  const { destination_id: id } = body;
-  if (id === undefined || (await tx.destinations.get(id))) return;
-  throw named(new AppError('NOT_FOUND', `There is no destination ${id}.`));
+  const { destination_id: id, copy_to: copyTo = [] } = body;
+  if (id !== undefined && !(await tx.destinations.get(id))) {
+    throw named(new AppError('NOT_FOUND', `There is no destination ${id}.`));
+  }
+  await checkCopies(tx, id ?? null, copyTo).catch((error: unknown) => {
+    throw error instanceof AppError && error.code !== 'UNAVAILABLE' ? named(error) : error;
+  });
 }
 
 async function store(
@@ -129,6 +134,7 @@ async function store(
     services: body.services ?? [],
     serverId: body.server_id ?? null,
     destinationId: body.destination_id ?? null,
+    copyTo: body.copy_to ?? [],
     retentionDays: body.retention_days ?? (body.retention ? null : 90),
     retention: body.retention ?? null,
     encrypt: body.encrypt ?? true,

@@ -1,6 +1,7 @@
 import { Notification, RetentionPolicy } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { NotificationBody } from '../../notifier/notification.ts';
+import { CopyTo } from '../backups/copies-schemas.ts';
 import { Name, nullable, one, ProjectId, strict, Timestamp, Uuid } from '../shapes.ts';
 
 const Names = (maxItems: number, description: string) =>
@@ -48,6 +49,7 @@ const ScheduleBody = strict({
   destination_id: Type.Optional(
     Type.String({ ...Uuid, description: 'Where to; left out, what is then the default destination' }),
   ),
+  copy_to: CopyTo,
   retention_days: Type.Optional(
     Type.Integer({
       ...{ minimum: 1, maximum: 36_500 },
@@ -142,6 +144,7 @@ const schedule = {
   services: nullable(Type.Array(Type.String())),
   server_id: nullable(Uuid),
   destination_id: nullable(Uuid),
+  copy_to: Type.Array(Uuid),
   retention_days: nullable(Count),
   retention: nullable(RetentionPolicy),
   encrypt: Type.Boolean(),

@@ -44,6 +44,7 @@ export function scheduleView(
     services: orNull(schedule.services),
     server_id: schedule.serverId,
     destination_id: schedule.destinationId,
+    copy_to: schedule.copyTo,
     retention_days: schedule.retentionDays,
     retention: schedule.retention,
     encrypt: schedule.encrypt,
