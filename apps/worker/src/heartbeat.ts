@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Heartbeat } from '@tarfleet/contracts';
 import type { Logger } from '@tarfleet/kernel';
+import { timeLimit } from '@tarfleet/kernel';
 import type { Consumer } from '@tarfleet/queue';
 import { VERSION } from './version.ts';
 
@@ -45,7 +46,7 @@ export function startHeartbeat(options: HeartbeatOptions): (stopping: boolean) =
             return { jobId, kind, since: since.get(jobId) ?? at };
           }),
         },
-        AbortSignal.timeout(options.everyMs),
+        timeLimit(options.everyMs),
       );
     } catch (error) {
       options.logger.debug({ err: error }, 'heartbeat not sent');

@@ -40,7 +40,7 @@ function watchedPool() {
 }
 
 test.each([
-  ['as Prisma has it, whose relations come all at once', (factory: PrismaPg) => factory, 3],
+  ['as Prisma has it, whose relations come all at once', (factory: PrismaPg) => factory, 4],
   ['one at a time', oneQueryAtATime, 1],
 ] as const)("a transaction's queries, %s", async (_how, wrap, most) => {
   const { seen, pool } = watchedPool();

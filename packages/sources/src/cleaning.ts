@@ -1,3 +1,5 @@
+import { timeLimit } from '@tarfleet/kernel';
+
 const CLEANUP_MS = 10 * 60_000;
 
 /**
@@ -5,5 +7,5 @@ const CLEANUP_MS = 10 * 60_000;
  * when it failed because it was aborted.
  */
 export function cleaning<T extends { signal: AbortSignal }>(context: T): T {
-  return { ...context, signal: AbortSignal.timeout(CLEANUP_MS) };
+  return { ...context, signal: timeLimit(CLEANUP_MS) };
 }

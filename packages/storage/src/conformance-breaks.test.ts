@@ -1,8 +1,10 @@
 // What every destination owes, run over each driver, when bodies break, writers are cancelled and readers leave.
+
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { timeLimit } from '@tarfleet/kernel';
 import { failing, MIB, never, pieces, stalling, subjects, useSubject } from './testing-subjects.ts';
 
 describe.each(subjects)('%s', (_name, create) => {
@@ -49,7 +51,7 @@ describe.each(subjects)('%s', (_name, create) => {
     const content = randomBytes(17 * MIB);
     for (const delay of [0, 5, 20, 40, 60, 80, 120, 200]) {
       const key = `moments/${delay}`;
-      const abort = AbortSignal.timeout(delay);
+      const abort = timeLimit(delay);
       const body = Readable.from(pieces(content), { objectMode: false });
       const outcome = await here.storage.put(key, body, { signal: abort }).then(
         () => 'stored',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import type { Driver, Storage } from './types.ts';
 
 /** Long enough for a slow server to take away what an aborted check has left. */
@@ -37,7 +37,7 @@ export function withCheck(driver: Driver, where: string): Storage {
         if ((await driver.stat(key, signal)) !== null) throw wrong('kept it when it was deleted');
       } catch (error) {
         // The first fault is the one to tell; the object goes with the bucket's or folder's next cleaning at worst.
-        await driver.delete(key, AbortSignal.timeout(CLEANUP_MS)).catch(() => {});
+        await driver.delete(key, timeLimit(CLEANUP_MS)).catch(() => {});
         throw error;
       }
     },

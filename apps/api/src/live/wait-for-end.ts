@@ -1,5 +1,5 @@
 import type { Database, JobRecord } from '@tarfleet/db';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import { changeSignal } from './change-signal.ts';
 import type { LiveHub } from './hub.ts';
 
@@ -10,7 +10,7 @@ export async function waitForEnd(
   ms: number,
   signal: AbortSignal,
 ): Promise<JobRecord> {
-  const until = AbortSignal.any([signal, deps.hub.closing, AbortSignal.timeout(ms)]);
+  const until = AbortSignal.any([signal, deps.hub.closing, timeLimit(ms)]);
   const changes = changeSignal(deps.hub, jobId);
   try {
     for (;;) {

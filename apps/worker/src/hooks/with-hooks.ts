@@ -1,5 +1,5 @@
 import { type ArtifactPlan, CommandWithLimit, createParser } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import { type CommandEnd, endOf, runLimited } from '@tarfleet/services';
 import type { Session } from '@tarfleet/transport';
 import type { JobContext } from '../job-context.ts';
@@ -105,7 +105,7 @@ async function pay(
   if (command === null) return;
   const { plan, report, log } = context;
   const { id, name } = plan.service;
-  const signal = AbortSignal.timeout((command.seconds + SPARE_SECONDS) * 1000);
+  const signal = timeLimit((command.seconds + SPARE_SECONDS) * 1000);
   try {
     await report.step('after_hook', `Running the command after the backup of ${name}`, () =>
       withSession(deps, context, signal, async (session) => {

@@ -9,7 +9,7 @@ import {
   PROJECT_RECORDS,
   readFailure,
 } from '@tarfleet/contracts';
-import { AppError, toFailure } from '@tarfleet/kernel';
+import { AppError, timeLimit, toFailure } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import type { JobContext, Outcome, Processor } from '../job-context.ts';
 import { checkObject } from '../jobs/check-object.ts';
@@ -230,7 +230,7 @@ function isFinal(error: unknown): boolean {
 }
 
 async function cleanUp(storage: Storage, { plan, delivery, log }: JobContext<BackupPlan>): Promise<void> {
-  const signal = AbortSignal.timeout(CLEAN_UP_MS);
+  const signal = timeLimit(CLEAN_UP_MS);
   try {
     const place = { keyPrefix: plan.keyPrefix, backupId: plan.jobId, sha256: null };
     if (await loadManifest(storage, place, signal)) return;

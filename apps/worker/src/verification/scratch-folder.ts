@@ -1,6 +1,6 @@
 import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, errnoOf } from '@tarfleet/kernel';
+import { AppError, errnoOf, timeLimit } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 
 /** For clearing up, whatever became of the attempt. */
@@ -34,7 +34,7 @@ export async function makeScratchFolder(
       { retryable: true, cause },
     );
   });
-  return { path, remove: () => removeFolder(session, path, AbortSignal.timeout(CLEANUP_MS)) };
+  return { path, remove: () => removeFolder(session, path, timeLimit(CLEANUP_MS)) };
 }
 
 /** INSUFFICIENT_STORAGE when the files, blocks rounded up, do not fit; what others write meanwhile is not foreseen. */

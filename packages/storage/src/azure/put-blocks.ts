@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { BlockBlobClient } from '@azure/storage-blob';
+import { timeLimit } from '@tarfleet/kernel';
 import type { Part, PartReader } from '../part-reader.ts';
 import { codeOf, statusOf } from './azure-faults.ts';
 
@@ -32,7 +33,7 @@ export async function putInBlocks(upload: BlockUpload): Promise<void> {
     signal.throwIfAborted();
     await blob.commitBlockList(ids, { abortSignal: uninterrupted });
   } catch (error) {
-    await discardBlocks(blob, AbortSignal.timeout(CLEANUP_MS)).catch(() => {
+    await discardBlocks(blob, timeLimit(CLEANUP_MS)).catch(() => {
       // The first error is the one to tell; the sweep takes the blocks, and Azure itself after a week.
     });
     throw error;

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import type { DestinationSecrets, FtpDestinationConfig } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import type { Client } from 'basic-ftp';
 import { assertKey, listedName, PART_NAME, partPath, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
@@ -89,7 +89,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
     const probe = partPath(target);
     try {
       const sent = Readable.from([Buffer.alloc(PROBE_BYTES)], { objectMode: false });
-      await guarded('add', AbortSignal.timeout(CLEANUP_MS), (client) => client.uploadFrom(sent, probe));
+      await guarded('add', timeLimit(CLEANUP_MS), (client) => client.uploadFrom(sent, probe));
       return null;
     } catch (error) {
       return error instanceof AppError && error.code === 'STORAGE_FULL' ? error : null;
@@ -99,7 +99,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
   }
 
   async function clean(part: string): Promise<void> {
-    await guarded('remove', AbortSignal.timeout(CLEANUP_MS), async (client) => {
+    await guarded('remove', timeLimit(CLEANUP_MS), async (client) => {
       await removeFile(client, part);
       await pruneFolders(client, root, posix.dirname(part));
     }).catch(() => {

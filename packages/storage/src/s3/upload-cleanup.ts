@@ -1,4 +1,4 @@
-import { AppError, type Logger } from '@tarfleet/kernel';
+import { AppError, type Logger, timeLimit } from '@tarfleet/kernel';
 import type { S3Calls } from './s3-calls.ts';
 
 const CLEANUP_MS = 60_000;
@@ -44,7 +44,7 @@ export async function cleanUp(
   logger: Logger | undefined,
 ): Promise<void> {
   try {
-    await action(AbortSignal.timeout(CLEANUP_MS));
+    await action(timeLimit(CLEANUP_MS));
   } catch (error) {
     logger?.warn({ err: error, key }, 'an unfinished upload could not be cleaned up');
   }

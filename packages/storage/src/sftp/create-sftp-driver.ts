@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { DestinationSecrets, SftpDestinationConfig } from '@tarfleet/contracts';
-import { AppError } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import { assertKey, listedName, PART_NAME, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
 import type { Driver, ListedObject, PutResult } from '../types.ts';
@@ -71,7 +71,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
 
   /** On a new connection, if it must be. What is left after all has the name of a part, and the sweep takes it. */
   async function clean(part: string): Promise<void> {
-    const own = AbortSignal.timeout(CLEANUP_MS);
+    const own = timeLimit(CLEANUP_MS);
     try {
       const session = await link.session(own);
       await removeFile(session, part, own);

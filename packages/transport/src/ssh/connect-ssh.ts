@@ -1,5 +1,5 @@
 import type { SshTarget } from '@tarfleet/contracts';
-import { AppError, type Logger } from '@tarfleet/kernel';
+import { AppError, type Logger, timeLimit } from '@tarfleet/kernel';
 import { createSession } from '../create-session.ts';
 import type { ConnectRequest, Session } from '../types.ts';
 import { endClient } from './end-client.ts';
@@ -53,8 +53,7 @@ export async function connectSsh(
       logger: settings.logger,
       reopen: async () => {
         const pinned = { ...target, hostKey: fingerprint };
-        return (await open({ target: pinned, signal: AbortSignal.timeout(REOPEN_MS), pinning: 'required' }))
-          .client;
+        return (await open({ target: pinned, signal: timeLimit(REOPEN_MS), pinning: 'required' })).client;
       },
     });
     let gateLost = false;

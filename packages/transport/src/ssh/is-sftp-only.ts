@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { timeLimit } from '@tarfleet/kernel';
 import type { Client } from 'ssh2';
 import { type ChannelOptions, openChannel } from './open-channel.ts';
 import { INIT } from './sftp-packets.ts';
@@ -14,7 +15,7 @@ const VERSION = Buffer.from([2, 0, 0, 0, 3]);
  */
 export async function isSftpOnly(client: Client, options: ChannelOptions): Promise<boolean> {
   const { channel } = await openChannel(client, { line: 'exit 0' }, options);
-  const timeout = AbortSignal.timeout(PATIENCE_MS);
+  const timeout = timeLimit(PATIENCE_MS);
   channel.on('error', () => undefined);
   channel.stderr.resume();
   try {

@@ -26,7 +26,7 @@ test('a backup without options is a full, verified, compressed, encrypted one fo
       type: 'full',
     },
     ...{ destinationId: null, retentionDays: null, verify: true, compression: { enabled: true, level: 6 } },
-    ...{ deduplicate: false, encrypt: true },
+    ...{ deduplicate: false, encrypt: true, copyTo: [] },
     warnings: [],
   });
 });
