@@ -10,6 +10,8 @@ export interface SourceWarning {
   message: string;
   /** As bytes, absolute. */
   path?: Buffer;
+  /** How many it stands for; left out, one. */
+  count?: number;
 }
 
 export interface Totals {

@@ -41,6 +41,21 @@ const step = (
   ...(details ? { details: { ...details } } : {}),
 });
 
+test('a restore that finds the backup damaged says so of the backup', async () => {
+  for (const [code, verified] of [
+    ['BACKUP_CORRUPTED', false],
+    ['RESTORE_FAILED', true],
+  ] as const) {
+    const { backup } = await f.backedUp();
+    await f.t.db.backups.change(backup.id, { verified: true });
+    const batch = attemptOf(await f.start(backup));
+    const failure = { code, message: 'web: SHA-256 differs.', retryable: false };
+    await f.recorder.record(batch(1, STARTED));
+    await f.recorder.record(batch(2, { type: 'ended', state: 'failed', failure }));
+    expect((await f.t.db.backups.get(backup.id))?.verified).toBe(verified);
+  }
+});
+
 test('each step brings the state that document 1 has for it, and its details are kept', async () => {
   const restore = await f.start((await f.backedUp()).backup);
   const batch = attemptOf(restore);

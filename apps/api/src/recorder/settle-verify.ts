@@ -1,5 +1,6 @@
 import { type ResultOf, VERIFY_LEVELS, type VerifyLevel } from '@tarfleet/contracts';
 import type { CopyRef, JobRecord, Repositories } from '@tarfleet/db';
+import { type End, failureOf } from './end.ts';
 import { verifiedCopy } from './settle-copy.ts';
 
 /** Older ones than so many say nothing any more. */
@@ -34,6 +35,20 @@ export async function settleVerify(
   for (const id of [backupId, ...damaged].sort()) {
     await tx.backups.change(id, { verified: false, verifiedAt });
   }
+}
+
+/** A restore that found what it was to read damaged is a verification as well: until a real one says otherwise. */
+export async function settleFoundDamage(tx: Repositories, job: JobRecord, end: End): Promise<void> {
+  const { code, message } = failureOf(end);
+  const backup = job.backupId === null ? null : await tx.backups.find(job.backupId);
+  if (code !== 'BACKUP_CORRUPTED' || !backup) return;
+  const copy = verifiedCopy(job, backup);
+  if (!copy) {
+    await tx.backups.change(backup.id, { verified: false, verifiedAt: end.at });
+    return;
+  }
+  const failure = { code, message: `A restore found it damaged: ${message}`, retryable: false } as const;
+  await tx.copies.showIn(await tx.copies.fail(copy, failure, end.at));
 }
 
 /**

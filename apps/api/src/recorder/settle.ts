@@ -9,7 +9,7 @@ import { settleBackup } from './settle-backup.ts';
 import { settleCopy } from './settle-copy.ts';
 import { settleRestore, settleRollback } from './settle-restore.ts';
 import { settleSurvey } from './settle-survey.ts';
-import { settleVerify } from './settle-verify.ts';
+import { settleFoundDamage, settleVerify } from './settle-verify.ts';
 
 const SWEEP_AGAIN_MS = 3600 * 1000;
 
@@ -61,6 +61,7 @@ async function settleRecords(
       return;
     case 'restore':
       await settleRestore(tx, job, end);
+      await settleFoundDamage(tx, job, end);
       return;
     case 'delete':
       if (job.backupId !== null && end.state === 'completed') {

@@ -88,6 +88,14 @@ test('a thousand warnings are sent, the rest are counted', async () => {
   expect(report.warnings()).toBe(1234);
 });
 
+test('a warning that stands for many counts as many', async () => {
+  const { report, events } = keepingReporter();
+  report.warn(warning(1));
+  report.warn({ ...warning(2), count: 103 });
+  await report.flush();
+  expect([report.warnings(), events().length]).toEqual([104, 2]);
+});
+
 test('names are text, and bytes beside it where the text does not say all', async () => {
   const { report, events } = keepingReporter();
   report.warn({ code: 'X', message: 'm', path: Buffer.from('/srv/ä') });

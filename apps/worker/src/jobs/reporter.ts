@@ -12,6 +12,8 @@ export interface Warning {
   message: string;
   /** A file's name as its bytes. */
   path?: Buffer;
+  /** How many it stands for; left out, one. */
+  count?: number;
 }
 
 export interface JobReporter {
@@ -53,7 +55,9 @@ export function createReporter(options: ReporterOptions): JobReporter {
   let seq = 0;
   let steps = 0;
   let warnings = 0;
-  let accounted = MAX_WARNINGS;
+  let told = 0;
+  /** Those that were told, or of which was told how many they are. */
+  let listed = 0;
   const waiting: JobEvent[] = [];
   let timer: NodeJS.Timeout | undefined;
   let chain: Promise<void> = Promise.resolve();
@@ -80,10 +84,10 @@ export function createReporter(options: ReporterOptions): JobReporter {
   };
 
   const flush = async (): Promise<void> => {
-    if (warnings > accounted) {
-      const more = warnings - accounted;
+    const more = warnings - listed;
+    if (more > 0) {
       emit({ type: 'warning', code: 'MORE_WARNINGS', message: `${more} more warnings are not listed.` });
-      accounted = warnings;
+      listed = warnings;
     }
     send();
     await chain;
@@ -107,8 +111,10 @@ export function createReporter(options: ReporterOptions): JobReporter {
       }
     },
     warn(warning) {
-      warnings += 1;
-      if (warnings > MAX_WARNINGS) return;
+      warnings += warning.count ?? 1;
+      told += 1;
+      if (told > MAX_WARNINGS) return;
+      listed += warning.count ?? 1;
       emit({
         type: 'warning',
         code: warning.code,

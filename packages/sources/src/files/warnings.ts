@@ -22,7 +22,8 @@ export function createWarningLimiter(warn: (warning: SourceWarning) => void): Wa
     close() {
       for (const [code, count] of counts) {
         const more = count - (LIMITS[code] ?? LIMIT);
-        if (more > 0) warn({ code, message: `${more} more of the same (${code}) are not listed.` });
+        if (more > 0)
+          warn({ code, message: `${more} more of the same (${code}) are not listed.`, count: more });
       }
       counts.clear();
     },

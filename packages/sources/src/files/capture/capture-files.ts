@@ -9,6 +9,7 @@ import type { EndedEntry } from './pass-tar.ts';
 import type { TarHelp } from './tar-options.ts';
 import { createTotals } from './totals.ts';
 import { createUnreadable } from './unreadable.ts';
+import { createVanished } from './vanished.ts';
 import { chooseWay } from './ways.ts';
 
 export interface CaptureDeps {
@@ -28,8 +29,10 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
   const { signal } = link;
   const limiter = createWarningLimiter(options.warn);
   const unreadable = createUnreadable();
+  const vanished = createVanished();
   const warn = oncePerPath((warning) => {
     unreadable.see(warning);
+    vanished.see(warning);
     limiter.warn(warning);
   });
   const way = await chooseWay(
@@ -53,8 +56,14 @@ export async function captureFiles(deps: CaptureDeps, options: CaptureOptions): 
       look: () => way.look(what),
     });
     await decide(records, { ...found, copies }, lists, counts.add);
+    const onWarned = (): Promise<void> => {
+      limiter.close();
+      const { totals } = counts;
+      const resolveRoots = () => way.resolveRoots(session, service, signal, () => undefined);
+      return vanished.assertFew({ service: service.name, roots, totals, resolveRoots });
+    };
     const reading = {
-      ...{ roots, lists, signal, warn, onEntry: options.onEntry, onWarned: limiter.close },
+      ...{ roots, lists, signal, warn, onEntry: options.onEntry, onWarned },
       onEnd: (ended: readonly EndedEntry[]) => lists.read.add(ended.flatMap(noteOf)),
       copies: copies.copies(),
     };

@@ -20,8 +20,8 @@ export interface ReadTarOptions {
   /** Each entry once all of it has passed; awaited before more is read. */
   onEnd(ended: readonly EndedEntry[]): Promise<void>;
   copies: Copies | null;
-  /** There are no more warnings. */
-  onWarned(): void;
+  /** There are no more warnings; its rejection is the stream's error. */
+  onWarned(): Promise<void>;
 }
 
 /**
@@ -38,7 +38,7 @@ export function readTar(options: ReadTarOptions): Readable {
     // tar's own words first: when it fails, its input breaks too, and the stream it leaves ends too early.
     const messages = await told;
     await fed;
-    options.onWarned();
+    await options.onWarned();
     const silent = spill.records() - entries - messages;
     if (silent > 0) {
       throw new AppError(

@@ -46,7 +46,7 @@ export function buildTar(options: BuildOptions): Readable {
     ...{ told: Promise.resolve(), signal: options.signal },
     ...{ onEntry: options.onEntry, onEnd: options.onEnd, copies: options.copies },
     async settle(entries) {
-      options.onWarned();
+      await options.onWarned();
       const silent = names.records() - entries - leftOut;
       if (silent === 0) return;
       throw new AppError(

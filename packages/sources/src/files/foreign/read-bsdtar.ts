@@ -55,7 +55,7 @@ export function readBsdtar(options: ReadBsdtarOptions): Readable {
       const complaints = await told;
       await fed;
       const missing = await options.lookAgain();
-      options.onWarned();
+      await options.onWarned();
       const records = spill.records();
       if (entries + missing !== records || (complaints.failed && missing + complaints.others === 0)) {
         throw new AppError(
