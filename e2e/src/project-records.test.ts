@@ -121,4 +121,4 @@ test('a project’s own records come back with its backup, and nobody whose acce
   const refused = await client.request('POST', `/api/servers/${bare.id}/test`);
   expect(refused.body.code).toBe('CREDENTIALS_REQUIRED');
   for (const secret of [CANARY, key.token]) expect(here.logs()).not.toContain(secret);
-});
+}, 180_000);
