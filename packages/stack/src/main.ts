@@ -51,7 +51,7 @@ try {
   const stack = await starting;
   const password = stack.newPassword ?? '(as set at the first start)';
   process.stdout.write(
-    `\n  Tarfleet is ready.\n  URL       ${stack.url}\n  Docs      ${stack.url}/docs\n  E-mail    ${stack.adminEmail}\n  Password  ${password}\n\n`,
+    `\n  Tarfleet is ready.\n  URL       ${stack.url}\n  Docs      ${stack.url}/docs\n  E-mail    ${stack.adminEmail}\n  Password  ${password}\n  Stop      Ctrl-C, or kill ${process.pid}\n\n`,
   );
   if (stack.recoveryKey !== null) {
     process.stdout.write(
