@@ -5,6 +5,8 @@ type Body = any;
 
 /** A client of few means, so that the bench takes little of the machine from what it measures. */
 export interface Client {
+  /** Of its session. */
+  token: string;
   /** The answer's body; rejects for any status but 2xx. */
   call(method: string, path: string, body?: unknown): Promise<Body>;
   close(): void;
@@ -36,7 +38,7 @@ export async function signIn(url: string, email: string, password: string): Prom
     });
   const { data } = await call('POST', '/api/auth/login', { email, password });
   token = data.token;
-  return { call, close: () => agent.destroy() };
+  return { token, call, close: () => agent.destroy() };
 }
 
 /** Runs `action` for each item, `width` at a time. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { archiveBench } from './archive/archive-bench.ts';
 import type { Bench, BenchContext, Figure } from './bench.ts';
+import { downloadBench } from './download/download-bench.ts';
 import { memoryBench } from './memory/memory-bench.ts';
 import { queueBench } from './queue/queue-bench.ts';
 import { restoreBench } from './restore/restore-bench.ts';
@@ -12,7 +13,15 @@ import { rowsBench } from './rows/rows-bench.ts';
 import { statisticsBench } from './statistics/statistics-bench.ts';
 import { table } from './table.ts';
 
-const BENCHES: Bench[] = [queueBench, memoryBench, archiveBench, restoreBench, rowsBench, statisticsBench];
+const BENCHES: Bench[] = [
+  queueBench,
+  memoryBench,
+  archiveBench,
+  restoreBench,
+  rowsBench,
+  downloadBench,
+  statisticsBench,
+];
 
 const [wanted, ...parts] = process.argv.slice(2).filter((argument) => argument !== '--');
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

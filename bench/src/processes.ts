@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 
 /** Linux counts processor time in these, per second (USER_HZ, the same on every architecture that Node runs on). */
 const TICKS = 100;
@@ -48,10 +48,20 @@ async function readStats(): Promise<Stat[]> {
   return stats.flat();
 }
 
-/** Most memory that a process has had resident so far, in bytes. */
-export async function peakResident(pid: number): Promise<number> {
+/** Most memory that a process has had resident so far, or since `resetPeak`, in bytes. */
+export function peakResident(pid: number): Promise<number> {
+  return memoryOf(pid, 'VmHWM');
+}
+
+/** From here on the peak is counted anew; gives what is resident now, in bytes. */
+export async function resetPeak(pid: number): Promise<number> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+  return memoryOf(pid, 'VmRSS');
+}
+
+async function memoryOf(pid: number, field: string): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8');
-  const kib = /^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1];
-  if (kib === undefined) throw new Error(`/proc/${pid}/status has no VmHWM.`);
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
+  if (kib === undefined) throw new Error(`/proc/${pid}/status has no ${field}.`);
   return Number(kib) * 1024;
 }

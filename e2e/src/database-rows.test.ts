@@ -113,6 +113,14 @@ test('a project’s rows are backed up, put back after a loss, and copied into a
     host_key_fingerprint: sshd.fingerprint,
   });
   await client.must('POST', `/api/servers/${second.id}/services`, service);
+  // A look tells what differs, and changes nothing.
+  const look = () => client.must('POST', restore, { ...elsewhere, validateOnly: true }, WAIT);
+  await sql('ALTER TABLE functions ALTER code TYPE varchar');
+  const { data: refused } = await look();
+  expect(refused).toMatchObject({ status: 'invalid', preview: { problems: [{ code: 'CONFLICT' }] } });
+  expect(JSON.stringify(refused)).toContain('functions.code is character varying, and was text');
+  await sql('ALTER TABLE functions ALTER code TYPE text');
+  expect((await look()).data).toMatchObject({ status: 'validated', preview: { problems: [] } });
   const copied = await client.must('POST', restore, elsewhere, WAIT);
   expect(copied).toMatchObject({
     message: 'Backup restore completed successfully',

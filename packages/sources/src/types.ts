@@ -173,11 +173,14 @@ export interface PreviewOptions extends RestoreContext {
   keep: readonly Buffer[];
   /** The backup's index, sorted by path. It is read to its end or left with `return`. */
   entries: AsyncGenerator<IndexEntry>;
+  /** Opens the archive's tar stream from its beginning, for what it says of itself there. Whoever opens it destroys it. */
+  openTar(): Promise<Readable>;
 }
 
 export interface Source extends RestoreSteps {
   /**
-   * What a restore would change, from a look at names and attributes; contents are not read, and nothing is changed.
+   * What a restore would change, from a look at names and attributes; contents are not read (but what an archive of rows
+   * says of its tables), and nothing is changed.
    * Errors: TOOL_MISSING, PATH_REFUSED, COMMAND_FAILED, and the session's.
    */
   preview(options: PreviewOptions): Promise<PreviewChanges>;

@@ -135,7 +135,8 @@ async function lookAtFiles(
     return null;
   }
   const look = async () => {
-    const comparing: PreviewOptions = { ...options, roots, entries: await entries() };
+    const openTar = () => opener.open();
+    const comparing: PreviewOptions = { ...options, roots, entries: await entries(), openTar };
     return source.preview(comparing);
   };
   return findings.attempt(name, () =>

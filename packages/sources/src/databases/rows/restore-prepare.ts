@@ -8,18 +8,16 @@ import { pgTable, pgText } from '../names.ts';
 import type { PostgresTools } from '../postgres/tools.ts';
 import { type ReadDump, readDumps } from '../read-dumps.ts';
 import { sendBytes } from '../send-bytes.ts';
+import { compareTables, firstOf, small } from './archived-tables.ts';
 import { beginStatements, type Change, changeStatements, intoStage, namesOf } from './change-sql.ts';
-import { compareSchemas, type Returning } from './compare.ts';
+import type { Returning } from './compare.ts';
 import { createRowReader } from './json-to-copy.ts';
 import { linesOf } from './lines.ts';
 import { lookAtRows, tablesExpression } from './look.ts';
-import { METADATA, type Metadata, malformed, readMetadata, readTotals, TOTALS } from './metadata.ts';
+import { type Metadata, malformed, readTotals, TOTALS } from './metadata.ts';
 import { inOrder, ownRows, type Relation, relate } from './relations.ts';
 import { ARRIVED_SCRIPT, SYNC_SCRIPT } from './restore-scripts.ts';
 import type { RowsState } from './restore-state.ts';
-
-/** What is kept in memory of what the archive says of itself. */
-const SMALL_MAX = 64 * 1024 * 1024;
 
 export interface RowsRestore {
   tools: PostgresTools;
@@ -105,10 +103,7 @@ export async function prepareRows(restore: RowsRestore, options: PrepareOptions)
       state.bytes += entry.size;
       options.onEntry(entry);
     });
-    const first = await dumps.next();
-    if (first.done || first.value.name !== METADATA) throw malformed(`it does not begin with ${METADATA}`);
-    const metadata = readMetadata(await small(first.value));
-    const { change, returning } = await planChange(restore, metadata);
+    const { change, returning } = await planChange(restore, await firstOf(dumps));
     await write(options, folder, 'rows.new.sql', rowStatements(dumps, returning));
     const kept: Change = {
       ...{ ...change, renew: false },
@@ -136,13 +131,7 @@ async function planChange(
   { tools, target }: RowsRestore,
   metadata: Metadata,
 ): Promise<{ change: Change; returning: Returning[] }> {
-  const names = metadata.tables.map(({ settings }) => settings.name);
-  const tables = target.rows.tables.filter(({ name }) => names.includes(name));
-  if (tables.length === 0) throw malformed('it holds none of the tables of the service');
-  const selection = { ...target.rows, tables };
-  const look = await lookAtRows(tools, { ...target, rows: selection });
-  const relations = relate(selection, look.tables);
-  const returning = compareSchemas(metadata, relations);
+  const { relations, returning } = await compareTables(tools, target, metadata);
   const printed = await tools.sql(
     target.database,
     `SET search_path = pg_catalog; SELECT md5(${tablesExpression(relations.map((one) => one.look))}::text);\n`,
@@ -202,15 +191,4 @@ async function write(
 
 async function* text(statements: string): AsyncGenerator<Buffer> {
   yield Buffer.from(statements);
-}
-
-async function small({ name, bytes }: ReadDump): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of bytes) {
-    size += part.length;
-    if (size > SMALL_MAX) throw malformed(`${name} is too long`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 }

@@ -1,14 +1,28 @@
 import type { RowsTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import type { PreparedRestore, PrepareOptions, RestoreContext, Source } from '../../types.ts';
+import type { PreparedRestore, PrepareOptions, PreviewOptions, RestoreContext, Source } from '../../types.ts';
 import type { DatabaseSourceOptions } from '../database-source-options.ts';
 import { postgresTools } from '../postgres/tools.ts';
+import { readDumps } from '../read-dumps.ts';
 import { wholePreview } from '../whole-preview.ts';
+import { compareTables, firstOf } from './archived-tables.ts';
 import { lookAtRows } from './look.ts';
+import type { Metadata } from './metadata.ts';
 import { relate } from './relations.ts';
 import { checkRows, inhabited, prepareRows, type RowsRestore } from './restore-prepare.ts';
 import { readRowsState } from './restore-state.ts';
 import { applyRows, forgetRows, type RowsSwap, undoableRows, undoRows } from './restore-swap.ts';
+
+/** What the archive says of itself; no more of it is read than that. */
+async function archived({ openTar }: Pick<PreviewOptions, 'openTar'>): Promise<Metadata> {
+  const tar = await openTar();
+  try {
+    return await firstOf(readDumps(tar, () => undefined));
+  } finally {
+    tar.on('error', () => undefined);
+    tar.destroy();
+  }
+}
 
 /** Restores of one tenant's rows. */
 export function createRowsSteps({ openSecrets }: DatabaseSourceOptions): Omit<Source, 'capture'> {
@@ -44,6 +58,7 @@ export function createRowsSteps({ openSecrets }: DatabaseSourceOptions): Omit<So
       const restore = await begin(options);
       const { tools, target } = restore;
       const relations = relate(target.rows, (await lookAtRows(tools, target)).tables);
+      await compareTables(tools, target, await archived(options));
       const there = await inhabited(restore, relations);
       return wholePreview(
         target.rows.tables.map(({ name }) => name),

@@ -16,7 +16,7 @@ import { createStays } from './what-stays.ts';
  */
 export async function previewFiles(
   { tmpDir }: { tmpDir: string },
-  options: PreviewOptions,
+  options: Omit<PreviewOptions, 'openTar'>,
 ): Promise<PreviewChanges> {
   const { session, service, signal, overwrite, entries } = options;
   const limiter = createWarningLimiter(options.warn);
