@@ -175,6 +175,13 @@ test("nothing succeeded: the first fault is the backup's, and nothing is left", 
   expect(await t.keys(PREFIX)).toEqual([]);
 });
 
+test('that paths are missing is said of the backup only where it is so of every service', async () => {
+  const both = run(new Map([bad(10, 'PATH_NOT_FOUND'), bad(20, 'SERVER_UNREACHABLE')]));
+  await expect(both).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE', message: 'service 20: it broke' });
+  const none = run(new Map([bad(10, 'PATH_NOT_FOUND'), bad(20, 'PATH_NOT_FOUND')]));
+  await expect(none).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' });
+});
+
 test('an archive that is not what was stored does not get into the manifest', async () => {
   const done = [await stored(10), await stored(20)];
   await writeFile(join(t.path, done[1]!.key), 'archivE 20');

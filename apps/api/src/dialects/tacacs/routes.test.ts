@@ -151,6 +151,17 @@ test('whoever waits is told that the emergency backup failed and nothing was res
   expect(answer.json().message).toContain('nothing was restored or changed: It came to STORAGE_FULL.');
 });
 
+test('where nothing was there to save, the restore goes on, and whoever waits is warned', async () => {
+  const { keyPrefix } = await find(await world.backedUp());
+  const body = { backup_path: keyPrefix, ...destination(), confirm: true };
+  const waiting = ask('POST', '/restore', body, { prefer: 'wait=30' });
+  await world.end(await world.running('backup'), failure('PATH_NOT_FOUND'));
+  await world.end(await world.running('restore'), { result: restoreResult() });
+  const answer = await waiting;
+  expect([answer.statusCode, answer.json().data.emergency_backup.status]).toEqual([200, 'failed']);
+  expect(answer.json().data.warnings).toEqual([expect.stringContaining('PATH_NOT_FOUND')]);
+});
+
 test('without an emergency backup, where that is asked for', async () => {
   const { keyPrefix } = await find(await world.backedUp());
   const body = { backup_path: keyPrefix, ...destination(), confirm: true, emergency_backup: 'skip' };
