@@ -218,3 +218,30 @@ test('an emergency backup must be whole, or hold what there still is', async () 
   const { draft, warnings } = await planEmergency(t, { ...request, whole: false });
   expect([draft, warnings]).toEqual([null, [expect.stringContaining(service.name)]]);
 });
+
+test('where the destination is switched off, it goes to the default one; else nowhere, or it is refused', async () => {
+  const { t } = fixture;
+  const { backup } = await fixture.backedUp();
+  const request = {
+    ...{ backup, artifacts: backup.artifacts, userId: t.user.id, userEmail: t.user.email, requestId: 'req' },
+    ...{ encrypt: false, keepDays: 0 },
+  };
+  const { id: second } = await t.db.destinations.create({
+    ...{ name: 'second', type: 'local', config: { path: '/srv/second' }, secretCiphertext: null },
+    ...{ retentionDays: null, isDefault: true },
+  });
+  await t.db.destinations.update(backup.destinationId!, { enabled: false });
+  const { draft, warnings } = await planEmergency(t, { ...request, whole: true });
+  expect(JSON.parse(draft!.root.plan)).toMatchObject({ destination: { id: second } });
+  expect(warnings).toEqual([expect.stringContaining('goes to the default one, second')]);
+
+  await t.db.destinations.update(second, { enabled: false });
+  await expect(planEmergency(t, { ...request, whole: true })).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: expect.stringContaining('"emergency_backup":"attempt"') },
+  });
+  const without = await planEmergency(t, { ...request, whole: false });
+  expect([without.draft, without.warnings]).toEqual([
+    null,
+    [expect.stringContaining('no emergency backup is made')],
+  ]);
+});
