@@ -160,6 +160,12 @@ test('where nothing was there to save, the restore goes on, and whoever waits is
   const answer = await waiting;
   expect([answer.statusCode, answer.json().data.emergency_backup.status]).toEqual([200, 'failed']);
   expect(answer.json().data.warnings).toEqual([expect.stringContaining('PATH_NOT_FOUND')]);
+  // What holds nothing is neither locked nor kept.
+  const { execution_id: failed, locked_until: until } = answer.json().data.emergency_backup;
+  const { data: shown } = (await ask('GET', `/executions/${failed}`)).json();
+  expect([until, shown.locked_until, shown.retention_until]).toEqual([null, null, null]);
+  const removed = await world.t.ask('DELETE', `/api/backups/${failed}`, { token: world.token });
+  expect([removed.statusCode, removed.json().success]).toEqual([202, true]);
 });
 
 test('without an emergency backup, where that is asked for', async () => {
