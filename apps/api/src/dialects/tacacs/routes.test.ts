@@ -250,8 +250,10 @@ test.each([
 
 test('a job’s name is taken once, and what it names must be there', async () => {
   const codeOf = async (body: object) => (await ask('POST', '/schedule', body)).json().code;
-  await ask('POST', '/schedule', job('taken', 'manual'));
-  expect(await codeOf(job('taken', 'manual'))).toBe('CONFLICT');
+  const { job_id: first } = (await ask('POST', '/schedule', job('taken', 'manual'))).json().data;
+  const taken = await ask('POST', '/schedule', job('taken', 'manual'));
+  expect([taken.statusCode, taken.json().code]).toEqual([409, 'CONFLICT']);
+  expect(taken.json().message).toMatch(new RegExp(`named taken already.*another name.*${first}`));
   expect(await codeOf({ ...job('b', 'manual'), destination_id: world.serviceId })).toBe('NOT_FOUND');
   expect(await codeOf({ ...job('b', 'manual'), components: ['mail'] })).toBe('COMPONENT_NOT_FOUND');
 });
