@@ -238,8 +238,8 @@ test('an attempt that has lost its job neither commits nor removes', async () =>
   await expect(run(new Map(done.map(ok)), { assertOwned })).rejects.toMatchObject({
     code: 'ATTEMPT_SUPERSEDED',
   });
-  await expect(run(new Map([bad(10, 'PATH_NOT_FOUND')]), { assertOwned })).rejects.toMatchObject({
-    code: 'PATH_NOT_FOUND',
+  await expect(run(new Map([bad(10, 'COMMAND_FAILED')]), { assertOwned })).rejects.toMatchObject({
+    code: 'COMMAND_FAILED',
   });
   expect(await t.keys(PREFIX)).toHaveLength(2);
 });

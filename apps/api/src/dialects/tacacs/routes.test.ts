@@ -155,8 +155,10 @@ test('where nothing was there to save, the restore goes on, and whoever waits is
   const { keyPrefix } = await find(await world.backedUp());
   const body = { backup_path: keyPrefix, ...destination(), confirm: true };
   const waiting = ask('POST', '/restore', body, { prefer: 'wait=30' });
-  await world.end(await world.running('backup'), failure('PATH_NOT_FOUND'));
-  await world.end(await world.running('restore'), { result: restoreResult() });
+  const before = await world.running('backup');
+  const [restore] = await world.t.db.jobs.followers(before.id);
+  await world.end(before, failure('PATH_NOT_FOUND'));
+  await world.end({ id: restore!.id, kind: 'restore' }, { result: restoreResult() });
   const answer = await waiting;
   expect([answer.statusCode, answer.json().data.emergency_backup.status]).toEqual([200, 'failed']);
   expect(answer.json().data.warnings).toEqual([expect.stringContaining('PATH_NOT_FOUND')]);
