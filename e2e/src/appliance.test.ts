@@ -1,7 +1,7 @@
 // Document 5's requests as it writes them (ids and paths aside), on the whole system, with an API process killed between
 // the backup before a restore and the restore.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Client, createClient } from './client.ts';
@@ -100,6 +100,12 @@ test('every request of the document, as it is written', async () => {
   const { data: undone } = await api.must('POST', `${ROOT}/restore`, back);
   expect((await ended(undone.restore_id)).state).toBe('completed');
   expect(await readFile(config, 'utf8')).toBe('as it is before the restore');
+
+  // The commonest disaster: there is nothing to make an emergency backup of.
+  await rm(dirname(config), { recursive: true });
+  const { data: after } = await api.must('POST', `${ROOT}/restore`, restore);
+  expect((await ended(after.restore_id)).state).toBe('completed');
+  expect(await readFile(config, 'utf8')).toBe('as it was backed up');
 
   const schedule = {
     name: 'daily',

@@ -116,8 +116,8 @@ export interface Artifacts {
   releaseAll(backupId: string): Promise<void>;
   /** How many artifacts of other backups need one of this backup's. */
   countDependents(backupId: string): Promise<number>;
-  /** The newest few completed ones of each service, of those that read everything or of those that did not. */
-  past(serviceIds: string[], full: boolean): Promise<PastArtifact[]>;
+  /** The newest few completed ones of each service, but for one backup, of those that read everything or of those that did not. */
+  past(serviceIds: string[], filter: { full: boolean; but: string }): Promise<PastArtifact[]>;
   complete(id: string, done: ArtifactDone): Promise<void>;
   fail(id: string, failure: Failure, at: Date): Promise<void>;
 }
@@ -171,7 +171,7 @@ export function createArtifacts(db: Db): Artifacts {
       db.artifactRef.count({
         where: { ancestor: { backupId }, dependent: { backupId: { not: backupId } } },
       }),
-    past: (serviceIds, full) => db.$queryRaw<PastArtifact[]>`
+    past: (serviceIds, { full, but }) => db.$queryRaw<PastArtifact[]>`
       SELECT a.service_id AS "serviceId", (a.stored_bytes + coalesce(a.index_bytes, 0))::float8 AS "storedBytes",
         greatest(0, extract(epoch FROM a.completed_at - a.started_at))::float8 AS seconds,
         greatest(0, extract(epoch FROM a.backup_ended_at - (
@@ -182,6 +182,7 @@ export function createArtifacts(db: Db): Artifacts {
         FROM artifacts JOIN backups ON backups.id = artifacts.backup_id
         WHERE artifacts.service_id = wanted.id AND artifacts.status = 'completed'
           AND (artifacts.parent_id IS NULL) = ${full} AND backups.completed_at IS NOT NULL
+          AND backups.id <> ${but}::uuid
         ORDER BY artifacts.completed_at DESC LIMIT ${PAST}
       ) AS a`,
     async complete(id, done) {

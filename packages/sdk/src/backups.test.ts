@@ -111,6 +111,17 @@ test('an error is typed, and one that is the request’s own fault is not repeat
   }
 });
 
+test('the job that is in the way is not taken for that of the request', async () => {
+  for (const code of ['BACKUP_IN_PROGRESS', 'RESTORE_IN_PROGRESS']) {
+    server.next(error(409, { code, details: { job_id: 'other' } }));
+    expect(await failed(client().create({ name: 'x' }))).toMatchObject({
+      ...{ code, jobId: null, blockingJobId: 'other' },
+    });
+  }
+  server.next(error(502, { code: 'SERVER_UNREACHABLE', details: { job_id: 'own' } }));
+  expect(await failed(client().restore('b1'))).toMatchObject({ jobId: 'own', blockingJobId: null });
+});
+
 test('Retry-After is waited for, as seconds or as a date, and told of where it is too long', async () => {
   const soon = new Date(Date.now() + 1_000).toUTCString();
   server.next(error(429, { code: 'RATE_LIMITED' }, { 'retry-after': soon }), shown);

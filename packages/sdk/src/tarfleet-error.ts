@@ -42,8 +42,21 @@ export class TarfleetError extends Error {
     this.retryAfterMs = retryAfterMs ?? null;
   }
 
-  /** The job that the request had started before it failed, where it had. */
+  /** The job that the request had started before it failed, where it had; or the job that failed. */
   get jobId(): string | null {
+    return this.isRefused ? null : this.namedJob;
+  }
+
+  /** The job that was in the way of the request, where that was refused for one: somebody else's, as a rule. */
+  get blockingJobId(): string | null {
+    return this.isRefused ? this.namedJob : null;
+  }
+
+  private get isRefused(): boolean {
+    return this.code === 'BACKUP_IN_PROGRESS' || this.code === 'RESTORE_IN_PROGRESS';
+  }
+
+  private get namedJob(): string | null {
     const { details } = this;
     if (typeof details !== 'object' || details === null || !('job_id' in details)) return null;
     return typeof details.job_id === 'string' ? details.job_id : null;

@@ -9,6 +9,7 @@ import type { DownloadDeps } from './deps.ts';
 import { openDownloadStream } from './download-stream.ts';
 import type { Download } from './downloads.ts';
 import { readPieces } from './pieces.ts';
+import { asAttachment } from './file-name.ts';
 import { matchesTag, parseRange } from './range.ts';
 
 export interface DownloadWish {
@@ -92,8 +93,8 @@ async function answer(
     reply.header('cache-control', 'no-store');
     return { reply: reply.redirect(link, 302), streams: false };
   }
-  // Only an entity tag says that the parts a client has are of the same bytes; a date never does here.
-  const whole = ifRange !== undefined && ifRange !== etag;
+  // A range is of a GET alone (RFC 9110, 14.2). Only an entity tag says that the parts a client has are of the same bytes; a date never does here.
+  const whole = request.method === 'HEAD' || (ifRange !== undefined && ifRange !== etag);
   const range = whole ? null : parseRange(rangeHeader, bytes);
   if (range === 'unsatisfiable') {
     reply.header('content-range', `bytes */${bytes}`);
@@ -108,7 +109,7 @@ async function answer(
   const headers = headersOf(contents, range === null ? null : `bytes ${range.first}-${range.last}/${bytes}`);
   if (request.method === 'HEAD') {
     reply.headers({ ...headers, 'content-length': span.length });
-    return { reply: reply.code(range ? 206 : 200).send(Readable.from([])), streams: false };
+    return { reply: reply.code(200).send(Readable.from([])), streams: false };
   }
   const stream = await openDownloadStream(readPieces(storage, contents.pieces, span, controller.signal), {
     ...{ idleMs: deps.config.DOWNLOAD_IDLE_MS, controller },
@@ -122,10 +123,10 @@ async function answer(
   return { reply: reply.code(range ? 206 : 200).send(stream), streams: true };
 }
 
-function headersOf({ fileName, contentType, sha256 }: Contents, contentRange: string | null) {
+function headersOf({ fileName, fullName, contentType, sha256 }: Contents, contentRange: string | null) {
   return {
     'content-type': contentType,
-    'content-disposition': `attachment; filename="${fileName}"`,
+    'content-disposition': asAttachment(fileName, fullName),
     ...(contentRange === null ? {} : { 'content-range': contentRange }),
     // Of the whole file, also beside a part of it (RFC 9530).
     ...(sha256 ? { 'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:` } : {}),

@@ -3,12 +3,16 @@ import type { ArtifactRecord, Database, FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
 import { assertRestorable } from '../planner/on-backup.ts';
+import { ownName, plainName } from './file-name.ts';
 import { type Piece, sizeOf } from './pieces.ts';
 import { paddingOf, TAR_END_BYTES, tarHeader } from './tar-header.ts';
 
 /** A file to download, before a byte of it is read. */
 export interface Contents {
+  /** Plain ASCII. */
   fileName: string;
+  /** As people named it. */
+  fullName: string;
   contentType: string;
   bytes: number;
   /** Strong: equal ones stand for equal bytes. */
@@ -51,7 +55,8 @@ async function oneArchive({ storage, backup, signal }: ContentsOptions): Promise
   assertSize(key, found?.bytes, storedBytes);
   const ending = /\.tar\.gz(\.enc)?$/.exec(key)?.[0] ?? '';
   return {
-    fileName: `${fileStem(backup)}-${plain(artifact.serviceName)}${ending}`,
+    fileName: `${fileStem(backup, plainName)}-${plainName(artifact.serviceName)}${ending}`,
+    fullName: `${fileStem(backup, ownName)}-${ownName(artifact.serviceName)}${ending}`,
     contentType: ending === '.tar.gz' ? 'application/gzip' : 'application/octet-stream',
     bytes: storedBytes ?? 0,
     etag: `"${sha256}"`,
@@ -78,7 +83,8 @@ async function wholeTar(options: ContentsOptions): Promise<Contents> {
   }
   pieces.push(known(Buffer.alloc(TAR_END_BYTES)));
   return {
-    fileName: `${fileStem(backup)}.tar`,
+    fileName: `${fileStem(backup, plainName)}.tar`,
+    fullName: `${fileStem(backup, ownName)}.tar`,
     contentType: 'application/x-tar',
     bytes: sizeOf(pieces),
     etag: `"${hash.digest('hex')}"`,
@@ -137,14 +143,6 @@ function known(content: Buffer): Piece {
   return { content, bytes: content.length };
 }
 
-function fileStem({ id, name, createdAt }: FullBackup): string {
-  return plain(name ?? '') || `backup-${createdAt.toISOString().slice(0, 10)}-${id.slice(-6)}`;
-}
-
-/** What every file system takes and no header has to quote. */
-function plain(text: string): string {
-  return text
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^[-.]+|-+$/g, '')
-    .slice(0, 80);
+function fileStem({ id, name, createdAt }: FullBackup, clean: (text: string) => string): string {
+  return clean(name ?? '') || `backup-${createdAt.toISOString().slice(0, 10)}-${id.slice(-6)}`;
 }

@@ -98,6 +98,8 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     const etag = head.headers.get('etag') ?? '';
     const length = Number(head.headers.get('content-length'));
     expect([head.status, length > 70_000, (await bytesOf(head)).length]).toEqual([200, true, 0]);
+    const part = await get(url(several), { range: 'bytes=0-9' }, 'HEAD');
+    expect([part.status, Number(part.headers.get('content-length'))]).toEqual([200, length]);
     expect((await get(url(several), { 'if-none-match': etag })).status).toBe(304);
     const same = await get(url(several), { range: 'bytes=0-9', 'if-range': etag });
     const other = await get(url(several), { range: 'bytes=0-9', 'if-range': '"another"' });

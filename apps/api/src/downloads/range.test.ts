@@ -12,6 +12,8 @@ test.each<[string | undefined, ReturnType<typeof parseRange>]>([
   ['bytes=-500', { first: 0, last: 99 }],
   ['bytes=100-', 'unsatisfiable'],
   ['bytes=-0', 'unsatisfiable'],
+  ['bytes=99999999999999999999-', 'unsatisfiable'],
+  ['bytes=90-99999999999999999999', { first: 90, last: 99 }],
   // What cannot be read, and what asks for several parts, is as if it were not there.
   ...['bytes=-', 'bytes=9-5', 'bytes=0-1,5-6', 'lines=0-1', 'bytes=0x1-2', 'bytes= a-'].map(
     (header): [string, null] => [header, null],

@@ -9,7 +9,7 @@ export interface ByteRange {
  * read or asks for several parts, which a server may ignore; `unsatisfiable` where it asks for what there is not.
  */
 export function parseRange(header: string | undefined, bytes: number): ByteRange | null | 'unsatisfiable' {
-  const [, from, to] = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/.exec(header ?? '') ?? [];
+  const [, from, to] = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/.exec(header ?? '') ?? [];
   if (from === undefined || to === undefined || (from === '' && to === '')) return null;
   if (from === '') {
     const length = Math.min(Number(to), bytes);

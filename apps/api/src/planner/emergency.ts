@@ -1,4 +1,4 @@
-import type { ArtifactRecord, Database, FullBackup } from '@tarfleet/db';
+import type { ArtifactRecord, Database, DestinationRecord, FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { RunDraft } from '../dispatcher.ts';
 import { type BackupRequest, planBackup } from './backup.ts';
@@ -29,8 +29,9 @@ export interface Emergency {
 }
 
 /**
- * The backup of what a restore is about to replace, to where the restored one lies, locked for a while. CONFLICT where
- * it must be whole and one of the services is no longer configured.
+ * The backup of what a restore is about to replace, to where the restored one lies (to the default destination where
+ * that is switched off), locked for a while. CONFLICT where it must be whole and one of the services is no longer
+ * configured, or both destinations are off.
  */
 export async function planEmergency(
   deps: { db: Database; keys: PlanKeys },
@@ -60,7 +61,10 @@ export async function planEmergency(
       ? [`The emergency backup does not hold all of ${names}: no longer configured, or with other paths.`]
       : [];
   if (ids.length === 0) return { draft: null, lockedUntil: null, warnings };
-  const draft = await planBackup(deps, toBackup(request, ids));
+  const place = await placeFor(deps.db, request);
+  if (place.warning !== null) warnings.push(place.warning);
+  if (!place.to) return { draft: null, lockedUntil: null, warnings };
+  const draft = await planBackup(deps, toBackup(request, ids, place.to));
   const lockedAt = new Date();
   const lockUntil = new Date(lockedAt.getTime() + keepDays * DAY_MS);
   return {
@@ -80,6 +84,26 @@ export async function planEmergency(
   };
 }
 
+/** Nowhere, where nothing that is enabled is left and the restore may do without. */
+async function placeFor(
+  db: Database,
+  { backup, whole }: EmergencyRequest,
+): Promise<{ to: DestinationRecord | null; warning: string | null }> {
+  const main = backup.destinationId === null ? null : await db.destinations.get(backup.destinationId);
+  if (main?.enabled) return { to: main, warning: null };
+  const other = await db.destinations.getDefault();
+  const off = main ? `The destination ${main.name} is switched off` : 'The backup has no destination any more';
+  if (other?.enabled) {
+    return { to: other, warning: `${off}: the emergency backup goes to the default one, ${other.name}.` };
+  }
+  const why = `${off}, and there is no default destination that is enabled`;
+  if (!whole) return { to: null, warning: `${why}: no emergency backup is made.` };
+  throw new AppError(
+    'CONFLICT',
+    `No emergency backup can be made: ${why[0]?.toLowerCase()}${why.slice(1)}. Enable one of them, or restore without it: "emergency_backup":"attempt".`,
+  );
+}
+
 function isWithin(path: string, root: string): boolean {
   return path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`);
 }
@@ -87,12 +111,13 @@ function isWithin(path: string, root: string): boolean {
 function toBackup(
   { backup, userId, requestId, encrypt }: EmergencyRequest,
   services: string[],
+  to: DestinationRecord,
 ): BackupRequest {
   return {
     ...{ projectId: backup.projectId, userId, scheduleId: null, requestId, services, encrypt },
     ...{ dialect: 'tacacs', type: 'full', occasion: 'emergency', name: null, components: null },
     description: `Before a restore of ${backup.id}`,
-    ...{ serverId: null, destinationId: backup.destinationId, retentionDays: null, verify: true },
+    ...{ serverId: null, destinationId: to.id, retentionDays: null, verify: true },
     ...{ compression: { enabled: true, level: 6 }, deduplicate: false, warnings: [] },
   };
 }

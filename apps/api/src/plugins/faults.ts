@@ -1,3 +1,4 @@
+import { Uuid } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import type { ErrorObject } from 'ajv';
 
@@ -12,7 +13,7 @@ const LISTED = 50;
 
 /** The refusal of a request for these faults. Messages must not repeat values: they may be secrets. */
 export function invalid(faults: Fault[]): AppError {
-  const named = faults.slice(0, 3).map((fault) => `${fault.path} ${fault.message}`);
+  const named = faults.slice(0, 3).map((fault) => `${fault.path} ${fault.message.replace(/\.$/, '')}`);
   const more = faults.length > 3 ? `; and ${faults.length - 3} more, see details` : '';
   return new AppError('VALIDATION_FAILED', `The request is not valid: ${named.join('; ')}${more}.`, {
     details: faults.slice(0, LISTED),
@@ -45,7 +46,7 @@ function toFault(part: string, error: ErrorObject): Fault {
     case 'discriminator':
       return { path: `${path}/${String(params.tag)}`, message: tagMessage(schema, String(params.tag)) };
     case 'pattern':
-      return { path, message: `must be: ${String(schema.description ?? `text like ${error.schema}`)}` };
+      return { path, message: patternMessage(String(error.schema), schema.description) };
     default:
       return { path, message: error.message ?? 'is not valid' };
   }
@@ -55,6 +56,17 @@ function tagMessage(schema: Record<string, unknown>, tag: string): string {
   const branches = Array.isArray(schema.oneOf) ? (schema.oneOf as Branch[]) : [];
   return `must be one of: ${list(branches.map((branch) => branch.properties?.[tag]?.const))}`;
 }
+
+/** A description tells what is expected, but for patterns of fields whose description tells what they are for. */
+function patternMessage(pattern: string, description: unknown): string {
+  return EXPECTED[pattern] ?? `must be: ${String(description ?? `text like ${pattern}`)}`;
+}
+
+const EXPECTED: Record<string, string> = {
+  [String(Uuid.pattern)]: 'must be a UUID',
+  '^/': 'must be an absolute path',
+  '^/[^\\u0000]*$': 'must be an absolute path',
+};
 
 interface Branch {
   properties?: Record<string, { const?: unknown }>;

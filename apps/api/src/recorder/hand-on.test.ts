@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Failure } from '@tarfleet/contracts';
-import type { ArtifactRecord, FullBackup } from '@tarfleet/db';
+import type { ArtifactRecord, FullBackup, Repositories } from '@tarfleet/db';
 import { dispatchAfter } from '../dispatch-after.ts';
 import { planEmergency } from '../planner/emergency.ts';
 import { planRestore } from '../planner/restore.ts';
 import { openRestoreFixture, type RestoreFixture } from '../testing/restore-fixture.ts';
 import { artifactResult, backupResult, queueThatIsDown, silent } from '../testing/run-fixture.ts';
 import { endJob } from './end-job.ts';
+import { nothingWasThere } from './nothing-there.ts';
 
 let fixture: RestoreFixture;
 beforeAll(async () => {
@@ -98,6 +99,55 @@ test.each([
   expect([await due(one.restore.id), await holder(one)]).toEqual([false, []]);
 });
 
+const GONE: Failure = { code: 'PATH_NOT_FOUND', message: 'None of the paths.', retryable: false };
+
+test('a failure says how to restore without the emergency backup', async () => {
+  const one = await accepted();
+  await fixture.end(one.first, { state: 'failed', failure: FAILED });
+  const { failure } = (await fixture.t.db.jobs.get(one.restore.id))!;
+  expect(failure?.message).toContain('"emergency_backup":"attempt"');
+});
+
+test('where nothing was there to save, the restore goes on, and its log says so', async () => {
+  const one = await accepted();
+  await fixture.end(one.first, { state: 'failed', failure: GONE });
+  expect([await due(one.restore.id), await holder(one)]).toEqual([true, [[one.restore.id, 'restore']]]);
+  expect(await fixture.t.db.restores.steps(one.restore.id)).toMatchObject([
+    {
+      ...{ stepName: 'emergency_backup', status: 'skipped' },
+      message: expect.stringContaining('not there any more'),
+    },
+  ]);
+  await fixture.end(one.restore, { state: 'failed', failure: FAILED });
+});
+
+test('a partial one that lacks only what was not there is enough', async () => {
+  const one = await accepted();
+  const [child] = await fixture.t.db.jobs.children(one.first.id);
+  const failed = [{ artifactId: child!.id, serviceId: one.service.id, serviceName: 'x', failure: GONE }];
+  await fixture.end(one.first, { state: 'partial', result: backupResult(one.before.keyPrefix, { failed }) });
+  expect(await due(one.restore.id)).toBe(true);
+  await fixture.end(one.restore, { state: 'failed', failure: FAILED });
+});
+
+const tools = { runAs: null, binDir: null };
+const connection = { ...tools, host: null, port: null, user: null, secrets: null };
+const dumped = { ...connection, schemaOnly: false, includeTables: [], excludeTables: [] };
+test.each([
+  [undefined, true],
+  [{ type: 'sqlite', path: '/srv/a.sqlite', ...tools }, true],
+  [{ type: 'postgres', ...dumped, roles: false, databases: ['shop'] }, true],
+  // The other one may well be there, and would be replaced.
+  [{ type: 'postgres', ...dumped, roles: false, databases: ['shop', 'crm'] }, false],
+  [{ type: 'mysql', ...dumped, databases: null }, false],
+  [{ type: 'rows', ...connection, database: 'shop', rows: {} }, false],
+])('what a missing path says of a service: %j', async (database, gone) => {
+  const child = { id: 'c', plan: JSON.stringify({ service: { database } }) };
+  const tx = { jobs: { children: async () => [child] } } as unknown as Repositories;
+  const end = { state: 'failed', at: new Date(), result: null, failure: GONE } as const;
+  expect(await nothingWasThere(tx, { id: 'b', kind: 'backup' }, end)).toBe(gone);
+});
+
 test('a partial one ends it too', async () => {
   const one = await accepted();
   const [child] = await fixture.t.db.jobs.children(one.first.id);
@@ -167,4 +217,31 @@ test('an emergency backup must be whole, or hold what there still is', async () 
   });
   const { draft, warnings } = await planEmergency(t, { ...request, whole: false });
   expect([draft, warnings]).toEqual([null, [expect.stringContaining(service.name)]]);
+});
+
+test('where the destination is switched off, it goes to the default one; else nowhere, or it is refused', async () => {
+  const { t } = fixture;
+  const { backup } = await fixture.backedUp();
+  const request = {
+    ...{ backup, artifacts: backup.artifacts, userId: t.user.id, userEmail: t.user.email, requestId: 'req' },
+    ...{ encrypt: false, keepDays: 0 },
+  };
+  const { id: second } = await t.db.destinations.create({
+    ...{ name: 'second', type: 'local', config: { path: '/srv/second' }, secretCiphertext: null },
+    ...{ retentionDays: null, isDefault: true },
+  });
+  await t.db.destinations.update(backup.destinationId!, { enabled: false });
+  const { draft, warnings } = await planEmergency(t, { ...request, whole: true });
+  expect(JSON.parse(draft!.root.plan)).toMatchObject({ destination: { id: second } });
+  expect(warnings).toEqual([expect.stringContaining('goes to the default one, second')]);
+
+  await t.db.destinations.update(second, { enabled: false });
+  await expect(planEmergency(t, { ...request, whole: true })).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: expect.stringContaining('"emergency_backup":"attempt"') },
+  });
+  const without = await planEmergency(t, { ...request, whole: false });
+  expect([without.draft, without.warnings]).toEqual([
+    null,
+    [expect.stringContaining('no emergency backup is made')],
+  ]);
 });

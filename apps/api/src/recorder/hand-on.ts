@@ -1,6 +1,7 @@
 import type { Failure } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { type End, failureOf } from './end.ts';
+import { nothingWasThere } from './nothing-there.ts';
 
 /** A job that waited for another, and how it ends because of that one's end. */
 export interface Refused {
@@ -17,13 +18,16 @@ export async function handOn(tx: Repositories, job: JobRecord, end: End): Promis
   const refused: Refused[] = [];
   // A cancel says that somebody wants none of it, also when it came too late for the job itself.
   const calledOff = end.state === 'cancelled' || job.cancelRequestedAt !== null;
+  const complete = end.state === 'completed';
+  const nothingThere = !complete && !calledOff && (await nothingWasThere(tx, job, end));
   for (const { id } of await tx.jobs.followers(job.id)) {
     const follower = await tx.jobs.lock(id);
     if (!follower || follower.endedAt !== null) continue;
-    if (!calledOff && (end.state === 'completed' || follower.afterAnyEnd)) {
+    if (!calledOff && (complete || nothingThere || follower.afterAnyEnd)) {
       await tx.leases.handOver(job.id, follower);
       if (follower.kind === 'restore') {
         await tx.restores.change(id, { currentStep: 'Waiting for a worker' });
+        if (!complete) await noteWithout(tx, id, end, nothingThere);
       }
       continue;
     }
@@ -34,6 +38,20 @@ export async function handOn(tx: Repositories, job: JobRecord, end: End): Promis
   return refused;
 }
 
+/** The restore's own log says that it has no whole backup of what it replaces. */
+async function noteWithout(tx: Repositories, id: string, end: End, nothingThere: boolean): Promise<void> {
+  const why = nothingThere ? 'what it lacks was not there any more' : whyFailed(end).message;
+  await tx.restores.recordStep(id, {
+    ...{ number: 0, name: 'emergency_backup', status: nothingThere ? 'skipped' : 'failed', at: end.at },
+    message: `The restore goes on after an emergency backup that is ${end.state}: ${why}`,
+  });
+}
+
+function whyFailed(end: End): Pick<Failure, 'code' | 'message'> {
+  if (end.state !== 'partial') return failureOf(end);
+  return { code: 'BACKUP_INCOMPLETE', message: 'some services could not be backed up.' };
+}
+
 function whyNot({ id, kind }: JobRecord, end: End, calledOff: boolean): Failure {
   const what = kind === 'backup' ? 'The emergency backup' : `The ${kind} before it`;
   if (calledOff) {
@@ -42,13 +60,10 @@ function whyNot({ id, kind }: JobRecord, end: End, calledOff: boolean): Failure 
       message: `${what} (${id}) was cancelled, so nothing was restored or changed.`,
     };
   }
-  const partial = end.state === 'partial';
-  const { code, message } = partial
-    ? ({ code: 'BACKUP_INCOMPLETE', message: 'some services could not be backed up.' } as const)
-    : failureOf(end);
-  const how = partial ? 'partial' : end.state;
+  const { code, message } = whyFailed(end);
+  const hint = kind === 'backup' ? ' To begin without it, send "emergency_backup":"attempt".' : '';
   return {
     ...{ code, retryable: false },
-    message: `${what} (${id}) is ${how}, so nothing was restored or changed: ${message}`,
+    message: `${what} (${id}) is ${end.state}, so nothing was restored or changed: ${message}${hint}`,
   };
 }

@@ -7,6 +7,7 @@ type Artifact = BackupResult['artifacts'][number];
 const DAY_MS = 24 * 3600 * 1000;
 /** The number of a job's very first attempt: see Delivery.attempt. */
 const FIRST_ATTEMPT = 1001;
+const NO_LOCK = { lockedAt: null, lockedBy: null, lockReason: null, lockUntil: null };
 
 /** Closes a backup: its own row, its artifacts, its children's jobs, its leases, its schedule's run, and the date of its sweep. */
 export async function settleBackup(
@@ -24,7 +25,8 @@ export async function settleBackup(
   for (const artifact of result?.artifacts ?? []) attempts.push(artifact.attempt);
   const leftOvers = end.state !== 'completed' || attempts.some((attempt) => attempt > FIRST_ATTEMPT);
   const failure = result ? (result.failed[0]?.failure ?? null) : failureOf(end);
-  const days = backup?.retentionDays ?? null;
+  const holdsSomething = end.state === 'completed' || end.state === 'partial';
+  const days = holdsSomething ? (backup?.retentionDays ?? null) : null;
   await tx.backups.change(job.id, {
     status: end.state satisfies BackupStatus,
     outcome: end.state,
@@ -32,9 +34,11 @@ export async function settleBackup(
     ...(result ? totals(result) : {}),
     ...(failure ? { errorCode: failure.code, errorMessage: describe(result, failure) } : {}),
     ...(days === null ? {} : { retentionUntil: new Date(end.at.getTime() + days * DAY_MS) }),
+    // Nothing is there to be kept.
+    ...(holdsSomething ? {} : NO_LOCK),
     ...(leftOvers ? { sweepAfter: new Date(end.at.getTime() + options.sweepGraceMs) } : {}),
   });
-  await releaseCopies(tx, job.id, end.state === 'completed' || end.state === 'partial');
+  await releaseCopies(tx, job.id, holdsSomething);
   if (backup?.scheduleId)
     await settleRun(tx, job.id, end, failure && { ...failure, message: describe(result, failure) });
 }

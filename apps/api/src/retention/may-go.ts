@@ -45,7 +45,8 @@ export async function assertMayGo(
     if (reasons?.length === 0) return;
     throw new AppError('CONFLICT', 'The backup is kept.');
   }
-  if (leave.force) return;
+  const holdsNothing = backup.status === 'failed' || backup.status === 'cancelled';
+  if (leave.force || holdsNothing) return;
   const days = leave.despiteDays ? null : backup.retentionUntil;
   if (days !== null && days > now) throw stillKept(days);
   if (!whole || policiesOf(ground).length === 0) return;

@@ -175,6 +175,13 @@ test("nothing succeeded: the first fault is the backup's, and nothing is left", 
   expect(await t.keys(PREFIX)).toEqual([]);
 });
 
+test('that paths are missing is said of the backup only where it is so of every service', async () => {
+  const both = run(new Map([bad(10, 'PATH_NOT_FOUND'), bad(20, 'SERVER_UNREACHABLE')]));
+  await expect(both).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE', message: 'service 20: it broke' });
+  const none = run(new Map([bad(10, 'PATH_NOT_FOUND'), bad(20, 'PATH_NOT_FOUND')]));
+  await expect(none).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' });
+});
+
 test('an archive that is not what was stored does not get into the manifest', async () => {
   const done = [await stored(10), await stored(20)];
   await writeFile(join(t.path, done[1]!.key), 'archivE 20');
@@ -231,8 +238,8 @@ test('an attempt that has lost its job neither commits nor removes', async () =>
   await expect(run(new Map(done.map(ok)), { assertOwned })).rejects.toMatchObject({
     code: 'ATTEMPT_SUPERSEDED',
   });
-  await expect(run(new Map([bad(10, 'PATH_NOT_FOUND')]), { assertOwned })).rejects.toMatchObject({
-    code: 'PATH_NOT_FOUND',
+  await expect(run(new Map([bad(10, 'COMMAND_FAILED')]), { assertOwned })).rejects.toMatchObject({
+    code: 'COMMAND_FAILED',
   });
   expect(await t.keys(PREFIX)).toHaveLength(2);
 });

@@ -7,6 +7,8 @@ export interface Tally {
   read(bytes: number, current: string): void;
   /** Files, or for a quick verification objects, that are done. */
   done(files: number): void;
+  /** All has been looked at: what was not read, as it is a hole, or gone, or was read by an earlier attempt, counts too. */
+  finish(): void;
 }
 
 /** What has to be read twice to find a fault counts once: never more than the total. */
@@ -27,6 +29,13 @@ export function createTally(
     },
     done(files) {
       filesDone = Math.min(filesDone + files, filesTotal);
+    },
+    finish() {
+      [bytesDone, filesDone] = [bytesTotal, filesTotal];
+      progress({
+        ...{ phase: 'verification', bytesDone, bytesTotal, filesDone, filesTotal, current: null },
+        ...{ bytesPerSecond: null, secondsLeft: null },
+      });
     },
   };
 }

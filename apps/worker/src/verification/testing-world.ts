@@ -54,6 +54,7 @@ export interface VerifyOptions {
   signal?: AbortSignal;
   job?: number;
   token?: string;
+  progress?: JobContext['progress'];
   storage?(real: Storage): Storage;
 }
 
@@ -194,7 +195,10 @@ export async function openWorld() {
       ...(more.keys ? { keyring: more.keys } : {}),
       ...more.deps,
     });
-    const { result } = await processor({ ...context('verify', token), plan, signal: more.signal ?? never });
+    const told = more.progress ? { progress: more.progress } : {};
+    const { result } = await processor({
+      ...{ ...context('verify', token), ...told, plan, signal: more.signal ?? never },
+    });
     return result as VerifyResult;
   }
 

@@ -48,13 +48,15 @@ async function lookAt(
   const { keyring, codec, tmpDir, ownMachine } = deps;
   const { level, jobId } = plan;
   const quick = level === 'quick';
-  const unseen = { read: () => undefined, done: () => undefined };
+  const unseen = { read: () => undefined, done: () => undefined, finish: () => undefined };
   const v: Verification = {
     ...{ plan, storage, keyring, codec, tmpDir, ownMachine, delivery, signal, tally: unseen },
   };
   if (quick) {
     v.tally = createTally(progress, { bytes: sum(artifacts, storedBytes), files: sum(artifacts, objects) });
-    return report.step('objects', 'Reading the stored objects', () => inTurn(v, artifacts));
+    const found = await report.step('objects', 'Reading the stored objects', () => inTurn(v, artifacts));
+    v.tally.finish();
+    return found;
   }
   const ancestors = await report.step('keys', 'Opening the keys', () => openAllKeys(v, artifacts));
   const times = level === 'deep' ? 1 : 2;
@@ -78,6 +80,7 @@ async function lookAt(
     throw error;
   }
   await checkpoint.remove();
+  v.tally.finish();
   return findings;
 }
 

@@ -106,6 +106,10 @@ test('a symbolic link out of the allowed folders is refused, one inside them is 
     await expect(open(join(root, 'broken')).check(never)).rejects.toMatchObject({
       code: 'DESTINATION_NOT_FOUND',
     });
+    await writeFile(join(root, 'file'), 'x');
+    await expect(open(join(root, 'file')).check(never)).rejects.toMatchObject({
+      ...{ code: 'DESTINATION_NOT_FOUND', message: expect.stringMatching(/file is not a folder\.$/) },
+    });
     await open(join(root, 'in')).check(never);
     expect(await readdir(outside)).toEqual([]);
   } finally {

@@ -19,7 +19,7 @@ export async function resolveRoot(
   try {
     const real = await realpath(wanted);
     await assertAllowed(wanted, real, allowedRoots);
-    if (!(await stat(real)).isDirectory()) throw missing(path, ' It is not a folder.');
+    if (!(await stat(real)).isDirectory()) throw notFound(`${path} is not a folder.`);
     return real;
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw translateFsError(error, { root: path, writing: options.create });
@@ -40,7 +40,7 @@ export async function resolveRoot(
     if (errnoOf(error) !== 'EEXIST') throw translateFsError(error, { root: path, writing: true });
     // A broken link stands there, or another process made the folder just now: the latter is fine.
     if ((await realpath(wanted).catch(() => null)) !== real)
-      throw missing(path, ' It is a broken symbolic link.');
+      throw notFound(`${path} is a symbolic link that leads nowhere. Is the disk mounted that it leads to?`);
   }
   return real;
 }
@@ -56,9 +56,10 @@ async function assertAllowed(shown: string, real: string, allowedRoots: readonly
   );
 }
 
-function missing(path: string, more = ''): AppError {
-  return new AppError(
-    'DESTINATION_NOT_FOUND',
-    `The destination folder ${path} does not exist here.${more} Is its disk mounted?`,
-  );
+function missing(path: string): AppError {
+  return notFound(`folder ${path} does not exist here. Is its disk mounted?`);
+}
+
+function notFound(what: string): AppError {
+  return new AppError('DESTINATION_NOT_FOUND', `The destination ${what}`);
 }

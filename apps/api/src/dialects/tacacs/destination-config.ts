@@ -1,5 +1,6 @@
 import type { DestinationRecord } from '@tarfleet/db';
-import { invalid } from '../../plugins/faults.ts';
+import { AppError } from '@tarfleet/kernel';
+import { type Fault, invalid } from '../../plugins/faults.ts';
 import { createBodyReader } from '../../plugins/validation.ts';
 import { fieldsOf, toShown } from '../../routes/destinations/config.ts';
 import { DestinationChangesBody, NewDestinationBody } from '../../routes/destinations/schemas.ts';
@@ -23,6 +24,26 @@ export function toChanges(body: ChangesBody, type: string): DestinationChangesBo
   const { enabled: _enabled, test_connection: _test, type: asked = type, config, ...rest } = body;
   if (asked !== type) throw invalid([{ path: 'body/type', message: `cannot be changed: it is ${type}` }]);
   return readChanges({ ...rest, ...(config === undefined ? {} : { config: toOwn(type, config) }) });
+}
+
+/** What `check` finds wrong with the folder is said of the field that was sent: `base_path`, but where that was `path`. */
+export async function ofBasePath<T>(
+  sent: object | undefined,
+  type: string,
+  check: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await check();
+  } catch (error) {
+    const isOther = sent !== undefined && 'path' in sent;
+    const faults = error instanceof AppError && error.code === 'VALIDATION_FAILED' ? error.details : null;
+    if (isOther || !Array.isArray(faults) || !fieldsOf(type).config.includes('path')) throw error;
+    throw invalid(
+      (faults as Fault[]).map((fault) =>
+        fault.path === 'body/config/path' ? { ...fault, path: 'body/config/base_path' } : fault,
+      ),
+    );
+  }
 }
 
 /** The document's `base_path` is the folder of a destination that has one. */

@@ -63,7 +63,11 @@ test('bad input is named by its path, whatever the type', async () => {
     expect(answer.statusCode).toBe(400);
     return answer.json().details.map(({ path }: { path: string }) => path);
   };
-  expect(await faults(local('a', { config: {} }))).toEqual(['body/config/path']);
+  expect(await faults(local('a', { config: {} }))).toEqual(['body/config/base_path']);
+  for (const relative of ['relative', '/a/../b']) {
+    expect(await faults(local('a', { config: { base_path: relative } }))).toEqual(['body/config/base_path']);
+    expect(await faults(local('a', { config: { path: relative } }))).toEqual(['body/config/path']);
+  }
   expect(await faults(local('a', { config: { base_path: '/a', path: '/b' } }))).toEqual(['body/config/path']);
   expect(await faults(local('a', { config: { base_path: '/a', bucket: 'b' } }))).toEqual([
     'body/config/bucket',
@@ -78,7 +82,7 @@ test('bad input is named by its path, whatever the type', async () => {
     password: 'p',
   };
   expect(await faults({ name: 'a', type: 'sftp', config: sftp })).toEqual([
-    ...['body/config/path', 'body/config/host_key_fingerprint'],
+    ...['body/config/base_path', 'body/config/host_key_fingerprint'],
   ]);
   const taken = await ask('POST', ROOT, local('main'));
   expect([taken.statusCode, taken.json().code]).toEqual([409, 'CONFLICT']);

@@ -12,7 +12,7 @@ import {
 } from '../../routes/destinations/change-destination.ts';
 import { Deleted, IdParams, NoBody } from '../../routes/shapes.ts';
 import type { TacacsDeps } from './deps.ts';
-import { toChanges, toNewDestination, viewDestination } from './destination-config.ts';
+import { ofBasePath, toChanges, toNewDestination, viewDestination } from './destination-config.ts';
 import { ChangesBody, ListAnswer, ListQuery, NewBody, OneAnswer, TestAnswer } from './destination-schemas.ts';
 import { tryConnection } from './try-connection.ts';
 
@@ -68,7 +68,9 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
     },
     async (request, reply) => {
       const { body } = request;
-      const wanted = newDestination(deps, toNewDestination(body, deps.config.BACKUP_RETENTION_DAYS));
+      const wanted = await ofBasePath(body.config, body.type, () =>
+        newDestination(deps, toNewDestination(body, deps.config.BACKUP_RETENTION_DAYS)),
+      );
       const tried = body.test_connection !== false;
       // What will be refused anyway is not tried first.
       if (await db.destinations.findByName(body.name)) {
@@ -125,9 +127,10 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
     async (request) => {
       const { body, params } = request;
       const before = await find(params.id);
-      const changes = toChanges(body, before.type);
+      const changes = await ofBasePath(body.config, before.type, () => toChanges(body, before.type));
+      const after = await ofBasePath(body.config, before.type, () => previewChange(deps, before, changes));
       const tried = changes.config !== undefined && body.test_connection !== false;
-      if (tried) await tryConnection(deps, request, await previewChange(deps, before, changes));
+      if (tried) await tryConnection(deps, request, after);
       const changed = await changeDestination(deps, params.id, changes, {
         ...(tried ? { since: before, testedAt: new Date() } : {}),
         ...(body.enabled === undefined ? {} : { enabled: body.enabled }),

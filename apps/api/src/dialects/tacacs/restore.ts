@@ -16,6 +16,12 @@ import { RestoreAnswer, RestoreBody } from './restore-schemas.ts';
 
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** A restore that goes on although the backup before it has not completed. */
+function wentOnWithout(made: Pick<FullBackup, 'status' | 'errorCode' | 'errorMessage'> | null): string[] {
+  if (made?.status !== 'failed' && made?.status !== 'partial') return [];
+  return [`The emergency backup is ${made.status} (${made.errorCode}): ${made.errorMessage}`];
+}
+
 /** Document 5's restore: after a backup of what it will replace. */
 export function tacacsRestoreRoute(app: Api, deps: TacacsDeps): void {
   const { db } = deps;
@@ -90,6 +96,7 @@ export function tacacsRestoreRoute(app: Api, deps: TacacsDeps): void {
           warnings: [
             ...missingFrom({ artifacts: meant(backup, choice) }, null),
             ...(before?.warnings ?? []),
+            ...wentOnWithout(made || null),
             ...notRunning(result?.notRunning ?? []),
           ],
         },

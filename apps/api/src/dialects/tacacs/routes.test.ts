@@ -151,6 +151,25 @@ test('whoever waits is told that the emergency backup failed and nothing was res
   expect(answer.json().message).toContain('nothing was restored or changed: It came to STORAGE_FULL.');
 });
 
+test('where nothing was there to save, the restore goes on, and whoever waits is warned', async () => {
+  const { keyPrefix } = await find(await world.backedUp());
+  const body = { backup_path: keyPrefix, ...destination(), confirm: true };
+  const waiting = ask('POST', '/restore', body, { prefer: 'wait=30' });
+  const before = await world.running('backup');
+  const [restore] = await world.t.db.jobs.followers(before.id);
+  await world.end(before, failure('PATH_NOT_FOUND'));
+  await world.end({ id: restore!.id, kind: 'restore' }, { result: restoreResult() });
+  const answer = await waiting;
+  expect([answer.statusCode, answer.json().data.emergency_backup.status]).toEqual([200, 'failed']);
+  expect(answer.json().data.warnings).toEqual([expect.stringContaining('PATH_NOT_FOUND')]);
+  // What holds nothing is neither locked nor kept.
+  const { execution_id: failed, locked_until: until } = answer.json().data.emergency_backup;
+  const { data: shown } = (await ask('GET', `/executions/${failed}`)).json();
+  expect([until, shown.locked_until, shown.retention_until]).toEqual([null, null, null]);
+  const removed = await world.t.ask('DELETE', `/api/backups/${failed}`, { token: world.token });
+  expect([removed.statusCode, removed.json().success]).toEqual([202, true]);
+});
+
 test('without an emergency backup, where that is asked for', async () => {
   const { keyPrefix } = await find(await world.backedUp());
   const body = { backup_path: keyPrefix, ...destination(), confirm: true, emergency_backup: 'skip' };
@@ -233,8 +252,10 @@ test.each([
 
 test('a job’s name is taken once, and what it names must be there', async () => {
   const codeOf = async (body: object) => (await ask('POST', '/schedule', body)).json().code;
-  await ask('POST', '/schedule', job('taken', 'manual'));
-  expect(await codeOf(job('taken', 'manual'))).toBe('CONFLICT');
+  const { job_id: first } = (await ask('POST', '/schedule', job('taken', 'manual'))).json().data;
+  const taken = await ask('POST', '/schedule', job('taken', 'manual'));
+  expect([taken.statusCode, taken.json().code]).toEqual([409, 'CONFLICT']);
+  expect(taken.json().message).toMatch(new RegExp(`named taken already.*another name.*${first}`));
   expect(await codeOf({ ...job('b', 'manual'), destination_id: world.serviceId })).toBe('NOT_FOUND');
   expect(await codeOf({ ...job('b', 'manual'), components: ['mail'] })).toBe('COMPONENT_NOT_FOUND');
 });

@@ -164,6 +164,7 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
     const timing = toTiming(body, now);
     const projectId = body.project_id ?? (await db.projects.ensureDefault()).id;
     if (body.project_id !== undefined && !(await db.projects.get(projectId))) throw notFound('project');
+    await assertNameFree(projectId, body.name);
     const { destination_id: destinationId = null, server_id: serverId = null, components = null } = body;
     await findServices(db, { projectId, serverId, components, services: null });
     if (destinationId !== null && !(await db.destinations.get(destinationId))) {
@@ -183,6 +184,15 @@ export function tacacsScheduleRoutes(app: Api, deps: TacacsDeps): void {
       nextAt: enabled ? readTiming(timing).next(now) : null,
       activeSince: now,
     };
+  }
+
+  async function assertNameFree(projectId: number, name: string): Promise<void> {
+    const taken = (await db.schedules.list(projectId)).find((one) => one.name === name);
+    if (!taken) return;
+    throw new AppError(
+      'CONFLICT',
+      `There is a scheduled job named ${name} already. Choose another name, or delete that one first: DELETE ${ROOT}/${taken.id}.`,
+    );
   }
 
   /** From its next time on: what came while it was paused is over. */

@@ -65,10 +65,11 @@ export function componentRestoreRoute(app: Api, deps: RunDeps): void {
         throw invalid([{ path: 'body/notification', message: 'does not go with dry_run' }]);
       }
       const warnings = [...missingFrom({ artifacts: meant(backup, body) }, null), ...asked];
+      // Before it begins: what it took itself is no estimate of it.
+      const estimated_duration_seconds = await estimateRestore(deps.db, backup, artifacts);
       const { message, ...data } = body.dry_run
         ? await lookAlone(deps, request, reply, subject, warnings)
         : await restore(deps, request, reply, { ...subject, notification }, warnings);
-      const estimated_duration_seconds = await estimateRestore(deps.db, backup, artifacts);
       return {
         success: true as const,
         data: { backup_id: backup.id, estimated_duration_seconds, ...data },

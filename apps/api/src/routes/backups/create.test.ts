@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type BackupWorld, openBackupWorld } from '../../testing/backup-world.ts';
+import { artifactResult, backupResult } from '../../testing/run-fixture.ts';
 
 let world: BackupWorld;
 beforeAll(async () => {
@@ -40,6 +41,26 @@ test('what a backup will take is told by the past of its services, and not made 
   const both = (await create()).json().data;
   expect([both.estimated_duration_seconds, both.estimated_size_bytes]).toEqual([null, null]);
   await end(both.backup_id);
+  await world.t.db.services.delete(id);
+});
+
+test('what a backup took itself is no estimate of it', async () => {
+  const { id } = await world.t.db.services.create({
+    ...{ serverId: world.serverId, name: 'alone', type: 'files', component: 'cache', configPaths: [] },
+    ...{ dataPaths: ['/srv/alone'], exclude: [], backupPriority: 0, dependsOn: [], settings: {} },
+  });
+  const waiting = world.t.ask('POST', '/api/backups/create', {
+    token: world.token,
+    headers: { prefer: 'wait=30' },
+    body: { type: 'full', encrypt: false, services: [id] },
+  });
+  const job = await world.running('backup');
+  const { keyPrefix } = (await world.t.db.backups.get(job.id))!;
+  const artifacts = (await world.t.db.jobs.children(job.id)).map((child) => artifactResult(child.id, keyPrefix));
+  await world.end(job, { result: backupResult(keyPrefix, { artifacts }) });
+  expect((await waiting).json().data).toMatchObject({
+    ...{ status: 'completed', estimated_duration_seconds: null, estimated_size_bytes: null },
+  });
   await world.t.db.services.delete(id);
 });
 

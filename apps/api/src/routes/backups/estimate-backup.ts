@@ -1,6 +1,6 @@
 import type { FullBackup, PastArtifact, Repositories } from '@tarfleet/db';
 
-/** What a backup will probably take, by what the same services took before. Null where one of them has no past. */
+/** What a backup will probably take, by what the same services took before, in other backups. Null where one of them has no past. */
 export interface BackupEstimate {
   seconds: number | null;
   /** As stored. */
@@ -10,13 +10,13 @@ export interface BackupEstimate {
 /** Its artifacts are captured side by side, so the slowest one tells how long it takes; then the backup is closed. */
 export async function estimateBackup(
   db: Pick<Repositories, 'artifacts'>,
-  backup: Pick<FullBackup, 'artifacts'>,
+  backup: Pick<FullBackup, 'id' | 'artifacts'>,
 ): Promise<BackupEstimate> {
   const idsOf = (full: boolean): string[] =>
     backup.artifacts.filter(({ parentId }) => (parentId === null) === full).map(({ serviceId }) => serviceId);
   const past = [
-    ...(await db.artifacts.past(idsOf(true), true)),
-    ...(await db.artifacts.past(idsOf(false), false)),
+    ...(await db.artifacts.past(idsOf(true), { full: true, but: backup.id })),
+    ...(await db.artifacts.past(idsOf(false), { full: false, but: backup.id })),
   ];
   const ofEach = backup.artifacts.map(({ serviceId }) => past.filter((one) => one.serviceId === serviceId));
   if (ofEach.length === 0 || ofEach.some((mine) => mine.length === 0)) return { seconds: null, bytes: null };

@@ -21,6 +21,17 @@ test('a backup is in the list of its own day, and not in that of the day before'
   expect(await listed(`start_date=${day(1)}`)).toEqual([]);
 });
 
+test('a database of files is as large in the list as in the details', async () => {
+  await world.t.db.services.update(world.serviceId, { component: 'database' });
+  const id = await world.backedUp();
+  const ask = async (path: string) => (await world.t.ask('GET', path, { token: world.token })).json().data;
+  const [listed] = (await ask('/api/backups/list')).backups;
+  const { components } = await ask(`/api/backups/${id}`);
+  expect([listed.id, listed.metadata.database_size]).toEqual([id, 20]);
+  expect(components.database.size_bytes).toBe(20);
+  await world.t.db.services.update(world.serviceId, { component: 'files' });
+});
+
 test('a destination that does not exist is a fault of the request, and no error of ours', async () => {
   const destination_id = '019b0000-0000-7000-8000-000000000000';
   const ask = () =>

@@ -31,8 +31,10 @@ export function viewListItem(backup: FullBackup) {
       bot_count: null,
       user_count: null,
       file_count: backup.filesCount ?? 0,
+      // Databases, and what the details call so: `components.database` of files that a database lies in.
       database_size: backup.artifacts.reduce(
-        (sum, { backupMethod, contentBytes }) => sum + (backupMethod === null ? 0 : (contentBytes ?? 0)),
+        (sum, { backupMethod, component, contentBytes }) =>
+          sum + (backupMethod === null && component !== 'database' ? 0 : (contentBytes ?? 0)),
         0,
       ),
       service_count: backup.artifacts.length,

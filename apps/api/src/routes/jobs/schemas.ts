@@ -21,7 +21,9 @@ const StepShape = strict({
   attempt: Count,
   number: Type.Integer({ minimum: 1 }),
   name: Type.String(),
-  status: Type.Enum(['running', 'completed', 'failed', 'skipped']),
+  status: Type.Enum(['running', 'completed', 'failed', 'skipped', 'interrupted'], {
+    description: '`interrupted`: whoever had it in hand could not end it',
+  }),
   message: Type.String(),
   started_at: Timestamp,
   ended_at: nullable(Timestamp),

@@ -56,3 +56,36 @@ test('what no worker has begun has no try', async () => {
   const { children } = await t.storeBackup([await t.addService(t.server.id)]);
   expect((await showJob(t.db, children[0]!)).attempt).toBe(0);
 });
+
+test('a step that nobody can end any more is interrupted, of whatever kind the job is', async () => {
+  const { job, children } = await t.storeBackup([await t.addService(t.server.id)]);
+  const child = children[0]!;
+  const statuses = async (id: string) =>
+    (await showJob(t.db, (await t.db.jobs.get(id))!)).steps.map(({ attempt, name, status, ended_at }) => [
+      ...[attempt, name, status],
+      ended_at !== null,
+    ]);
+  await recorder.record(attemptOf(child, 1001)(1, STARTED, step(1, 'started', 'transfer')));
+  expect(await statuses(child.id)).toEqual([[1, 'transfer', 'running', false]]);
+  // The worker was killed; the next attempt has begun, and has told of no step yet.
+  await recorder.record(attemptOf(child, 1002)(1, STARTED));
+  expect(await statuses(child.id)).toEqual([[1, 'transfer', 'interrupted', true]]);
+  const second = [step(1, 'started', 'scan'), step(1, 'completed', 'scan'), step(2, 'started', 'transfer')];
+  await recorder.record(attemptOf(child, 1003)(1, STARTED, ...second));
+  await recorder.record(attemptOf(job)(1, STARTED, step(1, 'started', 'commit')));
+  const before = [
+    [1, 'transfer', 'interrupted', true],
+    [3, 'scan', 'completed', true],
+  ];
+  expect(await statuses(job.id)).toEqual([
+    ...[...before, [3, 'transfer', 'running', false]],
+    [1, 'commit', 'running', false],
+  ]);
+  const failure = { code: 'STORAGE_FULL', message: 'No room.', retryable: false } as const;
+  const ended = { type: 'ended', state: 'failed', failure } as const;
+  await recorder.record(attemptOf(job, 1002)(1, STARTED, ended));
+  expect(await statuses(job.id)).toEqual([
+    ...[...before, [3, 'transfer', 'interrupted', true]],
+    [1, 'commit', 'interrupted', true],
+  ]);
+});

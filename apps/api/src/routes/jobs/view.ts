@@ -1,10 +1,11 @@
 import type { ArtifactResult, JobEvent } from '@tarfleet/contracts';
 import type { JobRecord, StoredEvent } from '@tarfleet/db';
 import type { ProgressView } from './progress.ts';
+import type { StepView } from './steps.ts';
 import type { TryOf } from './tries.ts';
 
 /** A job as `GET /api/jobs/:id` shows it. */
-export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEvent[], tryOf: TryOf) {
+export function viewJob(job: JobRecord, progress: ProgressView, steps: StepView[], tryOf: TryOf) {
   return {
     id: job.id,
     kind: job.kind,
@@ -17,7 +18,7 @@ export function viewJob(job: JobRecord, progress: ProgressView, steps: StoredEve
     attempt: tryOf(job.id, job.attempt),
     worker: job.worker,
     progress,
-    steps: collectSteps(steps, tryOf),
+    steps,
     result: viewResult(job, tryOf),
     failure: job.failure ? { code: job.failure.code, message: job.failure.message } : null,
     cancel_requested_at: iso(job.cancelRequestedAt),
@@ -45,41 +46,6 @@ function viewResult({ result }: JobRecord, tryOf: TryOf): Record<string, unknown
     default:
       return snake(rest) as Record<string, unknown>;
   }
-}
-
-function collectSteps(stored: StoredEvent[], tryOf: TryOf) {
-  const steps = new Map<string, StepView>();
-  for (const { jobId, attempt, event } of stored) {
-    if (event.type !== 'step') continue;
-    const id = `${jobId} ${attempt} ${event.number}`;
-    const before = steps.get(id);
-    const ended = event.status !== 'started';
-    const startedAt = before?.started_at ?? event.at;
-    steps.set(id, {
-      job_id: jobId,
-      attempt: tryOf(jobId, attempt),
-      number: event.number,
-      name: event.name,
-      status: event.status === 'started' ? 'running' : event.status,
-      message: event.message,
-      started_at: startedAt,
-      ended_at: ended ? event.at : null,
-      duration_ms: ended ? Date.parse(event.at) - Date.parse(startedAt) : null,
-    });
-  }
-  return [...steps.values()];
-}
-
-interface StepView {
-  job_id: string;
-  attempt: number;
-  number: number;
-  name: string;
-  status: 'running' | 'completed' | 'failed' | 'skipped';
-  message: string;
-  started_at: string;
-  ended_at: string | null;
-  duration_ms: number | null;
 }
 
 /** An event as the stream sends it. */

@@ -1,6 +1,7 @@
 import { type DatabaseFacts, PREVIEW_EXAMPLES } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { Type } from 'typebox';
+import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import { createStateReader } from '../../state-reader.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext, Source } from '../../types.ts';
@@ -73,7 +74,7 @@ export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
     if (holdsData && !dropExisting) {
       throw new AppError(
         'CONFLICT',
-        `There is a database at ${engine.path} already, and nothing was changed. Ask for drop_existing to have it replaced by the backup's.`,
+        `There is a database at ${engine.path} already, and nothing was changed. ${askToReplace('it')}`,
       );
     }
     if (at.freeBytes < bytes + SPARE_BYTES) {

@@ -1,5 +1,6 @@
 import type { DatabaseFacts, MysqlTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
 import { ABOUT } from '../about.ts';
@@ -43,7 +44,7 @@ export async function checkMysql(
   if (there.length > 0 && !dropExisting) {
     throw new AppError(
       'CONFLICT',
-      `The server has a database ${there.map(({ name }) => name).join(', ')} already, and nothing was changed. Ask for drop_existing to have it replaced by the backup's.`,
+      `The server has a database ${there.map(({ name }) => name).join(', ')} already, and nothing was changed. ${askToReplace('it')}`,
     );
   }
   const looked = await session.run(['sh', '-c', LOOK_SCRIPT, 'sh', jobId], { signal });

@@ -1,5 +1,6 @@
 import type { DatabaseFacts, RowsTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
 import { FORGET_SCRIPT, LOOK_SCRIPT, STAGE_SCRIPT, WRITE_SCRIPT } from '../mysql/restore-scripts.ts';
@@ -74,7 +75,7 @@ export async function checkRows(
   if (there.length > 0 && !dropExisting && !(isSame && overwrite)) {
     throw new AppError(
       'CONFLICT',
-      `The tenant ${target.rows.tenant} has rows already (${there.join(', ')}), and nothing was changed. Ask for drop_existing to have them replaced by the backup's.`,
+      `The tenant ${target.rows.tenant} has rows already (${there.join(', ')}), and nothing was changed. ${askToReplace('them')}`,
     );
   }
   const looked = await session.run(['sh', '-c', LOOK_SCRIPT, 'sh', jobId], { signal });

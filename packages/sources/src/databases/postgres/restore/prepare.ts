@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { DatabaseFacts, PostgresTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
+import { askToReplace } from '../../ask-to-replace.ts';
 import { cleaning } from '../../../cleaning.ts';
 import { withItsEnd } from '../../../files/program-end.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../../types.ts';
@@ -47,7 +48,7 @@ export async function checkPostgres({ tools, facts, dropExisting }: PostgresRest
   if (existing.length === 0 || dropExisting) return;
   throw new AppError(
     'CONFLICT',
-    `The server has a database ${existing.join(', ')} already, and nothing was changed. Ask for drop_existing to have it replaced by the backup's.`,
+    `The server has a database ${existing.join(', ')} already, and nothing was changed. ${askToReplace('it')}`,
   );
 }
 
