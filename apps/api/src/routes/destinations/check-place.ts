@@ -5,7 +5,7 @@ import { isInside } from '../plain-path.ts';
 import { urlOf } from './location.ts';
 
 /**
- * CONFLICT when another destination lies in the same place, or one inside the other; when a service backs up what would
+ * CONFLICT when another destination lies in the same folder, or one inside the other's; when a service backs up what would
  * be the destination's folder.
  */
 export async function checkPlace(
@@ -29,19 +29,20 @@ export async function checkPlace(
 }
 
 function howNear(one: Placed, other: Placed): string | null {
-  const [place, folder] = [placeOf(one), placeOf(other)];
-  if (one.type !== other.type || place.host !== folder.host) return null;
-  if (place.path === folder.path) return 'is the place of';
-  if (isInside(place.path, folder.path)) return 'lies inside';
-  return isInside(folder.path, place.path) ? 'lies around' : null;
+  if (one.type !== other.type || accountOf(one) !== accountOf(other)) return null;
+  const [path, folder] = [folderOf(one), folderOf(other)];
+  if (path === null || folder === null) return null;
+  if (path === folder) return 'is the place of';
+  if (isInside(path, folder)) return 'lies inside';
+  return isInside(folder, path) ? 'lies around' : null;
 }
 
-/** Whose storage it is, and where in that. Two accounts of one host may be shown different folders by the same path. */
-function placeOf({ config }: Placed): { host: string; path: string } {
-  const { host, port, username, endpoint, account, container, bucket, path, prefix } = config;
-  const where = path ?? (prefix === undefined ? '' : `/${prefix}`);
-  return {
-    host: JSON.stringify([host, port, username, endpoint, account, container, bucket]),
-    path: String(where).replace(/\/+$/, ''),
-  };
+/** Two accounts of one host may be shown different folders by the same path. */
+function accountOf({ config: { host, port, username } }: Placed): string {
+  return JSON.stringify([host, port, username]);
+}
+
+/** Null for what keeps objects, which are in no folders. */
+function folderOf({ config: { path } }: Placed): string | null {
+  return typeof path === 'string' ? path.replace(/\/+$/, '') : null;
 }
