@@ -1,7 +1,7 @@
 /** A backup's further destinations: what was made at its main one is copied there, object by object. */
 import { type Static, Type } from 'typebox';
 import { Uuid } from './ids.ts';
-import { base, closed, KeyPrefix } from './plan-parts.ts';
+import { base, closed, HoldsBackups, KeyPrefix } from './plan-parts.ts';
 import { DestinationTarget } from './targets.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -20,6 +20,7 @@ export const CopyPlan = Type.Object(
     manifestSha256: Type.String(),
     source: DestinationTarget,
     destination: DestinationTarget,
+    holdsBackups: HoldsBackups,
   },
   closed,
 );

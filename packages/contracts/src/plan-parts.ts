@@ -19,3 +19,6 @@ export const base = {
 
 /** Where a backup's objects lie: `{keyPrefix}/manifest.json` and `{keyPrefix}/{artifact}/...`. */
 export const KeyPrefix = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9]$' });
+
+/** Whether backups are known to lie at the destination: an empty one is then not the right one, and is not written to. */
+export const HoldsBackups = Type.Optional(Type.Boolean());

@@ -2,11 +2,11 @@
 import { type Static, Type } from 'typebox';
 import { CopyPlan, CopyTargets } from './copy.ts';
 import { KeyName, PoolName, Timestamp, Uuid } from './ids.ts';
-import { base, closed, KeyPrefix } from './plan-parts.ts';
+import { base, closed, HoldsBackups, KeyPrefix } from './plan-parts.ts';
 import { PreviewPlan, RestorePlan, RollbackPlan } from './restore-plans.ts';
 import { SealedBox } from './sealed.ts';
 import { SurveyPlan } from './survey.ts';
-import { DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
+import { DestinationFolders, DestinationTarget, ServerTarget, ServiceTarget } from './targets.ts';
 
 export const JOB_KINDS = [
   'backup',
@@ -61,6 +61,8 @@ export const ArtifactPlan = Type.Object(
     parent: Type.Union([ParentArtifact, Type.Null()]),
     /** The project's own records, gzipped and sealed for the pool: then they are what is backed up, and no server is asked. */
     records: Type.Optional(SealedBox),
+    destinationFolders: DestinationFolders,
+    holdsBackups: HoldsBackups,
   },
   closed,
 );

@@ -5,7 +5,7 @@ import { ProjectId, Uuid } from './ids.ts';
 import { base, closed, KeyPrefix } from './plan-parts.ts';
 import { RECORDS_MODES } from './project-records.ts';
 import { ServiceRun } from './service-run.ts';
-import { DestinationTarget, ServerTarget } from './targets.ts';
+import { DestinationFolders, DestinationTarget, ServerTarget } from './targets.ts';
 
 const runFields = {
   /** What is stopped before the change and started after it: the services concerned and those that depend on them. */
@@ -41,6 +41,7 @@ const restoreFields = {
   dropExisting: Type.Optional(Type.Boolean()),
   /** Paths of the server's other services: left as they are where they lie inside what is restored. */
   keep: Type.Array(Type.String({ pattern: '^/' })),
+  destinationFolders: DestinationFolders,
 };
 
 export const RestorePlan = Type.Object(
@@ -74,6 +75,7 @@ export const RollbackPlan = Type.Object(
     restoreJobId: Uuid,
     server: ServerTarget,
     ...runFields,
+    destinationFolders: DestinationFolders,
   },
   closed,
 );

@@ -59,6 +59,12 @@ export const DestinationTarget = Type.Union([
 ]);
 export type DestinationTarget = Static<typeof DestinationTarget>;
 
+/** Folders of destinations that lie on a server: of no backup of it, and left as they are by its restores. Left out: none. */
+export const DestinationFolders = Type.Optional(
+  Type.Array(Type.Object({ name: Type.String(), path: Type.String({ pattern: '^/' }) }, closed)),
+);
+export type DestinationFolders = NonNullable<Static<typeof DestinationFolders>>;
+
 /** A service as the worker sees it. Paths are absolute; excludes are described in `docs/services.md`. */
 export const ServiceTarget = Type.Object(
   {

@@ -58,6 +58,8 @@ export interface Destinations {
   getDefault(): Promise<DestinationRecord | null>;
   /** Whether backups that are not deleted lie there, or copies of some. */
   hasBackups(id: string): Promise<boolean>;
+  /** Whether backups with content, or copies of some, must be found there: of none is a removal under way. */
+  holdsBackups(id: string): Promise<boolean>;
   /** One that is made the default takes that from the one before. CONFLICT when the name is taken. */
   create(destination: NewDestination): Promise<DestinationRecord>;
   /** Null when there is no such destination. */
@@ -101,6 +103,13 @@ export function createDestinations(db: Db): Destinations {
       const where = { destinationId: id, status: { not: 'deleted' } };
       if (await db.backup.findFirst({ where, select: { id: true } })) return true;
       const copy = { destinationId: id, begunAt: { not: null } };
+      return (await db.backupCopy.findFirst({ where: copy, select: { backupId: true } })) !== null;
+    },
+    async holdsBackups(id) {
+      const where = { destinationId: id, status: { in: ['completed', 'partial', 'hidden'] } };
+      if (await db.backup.findFirst({ where, select: { id: true } })) return true;
+      const backup = { status: { in: ['completed', 'partial', 'hidden'] } };
+      const copy = { destinationId: id, status: 'completed', backup };
       return (await db.backupCopy.findFirst({ where: copy, select: { backupId: true } })) !== null;
     },
     create: (destination) =>

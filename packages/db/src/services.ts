@@ -43,6 +43,8 @@ export interface Services {
     projectId: number,
     idsOrNames?: readonly string[],
   ): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
+  /** All there are, with their servers. */
+  all(): Promise<{ service: ServiceRecord; server: ServerRecord }[]>;
   /** All of a server by name, with the server locked until the transaction ends: what is checked against them stays true. */
   lockAll(serverId: string): Promise<ServiceRecord[]>;
   get(id: string): Promise<ServiceRecord | null>;
@@ -88,10 +90,10 @@ export function createServices(db: Db): Services {
         include: { server: true },
         orderBy: BY_PRIORITY,
       });
-      return rows.map(({ server, ...service }) => ({
-        service: toService(service),
-        server: toServer(server),
-      }));
+      return rows.map(withServer);
+    },
+    async all() {
+      return (await db.service.findMany({ include: { server: true }, orderBy: BY_PRIORITY })).map(withServer);
     },
     async lockAll(serverId) {
       await db.$queryRaw`SELECT 1 AS locked FROM servers WHERE id = ${serverId}::uuid FOR UPDATE`;
@@ -127,6 +129,10 @@ export function createServices(db: Db): Services {
         return (await tx.service.deleteMany({ where: { id } })).count > 0;
       }),
   };
+}
+
+function withServer({ server, ...service }: Prisma.ServiceGetPayload<{ include: { server: true } }>) {
+  return { service: toService(service), server: toServer(server) };
 }
 
 function toService(row: ServiceRow): ServiceRecord {

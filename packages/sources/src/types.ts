@@ -87,6 +87,12 @@ export interface DatabaseRestore {
   dropExisting: boolean;
 }
 
+/** The folder of a destination on the server, absolute and with symlinks resolved. */
+export interface DestinationPlace {
+  name: string;
+  path: Buffer;
+}
+
 export interface PrepareOptions extends RestoreContext {
   service: ServiceTarget;
   /** Of databases alone. */
@@ -108,6 +114,11 @@ export interface PrepareOptions extends RestoreContext {
    * is to be restored itself and stands here is left alone, with a warning (PATH_KEPT).
    */
   keep: readonly Buffer[];
+  /**
+   * Destinations on the server: where they lie inside what is restored they stay, and nothing of the backup comes into
+   * them; what would itself be put into one is PATH_REFUSED.
+   */
+  destinations?: readonly DestinationPlace[];
   /** What the files to come need, as the index tells it; for the check of free space. */
   needs: { bytes: number; files: number };
   onEntry(entry: TarEntry): void;
@@ -153,9 +164,13 @@ export interface RestoreSteps {
   undo(prepared: PreparedRestore, context: RestoreContext): Promise<void>;
   /**
    * Whether `undo` would still bring back what was there before, or why not: something else has been put in its
-   * place since, or the way back is gone.
+   * place since, the way back is gone, or one of these destinations holds something now in what would make way.
    */
-  undoable(prepared: PreparedRestore, context: RestoreContext): Promise<string | null>;
+  undoable(
+    prepared: PreparedRestore,
+    context: RestoreContext,
+    destinations?: readonly DestinationPlace[],
+  ): Promise<string | null>;
   /**
    * Removes the working folders, and with them the way back, or what was claimed. May be repeated; what is gone is no error. With
    * `keepOld` only what no `undo` needs.
@@ -171,6 +186,7 @@ export interface PreviewOptions extends RestoreContext {
   restorePath: string | null;
   overwrite: boolean;
   keep: readonly Buffer[];
+  destinations?: readonly DestinationPlace[];
   /** The backup's index, sorted by path. It is read to its end or left with `return`. */
   entries: AsyncGenerator<IndexEntry>;
   /** Opens the archive's tar stream from its beginning, for what it says of itself there. Whoever opens it destroys it. */

@@ -13,6 +13,7 @@ import type { RunDraft } from '../dispatcher.ts';
 import { chooseDestinations } from './choose-destinations.ts';
 import { chooseServices } from './choose-services.ts';
 import { defaultDays } from './default-days.ts';
+import { assertNoneCaptured, foldersOn, planned } from './destination-folders.ts';
 import { primaryKeyOf } from './encryption-keys.ts';
 import { toJobDraft } from './job-draft.ts';
 import { type ChosenParent, chooseParent, referToParents } from './parents.ts';
@@ -92,12 +93,16 @@ export async function planBackup(
     poolKey(keys, pool);
     encryption.set(pool, request.encrypt ? { keyName: await primaryKeyOf(db, pool) } : null);
   }
+  const destinations = await db.destinations.all();
+  const holdsBackups = await db.destinations.holdsBackups(destination.id);
   const artifacts: ArtifactPlan[] = [];
   const parents = new Map<string, ChosenParent>();
   const warnings = [...request.warnings];
   for (const { server, service } of chosen) {
     const target = await toServerTarget(db, server);
     assertPinned(target);
+    const folders = foldersOn(server, destinations);
+    assertNoneCaptured(service.name, [...service.configPaths, ...service.dataPaths], folders);
     const artifactId = uuidv7();
     const captured = await ofProject(db, request, toServiceTarget(service, server));
     const chosenParent = await chooseParent(db, {
@@ -121,6 +126,8 @@ export async function planBackup(
       compression,
       deduplicate: request.deduplicate,
       encryption: encryption.get(server.pool) ?? null,
+      ...planned(folders),
+      ...(holdsBackups ? { holdsBackups } : {}),
     });
   }
   const first = artifacts[0];

@@ -33,12 +33,14 @@ export async function planCopy(
     throw new AppError('CONFLICT', 'The backup or one of its destinations is gone.');
   }
   if (!destination.enabled) throw switchedOff(destination);
+  const holdsBackups = await db.destinations.holdsBackups(destination.id);
   const plan: CopyPlan = {
     ...{ v: PLAN_VERSION, jobId: uuidv7(), pool, projectId: backup.projectId, requestId },
     ...{ issuedAt: new Date().toISOString(), kind: 'copy', backupId: backup.id },
     ...{ keyPrefix: backup.keyPrefix, manifestSha256: backup.manifestSha256 },
     source: await toDestinationTarget(keys, source, pool),
     destination: await toDestinationTarget(keys, destination, pool),
+    ...(holdsBackups ? { holdsBackups } : {}),
   };
   return {
     root: toJobDraft(plan, { userId, backupId: backup.id }),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { RestorePlan } from '@tarfleet/contracts';
+import type { ArtifactPlan, RestorePlan } from '@tarfleet/contracts';
 import type { NewService, ServiceRecord } from '@tarfleet/db';
 import type { RunDraft } from '../dispatcher.ts';
 import { createRecorder } from '../recorder/record.ts';
@@ -159,4 +159,63 @@ test('another server: its own services are concerned, its pool does the work', a
   expect([...draft.leases].sort()).toEqual([pg.id, twin.id].sort());
   const mars = await t.addServer({ pool: 'mars' });
   await expect(restore(backup, { target: mars })).rejects.toMatchObject({ code: 'POOL_NOT_FOUND' });
+});
+
+test('folders of destinations on the server travel with the plan, and are no paths of it', async () => {
+  const local = await t.addServer({
+    ...{ kind: 'local', host: null, port: null, username: null, sealed: null, authType: 'none' },
+  });
+  const add = (name: string, type: string, config: Record<string, unknown>) =>
+    t.db.destinations.create({
+      ...{ name, type, config, secretCiphertext: null, retentionDays: null, isDefault: false },
+    });
+  const inner = await add('inner', 'local', { path: '/srv/self/daily' });
+  const remote = { host: 'DB1.example.com', port: 22, username: 'u', hostKey: 'SHA256:x' };
+  const far = await add('sftp there', 'sftp', { ...remote, path: '/srv/app/vault' });
+  await add('elsewhere', 'sftp', { ...remote, host: 'db2.example.com', path: '/srv/app/other' });
+  const self = await t.addService(local.id, { configPaths: [], dataPaths: ['/srv/self'] });
+  const foldersOf = async (service: ServiceRecord) => {
+    const { children } = await plan({ services: [service.id] });
+    return (JSON.parse(children[0]!.plan) as ArtifactPlan).destinationFolders;
+  };
+  expect(await foldersOf(self)).toEqual([
+    { name: 'inner', path: '/srv/self/daily' },
+    { name: 'main', path: '/srv/backups' },
+  ]);
+  expect(await foldersOf(web)).toEqual([{ name: 'sftp there', path: '/srv/app/vault' }]);
+  const backup = await completedBackup(self);
+  const restored = planOf(await restore(backup, { mayUseLocal: true }));
+  expect(restored.destinationFolders).toEqual(await foldersOf(self));
+
+  const code = { code: 'CONFLICT', message: expect.stringMatching(/destination (inner|main|sftp there)/) };
+  const into = (change: Partial<RestoreRequest>) => restore(backup, { mayUseLocal: true, ...change });
+  await expect(into({ restorePath: '/srv/backups' })).rejects.toMatchObject(code);
+  await expect(into({ restorePath: '/srv/backups/x' })).rejects.toMatchObject(code);
+  await expect(into({ paths: ['/srv/self/daily/a'] })).rejects.toMatchObject(code);
+  // What was configured before that was refused.
+  await t.db.services.update(self.id, { dataPaths: ['/srv/self/daily/deep'] });
+  await expect(plan({ services: [self.id] })).rejects.toMatchObject(code);
+  await t.db.destinations.update(far.id, { config: { ...remote, path: '/etc' } });
+  await expect(plan({ services: [web.id] })).rejects.toMatchObject(code);
+  for (const { id } of [inner, far]) await t.db.destinations.delete(id);
+});
+
+test('whether backups lie at the destination is said', async () => {
+  const place = await t.db.destinations.create({
+    ...{ name: 'new', type: 's3', config: { bucket: 'new' }, secretCiphertext: null },
+    ...{ retentionDays: null, isDefault: false },
+  });
+  const says = async () => {
+    const { children } = await plan({ services: [web.id], destinationId: place.id });
+    return (JSON.parse(children[0]!.plan) as ArtifactPlan).holdsBackups;
+  };
+  expect(await says()).toBeUndefined();
+  const backup = await completedBackup(web);
+  await t.db.copies.create(backup.id, [{ destinationId: place.id, failure: null }]);
+  expect(await says()).toBeUndefined();
+  await t.db.copies.complete(
+    { backupId: backup.id, destinationId: place.id },
+    { objects: 1, bytes: 1, at: new Date() },
+  );
+  expect(await says()).toBe(true);
 });

@@ -2,6 +2,7 @@ import { PLAN_VERSION, type PreviewPlan } from '@tarfleet/contracts';
 import type { ArtifactRecord, Database, FullBackup, ServerRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
+import { assertNoneReplaced, foldersOn, planned } from './destination-folders.ts';
 import { assertKeysKnown } from './encryption-keys.ts';
 import { assertRestorable } from './on-backup.ts';
 import { placeOf } from './place.ts';
@@ -69,6 +70,8 @@ export async function resolveRestore(
     request,
   );
   const targets = [...paths, ...places];
+  const folders = foldersOn(server, await db.destinations.all());
+  assertNoneReplaced(paths, folders);
   const { run, concerned } = planRun(all, targets);
   return {
     fields: {
@@ -91,6 +94,7 @@ export async function resolveRestore(
       ...run,
       healthChecks: request.healthChecks,
       keep: pathsToKeep(all, paths, serviceIds),
+      ...planned(folders),
       ...(databases.length > 0 ? { databases, dropExisting: request.dropExisting } : {}),
     },
     ...{ artifacts, server, targets, concerned },

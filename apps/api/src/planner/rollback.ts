@@ -3,6 +3,7 @@ import type { Database, Repositories, RestoreRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunDraft } from '../dispatcher.ts';
+import { foldersOn, planned } from './destination-folders.ts';
 import { toJobDraft } from './job-draft.ts';
 import { overlapsAny, planRun } from './restore-run.ts';
 import { assertPinned, type PlanKeys, poolKey, toServerTarget } from './targets.ts';
@@ -55,6 +56,7 @@ export async function planRollback(
     server: target,
     ...run,
     healthChecks: action === 'undo',
+    ...planned(foldersOn(server, await db.destinations.all())),
   };
   return {
     // It needs nothing of the backup, which may go meanwhile.

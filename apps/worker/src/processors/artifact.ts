@@ -17,6 +17,8 @@ import type { OpenParent } from '../archives/parent.ts';
 import { writeIndex } from '../archives/write-index.ts';
 import { withHooks } from '../hooks/with-hooks.ts';
 import type { JobContext, Processor } from '../job-context.ts';
+import { assertNotEmptied } from '../jobs/assert-not-emptied.ts';
+import { withoutDestinations } from '../jobs/destination-folders.ts';
 import { createEntryCounts } from '../jobs/entry-counts.ts';
 import { createMeter } from '../jobs/meter.ts';
 import { createPace } from '../jobs/pace.ts';
@@ -35,6 +37,7 @@ export function createArtifactProcessor(deps: WorkerDeps): Processor<ArtifactPla
     assertKey(deps, plan);
     await assertAllowed(deps, plan);
     return withStorage(deps, plan.destination, async (storage) => {
+      await assertNotEmptied(storage, plan, context.signal);
       const place = { ...placeOf(deps, storage, context), startedAt };
       const first = plan.deduplicate ? 'all' : 'none';
       const result = await withHooks(deps, context, () =>
@@ -92,7 +95,10 @@ async function archive(
   try {
     const session = await deps.connect(plan.server, { signal: context.signal });
     try {
-      const { service } = plan;
+      const service = await withoutDestinations(plan.service, {
+        ...{ session, folders: plan.destinationFolders ?? [], signal: context.signal },
+        warn: (warning) => context.report.warn(warning),
+      });
       const asked = { session, service, parent: parent?.entries ?? null, deduplicate };
       const capture: Work['capture'] = (options) =>
         deps.sourceOf(service.type, plan.server).capture({ ...asked, ...options });

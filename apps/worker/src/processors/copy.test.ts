@@ -79,6 +79,7 @@ interface RunOptions {
   wrap?: (real: Storage) => Storage;
   assertOwned?: () => Promise<void>;
   signal?: AbortSignal;
+  holdsBackups?: boolean;
 }
 
 async function run({
@@ -87,12 +88,14 @@ async function run({
   wrap = (one) => one,
   assertOwned = async () => undefined,
   signal = never,
+  holdsBackups = false,
 }: RunOptions = {}) {
   const { report, events } = keepingReporter('copy');
   const plan: CopyPlan = {
     ...{ v: 1, kind: 'copy', jobId: uuid(2), pool: 'default', projectId: 1, requestId: 'r' },
     ...{ issuedAt: '2026-01-02T03:04:05.000Z', backupId: backup.ref.backupId, keyPrefix: prefix },
     ...{ manifestSha256: backup.ref.manifestSha256, source: from.target, destination: target },
+    holdsBackups,
   };
   const opened: Storage[] = [];
   const openStorage = async ({ id }: DestinationTarget): Promise<Storage> => {
@@ -283,3 +286,23 @@ test('an abort in the middle leaves no part, and unfinished uploads of a dead wo
   await run({ target: FAR });
   expect((await s3.everything(BUCKET)).join()).not.toContain('(unfinished)');
 });
+
+test.each(['local', 's3'])(
+  'of %s, a target that is empty although copies lie there gets nothing',
+  async (type) => {
+    const target = type === 's3' ? { target: FAR } : {};
+    await expect(run({ ...target, holdsBackups: true })).rejects.toMatchObject({
+      code: 'DESTINATION_NOT_FOUND',
+      message: expect.stringMatching(/is empty although backups lie there\. Is its disk mounted\?/),
+    });
+    const there = type === 's3' ? farStorage() : to.open();
+    try {
+      for await (const { key } of there.list('', never)) throw new Error(`${key} was written`);
+      await write(there, 'project-1/other/manifest.json', Buffer.from('{}'));
+      await run({ ...target, holdsBackups: true });
+      await expectWhole(there);
+    } finally {
+      await there.close();
+    }
+  },
+);

@@ -5,6 +5,7 @@ import type { Storage } from '@tarfleet/storage';
 import { copyKeys } from '../copies/copy-keys.ts';
 import { type CopyPlaces, copyObject } from '../copies/copy-object.ts';
 import type { JobContext, Processor } from '../job-context.ts';
+import { assertNotEmptied } from '../jobs/assert-not-emptied.ts';
 import type { ExpectedObject } from '../jobs/check-object.ts';
 import { type LoadedManifest, loadManifest } from '../jobs/load-manifest.ts';
 import { createPace } from '../jobs/pace.ts';
@@ -36,6 +37,7 @@ async function copyBackup(
   const beforeCommit = (): Promise<void> => delivery.assertOwned();
   const places: CopyPlaces = { source, target, signal, beforeCommit };
   const found = await readManifest(source, plan, signal);
+  await assertNotEmptied(target, plan, signal);
   await assertNoOther(target, plan, signal);
   await beforeCommit();
   await target.abortUploads(keyPrefix, signal);

@@ -1,5 +1,6 @@
 import { DATABASE_TYPES } from '@tarfleet/contracts';
 import type { PreparedRestore, RestoreSummary, Source } from '@tarfleet/sources';
+import { resolveFolders } from '../jobs/destination-folders.ts';
 import type { Journal } from './journal.ts';
 import { type OnServer, sourceContext } from './restore-run.ts';
 
@@ -31,8 +32,14 @@ export async function undoAll(run: OnServer): Promise<void> {
 
 /** Why the way back is no way any more; null when every part can be taken back. */
 export async function whyNotUndoable(run: OnServer): Promise<string | null> {
+  const { destinationFolders = [] } = run.context.plan;
+  const destinations = await resolveFolders(run.guard.session, destinationFolders, run.alive);
   for (const { prepared } of run.journal.parts) {
-    const reason = await sourceOf(run, prepared).undoable(prepared, sourceContext(run, run.alive));
+    const reason = await sourceOf(run, prepared).undoable(
+      prepared,
+      sourceContext(run, run.alive),
+      destinations,
+    );
     if (reason !== null) return reason;
   }
   return null;

@@ -1,6 +1,6 @@
 import type { PreviewPlan, RestorePlan, ServiceTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import type { PrepareOptions, RestoreContext } from '@tarfleet/sources';
+import type { DestinationPlace, PrepareOptions, RestoreContext } from '@tarfleet/sources';
 import type { OpenArtifact } from './open-artifacts.ts';
 
 /** What a source is told of one artifact that is to be put back. RESTORE_FAILED when that would lose something. */
@@ -8,6 +8,7 @@ export function prepareOptions(
   plan: RestorePlan | PreviewPlan,
   { artifact, opener }: OpenArtifact,
   context: RestoreContext,
+  destinations: readonly DestinationPlace[],
 ): Omit<PrepareOptions, 'openTar' | 'onEntry' | 'claim' | 'claimed'> {
   const { id, name, type, component } = artifact.service;
   const target = plan.databases?.find((one) => one.serviceId === id)?.target;
@@ -28,6 +29,7 @@ export function prepareOptions(
     restorePath: plan.restorePath,
     overwrite: plan.overwrite,
     keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
+    destinations,
   };
 }
 

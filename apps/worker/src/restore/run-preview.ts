@@ -4,6 +4,7 @@ import type { PreviewOptions } from '@tarfleet/sources';
 import type { Storage } from '@tarfleet/storage';
 import type { Session } from '@tarfleet/transport';
 import type { JobContext } from '../job-context.ts';
+import { resolveFolders } from '../jobs/destination-folders.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
@@ -116,9 +117,10 @@ async function lookAtFiles(
   const { artifact, opener } = one;
   const { name, type } = artifact.service;
   const source = deps.sourceOf(type, plan.server);
-  const options = await findings.attempt(name, async () =>
-    prepareOptions(plan, one, { session, signal, warn: findings.warn }),
-  );
+  const options = await findings.attempt(name, async () => {
+    const destinations = await resolveFolders(session, plan.destinationFolders ?? [], signal);
+    return prepareOptions(plan, one, { session, signal, warn: findings.warn }, destinations);
+  });
   if (!options) return null;
   await findings.attempt(name, () =>
     report.step('preflight', `Looking at ${plan.server.name}: tools, places, space for ${name}`, () =>

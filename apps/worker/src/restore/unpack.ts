@@ -2,6 +2,7 @@ import type { TarEntry } from '@tarfleet/archive';
 import type { RestorePlan } from '@tarfleet/contracts';
 import type { PreparedRestore } from '@tarfleet/sources';
 import type { JobContext } from '../job-context.ts';
+import { resolveFolders } from '../jobs/destination-folders.ts';
 import { createPace } from '../jobs/pace.ts';
 import { withStorage } from '../jobs/with-storage.ts';
 import { assertDatabasesAllowed } from './assert-databases-allowed.ts';
@@ -32,9 +33,11 @@ export async function unpack(run: RestoreRun): Promise<void> {
         () => ({ message: 'Backup integrity verified successfully' }),
       );
     }
+    const { session } = run.guard;
+    const destinations = await resolveFolders(session, plan.destinationFolders ?? [], signal);
     const options = opened.map((one) => ({
       one,
-      prepare: prepareOptions(plan, one, sourceContext(run, signal)),
+      prepare: prepareOptions(plan, one, sourceContext(run, signal), destinations),
     }));
     await report.step(
       'preflight',

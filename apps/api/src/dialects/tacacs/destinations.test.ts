@@ -24,7 +24,8 @@ async function found<T>(waiting: Promise<T>, result = WORKS): Promise<T> {
 }
 const count = async (): Promise<number> => (await world.t.db.destinations.all()).length;
 const local = (name: string, more = {}) => ({
-  ...{ name, type: 'local', config: { base_path: '/backups/tacacs' }, retention_days: 30 },
+  ...{ name, type: 'local', retention_days: 30 },
+  config: { base_path: name === 'local_daily' ? '/backups/tacacs' : `/backups/${name}` },
   ...more,
 });
 
@@ -98,7 +99,7 @@ test('another config is tried before it counts; other fields are not', async () 
     ...{ ...WORKS, reachable: false, writable: false, failure },
   });
   expect([refused.statusCode, refused.json().code]).toEqual([502, 'DESTINATION_NOT_FOUND']);
-  expect((await world.t.db.destinations.get(id))?.config).toEqual({ path: '/backups/tacacs' });
+  expect((await world.t.db.destinations.get(id))?.config).toEqual({ path: '/backups/moves' });
   const answer = await found(ask('PUT', `${ROOT}/${id}`, moved));
   expect(answer.json()).toMatchObject({
     data: { config: { base_path: '/elsewhere' }, enabled: true, status: 'ok' },

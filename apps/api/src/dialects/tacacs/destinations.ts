@@ -6,10 +6,12 @@ import { jobCaller } from '../../plugins/accepted-job.ts';
 import { preferredWait } from '../../plugins/prefer.ts';
 import { deleted } from '../../routes/answers.ts';
 import {
+  addDestination,
   changeDestination,
   newDestination,
   previewChange,
 } from '../../routes/destinations/change-destination.ts';
+import { checkPlace } from '../../routes/destinations/check-place.ts';
 import { Deleted, IdParams, NoBody } from '../../routes/shapes.ts';
 import type { TacacsDeps } from './deps.ts';
 import { ofBasePath, toChanges, toNewDestination, viewDestination } from './destination-config.ts';
@@ -76,8 +78,9 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
       if (await db.destinations.findByName(body.name)) {
         throw new AppError('CONFLICT', `There is a destination named ${body.name} already.`);
       }
+      await checkPlace(db, wanted);
       if (tried) await tryConnection(deps, request, unsaved(wanted));
-      const destination = await db.destinations.create({
+      const destination = await addDestination(deps, {
         ...wanted,
         enabled: body.enabled ?? true,
         testedAt: tried ? new Date() : null,

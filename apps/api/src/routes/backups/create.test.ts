@@ -122,9 +122,10 @@ test('a location is the URL of a destination', async () => {
   }
   const both = await create({ location: 's3://backups/manual', destination_id: s3 });
   expect([both.statusCode, both.json().code]).toEqual([400, 'VALIDATION_FAILED']);
-  await world.t.ask('POST', '/api/destinations', {
-    token: world.token,
-    body: { name: 'twin', type: 'local', config: { path: '/srv/backups' } },
+  // Of an earlier version, which did not refuse that.
+  await world.t.db.destinations.create({
+    ...{ name: 'twin', type: 'local', config: { path: '/srv/backups' }, secretCiphertext: null },
+    ...{ retentionDays: null, isDefault: false },
   });
   expect(await where('file:///srv/backups')).toEqual([409, 'CONFLICT']);
 });

@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { AppDeps } from '../../deps.ts';
 import { checkPolicy } from '../../retention/check-policy.ts';
 import { checkConfig } from './check-config.ts';
+import { checkPlace } from './check-place.ts';
 import { differ, fieldsOf, secretsOf, toStored } from './config.ts';
 import type { DestinationChangesBody, NewDestinationBody } from './schemas.ts';
 
@@ -30,6 +31,17 @@ export function newDestination(
     capacityBytes: body.capacity_bytes ?? null,
     isDefault: body.is_default ?? false,
   };
+}
+
+/** Stores one that `newDestination` has made. CONFLICT also when its place is another's, or is backed up by a service. */
+export async function addDestination(
+  { db }: Pick<Deps, 'db'>,
+  destination: ReturnType<typeof newDestination>,
+): Promise<DestinationRecord> {
+  return db.transaction(async (tx) => {
+    await checkPlace(tx, destination);
+    return tx.destinations.create(destination);
+  });
 }
 
 /**
@@ -69,7 +81,7 @@ export async function previewChange(
 }
 
 async function changesOf(
-  db: Pick<Repositories, 'destinations'>,
+  db: Pick<Repositories, 'destinations' | 'services'>,
   { vault, config }: Deps,
   before: DestinationRecord,
   body: DestinationChangesBody,
@@ -93,6 +105,7 @@ async function changesOf(
       `Credentials are not carried over to another place: with a new ${endpoint.join(', ')} give them again.`,
     );
   }
+  if (differ(before.config, after, [...place, ...endpoint])) await checkPlace(db, { ...before, config: after });
   if (differ(before.config, after, place) && (await db.destinations.hasBackups(before.id))) {
     throw new AppError(
       'CONFLICT',

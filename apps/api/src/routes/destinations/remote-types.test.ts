@@ -20,6 +20,8 @@ const sftp = {
 };
 const ftp = { host: 'ftp.example.com', username: 'w0123', path: '/backups' };
 const azure = { account: 'mybackups', container: 'archives', prefix: 'tarfleet' };
+/** No two destinations share one. */
+const ownFolder = (config: object) => ('path' in config ? { path: `/srv/${crypto.randomUUID()}` } : {});
 const create = (type: string, config: object) =>
   t.ask('POST', '/api/destinations', { token: admin, body: { name: crypto.randomUUID(), type, config } });
 const patch = (id: string, config: object) =>
@@ -36,8 +38,10 @@ test.each([
   ['ftp', ftp, { password: 'canary-4' }, { ...ftp, port: 21, tls: 'explicit' }],
   ['ftp', { ...ftp, tls: 'implicit' }, { password: 'canary-5' }, { ...ftp, port: 990, tls: 'implicit' }],
   ['azure', azure, { account_key: 'Y2FuYXJ5' }, azure],
-])('%s keeps its credentials to itself', async (type, config, secrets, shown) => {
-  const answer = await create(type, { ...config, ...secrets });
+])('%s keeps its credentials to itself', async (type, config, secrets, expected) => {
+  const own = ownFolder(config);
+  const shown = { ...expected, ...own };
+  const answer = await create(type, { ...config, ...own, ...secrets });
   expect([answer.statusCode, answer.body]).toEqual([201, expect.any(String)]);
   const { data } = answer.json();
   expect(data).toMatchObject({ type, has_credentials: true });
@@ -55,7 +59,7 @@ test.each([
   ['ftp', { ...ftp, password: 'x' }, { certificate_fingerprint: 'a'.repeat(64) }],
   ['azure', { ...azure, sas_token: 'x' }, { account: 'another' }],
 ])('%s asks for the credentials again before they go to somebody else', async (type, config, change) => {
-  const { data } = (await create(type, config)).json();
+  const { data } = (await create(type, { ...config, ...ownFolder(config) })).json();
   const refused = await patch(data.id, change);
   expect([refused.statusCode, refused.json().code]).toEqual([400, 'CREDENTIALS_REQUIRED']);
   const secrets = type === 'azure' ? { sas_token: 'y' } : { password: 'y' };
@@ -80,6 +84,6 @@ test.each([
 
 test('a certificate pin is kept in one form', async () => {
   const pin = Array.from({ length: 32 }, () => 'AB').join(':');
-  const { data } = (await create('ftp', { ...ftp, certificate_fingerprint: pin })).json();
+  const { data } = (await create('ftp', { ...ftp, ...ownFolder(ftp), certificate_fingerprint: pin })).json();
   expect(data.config.certificate_fingerprint).toBe('ab'.repeat(32));
 });

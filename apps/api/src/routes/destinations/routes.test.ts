@@ -24,7 +24,7 @@ const s3 = (config: object = {}) => ({
     ...config,
   },
 });
-const local = (path = '/srv/backups') => ({
+const local = (path = `/srv/backups-${crypto.randomUUID()}`) => ({
   name: `local ${crypto.randomUUID()}`,
   type: 'local',
   config: { path },
@@ -230,4 +230,43 @@ test('local destinations only where they are allowed', async () => {
   } finally {
     await own.close();
   }
+});
+
+test('two destinations do not share a folder, nor lies one inside the other’s', async () => {
+  const { id } = await made({ ...local('/srv/shared/daily'), name: 'first here' });
+  for (const path of ['/srv/shared/daily', '/srv/shared', '/srv/shared/daily/more']) {
+    const answer = await create(local(path));
+    expect([path, answer.statusCode, answer.json().code]).toEqual([path, 409, 'CONFLICT']);
+    expect(answer.json().message).toContain('first here');
+  }
+  const { id: other } = await made(local('/srv/shared/daily2'));
+  expect((await patch(other, { config: { path: '/srv/shared/daily/more' } })).statusCode).toBe(409);
+  expect((await patch(id, { config: { path: '/srv/shared/daily/more' } })).statusCode).toBe(200);
+});
+
+test('a destination is not put where a service backs up, and no service backs one up', async () => {
+  const project = await t.db.projects.ensureDefault();
+  const body = { kind: 'local', name: 'own', project_id: project.id };
+  const server = (await t.ask('POST', '/api/servers', { token: admin, body })).json().data;
+  const services = `/api/servers/${server.id}/services`;
+  const service = (path: string) => ({
+    ...{ name: crypto.randomUUID(), type: 'files', component: 'files', data_paths: [path] },
+  });
+  const add = (path: string) => t.ask('POST', services, { token: admin, body: service(path) });
+  const { id } = await made({ ...local('/srv/trial/self/daily'), name: 'daily' });
+  for (const path of ['/srv/trial/self/daily', '/srv/trial/self/daily/project-1']) {
+    const answer = await add(path);
+    expect([path, answer.statusCode, answer.json().code]).toEqual([path, 409, 'CONFLICT']);
+    expect(answer.json().message).toContain('the destination daily');
+  }
+  const around = await add('/srv/trial/self');
+  expect(around.statusCode).toBe(201);
+  const url = `${services}/${around.json().data.id}`;
+  const changed = { token: admin, body: { data_paths: ['/srv/trial/self/daily'] } };
+  expect((await t.ask('PATCH', url, changed)).statusCode).toBe(409);
+  for (const path of ['/srv/trial/self', '/srv/trial']) {
+    expect([path, (await create(local(path))).statusCode]).toEqual([path, 409]);
+  }
+  expect((await patch(id, { config: { path: '/srv/trial' } })).json().code).toBe('CONFLICT');
+  expect((await patch(id, { config: { path: '/srv/trial/self/weekly' } })).statusCode).toBe(200);
 });

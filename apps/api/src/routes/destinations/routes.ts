@@ -7,7 +7,7 @@ import { deleted, ok, pageOf } from '../answers.ts';
 import { answerJob } from '../jobs/answer-job.ts';
 import { JobAnswer as EndedJobAnswer } from '../jobs/schemas.ts';
 import { Deleted, IdParams, NoBody, PageQuery, strict } from '../shapes.ts';
-import { changeDestination, newDestination } from './change-destination.ts';
+import { addDestination, changeDestination, newDestination } from './change-destination.ts';
 import {
   DestinationAnswer,
   DestinationChangesBody,
@@ -64,7 +64,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
       },
     },
     async (request, reply) => {
-      const destination = await db.destinations.create(newDestination(deps, request.body));
+      const destination = await addDestination(deps, newDestination(deps, request.body));
       return reply
         .code(201)
         .header('location', `/api/destinations/${destination.id}`)

@@ -2,6 +2,7 @@ import { isDatabaseType, type ServiceType } from '@tarfleet/contracts';
 import type { Database, NewService, Repositories, ServerRecord, ServiceRecord } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
 import type { AppDeps } from '../../deps.ts';
+import { assertNoneCaptured, foldersOn } from '../../planner/destination-folders.ts';
 import { notFound } from '../../plugins/access.ts';
 import { invalid } from '../../plugins/faults.ts';
 import { checkDependencies } from './check-dependencies.ts';
@@ -56,6 +57,7 @@ export async function createService(
   };
   return db.transaction(async (tx) => {
     check(draft, await tx.services.lockAll(server.id));
+    await checkDestinations(tx, server, draft);
     draft.password = await passwordFor(vault, server, draft, body.database?.password, null);
     return tx.services.create({ serverId: server.id, ...toStored(draft) });
   });
@@ -95,6 +97,7 @@ export async function changeService(
     };
     const others = renamed.filter((one) => one.id !== stored.id);
     check(draft, others);
+    await checkDestinations(tx, server, draft);
     const password = sameType ? readPassword(stored) : null;
     draft.password = await passwordFor(vault, server, draft, body.database?.password, password);
     if (draft.name !== stored.name) await followName(tx, others, draft.name);
@@ -128,6 +131,11 @@ function check(draft: Draft, others: ServiceRecord[]): void {
     ...checkHooks(draft.hooks),
   ];
   if (faults.length > 0) throw invalid(faults);
+}
+
+async function checkDestinations(tx: Repositories, server: ServerRecord, draft: Draft): Promise<void> {
+  const folders = foldersOn(server, await tx.destinations.all());
+  assertNoneCaptured(draft.name, [...draft.configPaths, ...draft.dataPaths], folders);
 }
 
 function toStored({ run, database, password, hooks, ...draft }: Draft) {

@@ -46,6 +46,7 @@ export async function compare(
       // What the backup does not hold at all is left alone, with all that is in it.
       blocked = path;
     }
+    if (pair.closed.has(path.toString('latin1'))) blocked ??= path;
     if (blocked !== null || !overwrite || stays(pair, path, isFolder)) {
       const same = right !== null && blocked === null && !overwrite && isSame(there, right);
       count(same ? changes.unchanged : changes.kept, counted);

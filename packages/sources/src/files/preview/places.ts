@@ -13,22 +13,32 @@ export interface PlacePair {
   inner: Buffer[];
   /** Paths below it that stay as they are, as if they had been backed up; one character per byte. */
   keep: Set<string>;
+  /** Those of them that nothing of the backup comes into, even where it would only add. */
+  closed: Set<string>;
 }
 
 /** Sorted by source. What is itself to be kept is not restored at all, and is no pair. */
-export function pairPlaces(roots: readonly PlacedRoot[], keep: readonly Buffer[]): PlacePair[] {
+export function pairPlaces(
+  roots: readonly PlacedRoot[],
+  kept: readonly Buffer[],
+  closed: readonly Buffer[],
+): PlacePair[] {
+  const keep = [...kept, ...closed];
   const pairs = roots.flatMap((root): PlacePair[] => {
     const place = joinPath(root.anchor, root.rest);
     if (keep.some((path) => path.equals(place) || path.equals(root.target))) return [];
     const source = root.member === null ? Buffer.from('/') : Buffer.concat([Buffer.from('/'), root.staged]);
-    const kept = [place, root.target].flatMap((around) =>
-      keep.filter((path) => isBelow(path, around)).map((path) => moved(path, around, source)),
-    );
+    const inside = (paths: readonly Buffer[]): Set<string> => {
+      const found = [place, root.target].flatMap((around) =>
+        paths.filter((path) => isBelow(path, around)).map((path) => moved(path, around, source)),
+      );
+      return new Set(found.map((path) => path.toString('latin1')));
+    };
     return [
       {
         ...{ source, place },
         inner: root.inner.map((path) => moved(Buffer.concat([place, Buffer.from('/'), path]), place, source)),
-        keep: new Set(kept.map((path) => path.toString('latin1'))),
+        ...{ keep: inside(keep), closed: inside(closed) },
       },
     ];
   });

@@ -225,3 +225,16 @@ test('no more than a hundred examples, and what cannot be looked into is said', 
     await user.remove();
   }
 });
+
+test('a destination inside stays as it is, though the backup holds some of it', async () => {
+  await makeFiles(tree, { data: 'old', 'daily/one': 'one', 'daily/gone': 'x' });
+  const preview = await backUp(service([tree]));
+  await makeFiles(tree, { data: 'newer', 'daily/one': 'another', 'daily/two': 'two' });
+  await rm(join(tree, 'daily/gone'));
+  const destinations = [{ name: 'daily', path: Buffer.from(join(tree, 'daily')) }];
+  const over = brief(await preview({ destinations }));
+  expect(over).toMatchObject({ created: [], deleted: [], overwritten: expect.arrayContaining(['data']) });
+  expect(over.kept).toEqual(['daily', 'daily/one', 'daily/two']);
+  const beside = brief(await preview({ destinations, overwrite: false }));
+  expect(beside).toMatchObject({ created: [], kept: ['daily', 'daily/one', 'daily/two', 'data'] });
+});

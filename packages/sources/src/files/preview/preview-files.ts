@@ -27,6 +27,7 @@ export async function previewFiles(
     const pairs = pairPlaces(
       groups.flatMap(({ roots }) => roots),
       options.keep,
+      (options.destinations ?? []).map(({ path }) => path),
     );
     await listPlaces({ session, signal, warn: limiter.warn }, pairs, sorter);
     const stays = createStays(pairs, service.exclude);

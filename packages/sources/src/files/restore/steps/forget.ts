@@ -1,6 +1,7 @@
 import { AppError } from '@tarfleet/kernel';
-import type { PreparedRestore, RestoreContext } from '../../../types.ts';
+import type { DestinationPlace, PreparedRestore, RestoreContext } from '../../../types.ts';
 import { ENTER_STAGE, removeStage, stageWords } from '../stage.ts';
+import { destinationComeSince } from './destinations.ts';
 import { decode, readState, rootsOfMode, rootWords, type StageState, stageOf } from './prepared-state.ts';
 import { FUNCTIONS } from './swap-functions.ts';
 
@@ -87,7 +88,11 @@ while [ $# -ge 4 ]; do
 done`;
 
 /** Why the way back cannot be gone, or null; see `RestoreSteps`. */
-export async function undoable(prepared: PreparedRestore, context: RestoreContext): Promise<string | null> {
+export async function undoable(
+  prepared: PreparedRestore,
+  context: RestoreContext,
+  destinations: readonly DestinationPlace[] = [],
+): Promise<string | null> {
   const { session, signal } = context;
   for (const state of readState(prepared).stages) {
     const roots = rootsOfMode(state, 'swap').filter(({ root }) => root.fresh !== '');
@@ -95,6 +100,10 @@ export async function undoable(prepared: PreparedRestore, context: RestoreContex
     const words = [...stageWords(stageOf(state)), FUNCTIONS, ...inPlace, '/', ...rootWords(roots)];
     const found = await session.run(['sh', '-c', UNDOABLE_SCRIPT, 'sh', ...words], { signal });
     if (found.code !== 0) return `The restore cannot be undone: ${found.stderr.toString().trim()}`;
+    const come = await destinationComeSince(context, state, destinations);
+    if (come) {
+      return `The restore cannot be undone: the destination ${come.name} keeps its backups in ${come.path.toString()}, which would make way. Move that folder out of there first, and back afterwards.`;
+    }
   }
   return null;
 }

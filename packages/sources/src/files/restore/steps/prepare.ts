@@ -6,6 +6,7 @@ import { extract } from '../extract.ts';
 import { makeStage, plannedStage, removeStage, type Stage } from '../stage.ts';
 import { checkPlaces } from './apply.ts';
 import { assertNotBegun, furnish, sortStaged, writeInStage } from './furnish.ts';
+import { leaveOutDestinations } from './destinations.ts';
 import { encode, joinPath, type PreparedState, type StageState } from './prepared-state.ts';
 import { type Surveyed, survey } from './survey.ts';
 import { below } from './survivors.ts';
@@ -56,7 +57,8 @@ async function unpack(
   stage: Stage,
   tarOptions: readonly string[],
 ): Promise<StageState> {
-  const { session, signal, keep } = options;
+  const { session, signal, destinations = [] } = options;
+  const keep = [...options.keep, ...destinations.map(({ path }) => path)];
   await furnish(session, stage, signal);
   await extract({
     ...{ session, stage, signal, tarOptions, roots: group.roots, extras: options.extras },
@@ -71,6 +73,7 @@ async function unpack(
     inner: root.inner.map(encode),
   }));
   const identities = await sortStaged(session, stage, states, signal);
+  await leaveOutDestinations(options, stage, states);
   const { name, token, identity } = stage;
   const { files, bytes } = await countStaged(session, stage, signal);
   const state: StageState = {

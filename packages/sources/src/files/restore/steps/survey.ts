@@ -53,6 +53,13 @@ export async function survey(
 
 function modeOf(options: SurveyOptions, group: Group, root: PlacedRoot, place: Place): Mode {
   const { path } = place;
+  const inside = options.destinations?.find((one) => isAtOrBelow(path, one.path));
+  if (inside) {
+    throw new AppError(
+      'PATH_REFUSED',
+      `${path.toString()} on the server lies in the folder of the destination ${inside.name} (${inside.path.toString()}): nothing is restored there. Restore to another folder.`,
+    );
+  }
   if (options.keep.some((kept) => kept.equals(path) || kept.equals(root.target))) {
     options.warn({
       code: 'PATH_KEPT',

@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { ServiceTarget } from '@tarfleet/contracts';
 import type { Session } from '@tarfleet/transport';
-import type { PreparedRestore, PrepareOptions, RestoreSummary, SourceWarning } from '../../../types.ts';
+import type {
+  DestinationPlace,
+  PreparedRestore,
+  PrepareOptions,
+  RestoreSummary,
+  SourceWarning,
+} from '../../../types.ts';
 import { calm } from '../../testing-sessions.ts';
 import type { Bench } from '../testing-bench.ts';
 import { createRestoreSteps } from './create-restore-steps.ts';
@@ -13,7 +19,7 @@ export interface Steps {
   prepare(what: ServiceTarget, more?: Partial<PrepareOptions>): Promise<PreparedRestore>;
   apply(prepared: PreparedRestore): Promise<RestoreSummary>;
   undo(prepared: PreparedRestore): Promise<void>;
-  undoable(prepared: PreparedRestore): Promise<string | null>;
+  undoable(prepared: PreparedRestore, destinations?: readonly DestinationPlace[]): Promise<string | null>;
   forget(prepared: PreparedRestore, keepOld?: boolean): Promise<void>;
 }
 
@@ -43,7 +49,7 @@ export function stepsOver(bench: Bench, session: Session, signal = calm()): Step
       }),
     apply: (prepared) => steps.apply(kept(prepared), context),
     undo: (prepared) => steps.undo(kept(prepared), context),
-    undoable: (prepared) => steps.undoable(kept(prepared), context),
+    undoable: (prepared, destinations) => steps.undoable(kept(prepared), context, destinations),
     forget: (prepared, keepOld = false) => steps.forget(kept(prepared), context, { keepOld }),
   };
 }
