@@ -54,6 +54,8 @@ export interface Destinations {
   get(id: string): Promise<DestinationRecord | null>;
   /** As `get`, locked until the transaction ends: no backup can come in between. */
   lock(id: string): Promise<DestinationRecord | null>;
+  /** As `get`, kept as it is until the transaction ends. */
+  hold(id: string): Promise<DestinationRecord | null>;
   findByName(name: string): Promise<DestinationRecord | null>;
   getDefault(): Promise<DestinationRecord | null>;
   /** Whether backups that are not deleted lie there, or copies of some. */
@@ -88,6 +90,11 @@ export function createDestinations(db: Db): Destinations {
     },
     async lock(id) {
       await db.$queryRaw`SELECT 1 AS locked FROM destinations WHERE id = ${id}::uuid FOR UPDATE`;
+      const row = await db.destination.findUnique({ where: { id } });
+      return row && toDestination(row);
+    },
+    async hold(id) {
+      await db.$queryRaw`SELECT 1 AS held FROM destinations WHERE id = ${id}::uuid FOR SHARE`;
       const row = await db.destination.findUnique({ where: { id } });
       return row && toDestination(row);
     },

@@ -63,10 +63,10 @@ export async function tellEnded(tx: Tx, job: JobRecord, end: End): Promise<void>
   if (job.kind === 'restore') await tellRestore(tx, job, end);
 }
 
-/** Copies of these backups have failed: the backups are there, and less safe than was asked for. */
+/** Copies of these backups have failed, by this job's end: the backups are there, and less safe than was asked for. */
 export async function tellCopiesFailed(
   tx: Tx,
-  { id: jobId, projectId }: JobRecord,
+  { id: jobId, projectId }: Pick<JobRecord, 'id' | 'projectId'>,
   backupIds: readonly string[],
   at: Date,
 ): Promise<void> {

@@ -1,6 +1,7 @@
 import { MOST_COPIES } from '@tarfleet/contracts';
 import type { CopyDraft, DestinationRecord, Repositories } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import { urlOf } from '../routes/destinations/location.ts';
 
 export interface DestinationWish {
   /** Null: the default destination. */
@@ -27,10 +28,12 @@ export async function chooseDestinations(
   if (!main) throw missing(destinationId);
   if (!main.enabled) throw switchedOff(main);
   const copies: CopyDraft[] = [];
+  const places: Place[] = [main];
   for (const id of copyTo) {
     const one = await db.destinations.get(id);
     if (!one) throw missing(id);
-    assertFurther(main.id, one, copies);
+    assertFurther(one, places);
+    places.push(one);
     if (!one.enabled && scheduleId === null) throw switchedOff(one);
     const failure = one.enabled ? null : ({ ...toFault(switchedOff(one)), retryable: false } as const);
     copies.push({ destinationId: id, failure });
@@ -44,30 +47,40 @@ export async function checkCopies(
   destinationId: string | null,
   copyTo: readonly string[],
 ): Promise<void> {
-  const before: { destinationId: string }[] = [];
+  const main = destinationId === null ? null : await db.destinations.get(destinationId);
+  const places: Place[] = main ? [main] : [];
   for (const id of copyTo) {
     const one = await db.destinations.get(id);
     if (!one) throw missing(id);
-    assertFurther(destinationId, one, before);
-    before.push({ destinationId: id });
+    assertFurther(one, places, main === null ? MOST_COPIES : MOST_COPIES + 1);
+    places.push(one);
   }
 }
 
-/** One destination holds a backup once. */
-export function assertFurther(
-  mainId: string | null,
-  { id, name }: Pick<DestinationRecord, 'id' | 'name'>,
-  others: readonly Pick<CopyDraft, 'destinationId'>[],
-): void {
-  if (id === mainId) {
-    throw new AppError('CONFLICT', `The backup itself goes to the destination ${name}: copy it to others.`);
+type Place = { id: string; name: string; type: string; config: unknown };
+
+/**
+ * CONFLICT unless a destination is another place than those that hold or will hold the backup, its own among them: under
+ * two names, one place would look like two.
+ */
+export function assertFurther(one: Place, places: readonly Place[], most = MOST_COPIES + 1): void {
+  const same = places.find((other) => isSame(one, other));
+  if (same) {
+    throw new AppError(
+      'CONFLICT',
+      same.id === one.id
+        ? `The destination ${one.name} is named twice: it holds the backup already.`
+        : `The destinations ${one.name} and ${same.name} are one place.`,
+    );
   }
-  if (others.some(({ destinationId }) => destinationId === id)) {
-    throw new AppError('CONFLICT', `The destination ${name} is named twice.`);
-  }
-  if (others.length >= MOST_COPIES) {
+  if (places.length >= most) {
     throw new AppError('CONFLICT', `A backup is copied to at most ${MOST_COPIES} destinations.`);
   }
+}
+
+function isSame(one: Place, other: Place): boolean {
+  const endpointOf = ({ config }: Place) => (config as { endpoint?: string }).endpoint;
+  return one.id === other.id || (urlOf(one) === urlOf(other) && endpointOf(one) === endpointOf(other));
 }
 
 export function switchedOff({ name }: Pick<DestinationRecord, 'name'>): AppError {

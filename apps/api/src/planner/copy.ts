@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type CopyPlan, type JobKind, PLAN_VERSION } from '@tarfleet/contracts';
 import type { Database, FullBackup } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
@@ -47,6 +48,11 @@ export async function planCopy(
     children: [],
     leases: [],
     async record(tx) {
+      // From the commit on it holds part of the backup, and stays where it is; before it, somebody may have moved it.
+      const now = await tx.destinations.hold(destinationId);
+      if (!isDeepStrictEqual(now?.config, destination.config)) {
+        throw new AppError('CONFLICT', `The destination ${destination.name} was changed at this moment.`);
+      }
       await relock(tx, backup.id, true);
       const other = (await tx.jobs.unfinishedOf(backup.id)).find(({ kind }) =>
         NOT_BESIDE_COPY.includes(kind),

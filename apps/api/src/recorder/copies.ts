@@ -1,5 +1,6 @@
 import type { CopyRef } from '@tarfleet/db';
 import { AppError } from '@tarfleet/kernel';
+import { tellCopiesFailed } from '../notifier/outbox.ts';
 import { switchedOff } from '../planner/choose-destinations.ts';
 import { planCopy } from '../planner/copy.ts';
 import { BATCH, type ReconcilerOptions } from './reconciler-options.ts';
@@ -35,6 +36,7 @@ async function startCopy({ db, dispatcher, keys }: Options, ref: CopyRef): Promi
     await db.transaction(async (tx) => {
       const concerned = await tx.copies.fail(ref, { code, message, retryable: false }, new Date());
       await tx.copies.showIn(concerned);
+      await tellCopiesFailed(tx, backup, concerned, new Date());
     });
     return;
   }

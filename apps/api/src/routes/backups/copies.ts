@@ -78,7 +78,12 @@ async function wantCopy({ db }: RunDeps, actor: Actor, id: string, destinationId
     }
     if (!destination) throw new AppError('NOT_FOUND', `There is no destination ${destinationId}.`);
     if (!destination.enabled) throw switchedOff(destination);
-    if (!before) assertFurther(backup.destinationId, destination, backup.copies);
+    const places = [backup.destination, ...backup.copies.map((copy) => copy.destination)];
+    if (!before)
+      assertFurther(
+        destination,
+        places.filter((place) => place !== null),
+      );
     if (!(await tx.copies.want({ backupId: id, destinationId }))) {
       const how = before?.status === 'completed' ? 'complete' : 'under way';
       throw new AppError('CONFLICT', `The copy to ${destination.name} is ${how}.`, {
