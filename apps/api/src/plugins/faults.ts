@@ -63,7 +63,7 @@ function patternMessage(pattern: string, description: unknown): string {
 }
 
 const EXPECTED: Record<string, string> = {
-  [String(Uuid.pattern)]: 'must be a UUID',
+  [String((Uuid as { pattern?: string }).pattern)]: 'must be a UUID',
   '^/': 'must be an absolute path',
   '^/[^\\u0000]*$': 'must be an absolute path',
 };

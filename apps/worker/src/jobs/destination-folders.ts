@@ -29,7 +29,11 @@ export async function resolveFolders(
  */
 export async function withoutDestinations(
   service: ServiceTarget,
-  { session, signal, ...given }: { session: Session; folders: DestinationFolders; signal: AbortSignal } & {
+  {
+    session,
+    signal,
+    ...given
+  }: { session: Session; folders: DestinationFolders; signal: AbortSignal } & {
     warn(warning: SourceWarning): void;
   },
 ): Promise<ServiceTarget> {
@@ -88,7 +92,7 @@ async function overSftp(session: Session, paths: readonly string[], signal: Abor
     }
     return real;
   } finally {
-    files.close();
+    await files.close();
   }
 }
 

@@ -105,7 +105,8 @@ async function changesOf(
       `Credentials are not carried over to another place: with a new ${endpoint.join(', ')} give them again.`,
     );
   }
-  if (differ(before.config, after, [...place, ...endpoint])) await checkPlace(db, { ...before, config: after });
+  if (differ(before.config, after, [...place, ...endpoint]))
+    await checkPlace(db, { ...before, config: after });
   if (differ(before.config, after, place) && (await db.destinations.hasBackups(before.id))) {
     throw new AppError(
       'CONFLICT',
