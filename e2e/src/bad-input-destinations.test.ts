@@ -1,6 +1,6 @@
 // Destinations that are full, closed, missing or in use: nothing is lost, and what the error says mends it.
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type FaultProxy, type RunningS3, startFaultProxy, startS3, testS3 } from '@tarfleet/testbed';
@@ -83,6 +83,39 @@ describe('a destination', () => {
     await mkdir(join(bad.dir, 'mnt/disk'), { recursive: true });
     const next = await bad.backUp(to(id));
     expect((await filesBelow(missing)).every((name) => name.includes(next))).toBe(true);
+    // Unmounted later, it leaves an empty mount point.
+    await rename(missing, join(bad.dir, 'mnt/unmounted'));
+    await mkdir(missing);
+    const bare = await bad.create(to(id));
+    expectError(bare, 502, 'DESTINATION_NOT_FOUND', /is empty although backups lie there\. Is its disk mounted\?/);
+    expect(await filesBelow(missing)).toEqual([]);
+    await bad.client.must('DELETE', `/api/backups/${next}?force=true&reason=emptied`, undefined, WAIT);
+    await bad.backUp(to(id));
+  }, 180_000);
+
+  test('inside what is backed up is left out, and survives a restore', async () => {
+    const self = join(bad.dir, 'data/self');
+    const daily = join(self, 'daily');
+    await mkdir(daily, { recursive: true });
+    await writeFile(join(self, 'text'), 'first');
+    await bad.addService(bad.server, 'self', [self]);
+    const id = await folder(daily);
+    const one = await bad.backUp(to(id, 'self'));
+    await writeFile(join(self, 'text'), 'second');
+    const two = await bad.backUp(to(id, 'self'));
+    const { data: details } = await bad.client.must('GET', `/api/backups/${two}`);
+    expect(JSON.stringify(details.file_warnings)).toContain(`${daily} is the folder of the destination`);
+    const before = await filesBelow(daily);
+    const answer = await bad.request('POST', `/api/backups/${one}/restore`, { restoreType: 'full' }, WAIT);
+    expect(answer).toMatchObject({ status: 200, body: { data: { status: 'completed' } } });
+    expect(await readFile(join(self, 'text'), 'utf8')).toBe('first');
+    expect(await filesBelow(daily)).toEqual(before);
+    const rollback = `/api/backups/restore-jobs/${answer.body.data.restoreJobId}/rollback`;
+    await bad.client.must('POST', rollback, undefined, WAIT);
+    expect(await readFile(join(self, 'text'), 'utf8')).toBe('second');
+    expect(await filesBelow(daily)).toEqual(before);
+    const verified = await bad.request('POST', `/api/backups/${two}/verify`, undefined, WAIT);
+    expect(verified.body.data.isValid).toBe(true);
   }, 180_000);
 
   test('outside the allowed folders', async () => {
