@@ -8,8 +8,8 @@ import { type Contents, heldBy, readContents } from './contents.ts';
 import type { DownloadDeps } from './deps.ts';
 import { openDownloadStream } from './download-stream.ts';
 import type { Download } from './downloads.ts';
-import { readPieces } from './pieces.ts';
 import { asAttachment } from './file-name.ts';
+import { readPieces } from './pieces.ts';
 import { matchesTag, parseRange } from './range.ts';
 
 export interface DownloadWish {

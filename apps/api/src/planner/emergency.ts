@@ -92,7 +92,9 @@ async function placeFor(
   const main = backup.destinationId === null ? null : await db.destinations.get(backup.destinationId);
   if (main?.enabled) return { to: main, warning: null };
   const other = await db.destinations.getDefault();
-  const off = main ? `The destination ${main.name} is switched off` : 'The backup has no destination any more';
+  const off = main
+    ? `The destination ${main.name} is switched off`
+    : 'The backup has no destination any more';
   if (other?.enabled) {
     return { to: other, warning: `${off}: the emergency backup goes to the default one, ${other.name}.` };
   }

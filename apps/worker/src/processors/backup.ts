@@ -135,7 +135,8 @@ async function commit(
 ): Promise<Outcome> {
   const { plan, report, delivery, signal } = context;
   // What is not there at all tells least of what is wrong: it is the backup's failure where it is that of every service.
-  const first = outcomes.failed.find(({ failure }) => failure.code !== 'PATH_NOT_FOUND') ?? outcomes.failed[0];
+  const first =
+    outcomes.failed.find(({ failure }) => failure.code !== 'PATH_NOT_FOUND') ?? outcomes.failed[0];
   const isService = ({ artifactId }: ArtifactResult): boolean =>
     plan.artifacts.some(
       ({ jobId, service }) => jobId === artifactId && service.type !== PROJECT_RECORDS.type,

@@ -729,8 +729,11 @@ export interface paths {
                                     attempt: number;
                                     number: number;
                                     name: string;
-                                    /** @enum {unknown} */
-                                    status: "running" | "completed" | "failed" | "skipped";
+                                    /**
+                                     * @description `interrupted`: whoever had it in hand could not end it
+                                     * @enum {unknown}
+                                     */
+                                    status: "running" | "completed" | "failed" | "skipped" | "interrupted";
                                     message: string;
                                     /** @description UTC, ISO 8601 */
                                     started_at: string;

@@ -56,7 +56,9 @@ test('what a backup took itself is no estimate of it', async () => {
   });
   const job = await world.running('backup');
   const { keyPrefix } = (await world.t.db.backups.get(job.id))!;
-  const artifacts = (await world.t.db.jobs.children(job.id)).map((child) => artifactResult(child.id, keyPrefix));
+  const artifacts = (await world.t.db.jobs.children(job.id)).map((child) =>
+    artifactResult(child.id, keyPrefix),
+  );
   await world.end(job, { result: backupResult(keyPrefix, { artifacts }) });
   expect((await waiting).json().data).toMatchObject({
     ...{ status: 'completed', estimated_duration_seconds: null, estimated_size_bytes: null },

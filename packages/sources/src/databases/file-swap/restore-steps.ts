@@ -1,11 +1,11 @@
 import { type DatabaseFacts, PREVIEW_EXAMPLES } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 import { Type } from 'typebox';
-import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import { createStateReader } from '../../state-reader.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext, Source } from '../../types.ts';
 import { ABOUT } from '../about.ts';
+import { askToReplace } from '../ask-to-replace.ts';
 import { readDumps } from '../read-dumps.ts';
 import {
   applyFile,

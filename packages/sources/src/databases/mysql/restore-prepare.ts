@@ -1,9 +1,9 @@
 import type { DatabaseFacts, MysqlTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
 import { ABOUT } from '../about.ts';
+import { askToReplace } from '../ask-to-replace.ts';
 import { dumpName, mysqlName } from '../names.ts';
 import { type ReadDump, readDumps } from '../read-dumps.ts';
 import { sendBytes } from '../send-bytes.ts';

@@ -1,8 +1,8 @@
 import type { DatabaseFacts, RowsTarget } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
-import { askToReplace } from '../ask-to-replace.ts';
 import { cleaning } from '../../cleaning.ts';
 import type { PreparedRestore, PrepareOptions, RestoreContext } from '../../types.ts';
+import { askToReplace } from '../ask-to-replace.ts';
 import { FORGET_SCRIPT, LOOK_SCRIPT, STAGE_SCRIPT, WRITE_SCRIPT } from '../mysql/restore-scripts.ts';
 import { must } from '../mysql/restore-state.ts';
 import { pgTable, pgText } from '../names.ts';
