@@ -18,7 +18,7 @@ export const RestoreBody = strict({
     Type.Enum(['required', 'attempt', 'skip'], {
       default: 'required',
       description:
-        'Of what will be replaced, before anything is: `required`: the restore begins once that backup is complete; `attempt`: also when it has failed; `skip`: none is made',
+        'Of what will be replaced, before anything is: `required`: the restore begins once that backup is complete, or has failed because nothing of it is there any more; `attempt`: also when it has failed; `skip`: none is made',
     }),
   ),
 });

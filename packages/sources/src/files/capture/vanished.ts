@@ -18,7 +18,7 @@ export interface Begun {
 
 export interface Vanished {
   see(warning: SourceWarning): void;
-  /** PATH_NOT_FOUND when a path of the service is gone, or most of its files are. */
+  /** BACKUP_INCOMPLETE when a path of the service is gone, or most of its files are; PATH_NOT_FOUND when every path is. */
   assertFew(begun: Begun): Promise<void>;
 }
 
@@ -42,18 +42,21 @@ export function createVanished(): Vanished {
       const gone = roots.filter(({ path }) => !now.has(path.toString('latin1')));
       if (gone.length > 0) {
         const names = gone.map(({ path }) => show(path)).join(', ');
-        throw removed(`${names} of ${service} was removed while it was read.`);
+        const code = found.length === 0 ? 'PATH_NOT_FOUND' : 'BACKUP_INCOMPLETE';
+        throw removed(code, `${names} of ${service} was removed while it was read.`);
       }
       const all = totals.files + totals.directories + totals.other;
       if (count < FEW || count * 2 <= all) return;
-      throw removed(`${count} of ${all} files and folders of ${service} were removed while they were read.`);
+      const what = `${count} of ${all} files and folders of ${service} were removed while they were read.`;
+      throw removed('BACKUP_INCOMPLETE', what);
     },
   };
 }
 
-function removed(what: string): AppError {
+/** Who hears PATH_NOT_FOUND may take it that nothing is left that could be lost. */
+function removed(code: 'PATH_NOT_FOUND' | 'BACKUP_INCOMPLETE', what: string): AppError {
   return new AppError(
-    'PATH_NOT_FOUND',
+    code,
     `${what} What is left is no backup of it: back it up again once nobody removes it.`,
   );
 }
