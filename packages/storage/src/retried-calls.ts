@@ -48,11 +48,11 @@ export function withRetriedCalls(driver: Driver, patience: Patience): Driver {
     try {
       return await again(
         signal,
-        () => {
+        async () => {
           if (tries > 0) {
             if (attempt.isBegun() && reread) {
               source.destroy();
-              source = reread();
+              source = await reread();
             }
             attempt = unreadBody(source);
           }

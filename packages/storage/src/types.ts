@@ -24,7 +24,7 @@ export interface PutOptions {
    * Gives the same bytes anew, from their beginning. With it a put that failed for a passing reason may be made again, on
    * its own; each stream is the driver's as the first one is.
    */
-  reread?: () => Readable;
+  reread?: () => Readable | Promise<Readable>;
   /** Called when all bytes are there and before the object becomes visible, in each try; its rejection discards them. */
   beforeCommit?: () => Promise<void>;
 }
