@@ -5,8 +5,8 @@ import { planDestinationTest, planReseal, planServerTest } from './planner/on-ta
 import { planSurvey } from './planner/survey.ts';
 import { type PlanKeys, poolKey } from './planner/targets.ts';
 
-/** Destinations belong to no pool: this one's workers try them. */
-const DESTINATION_POOL = 'default';
+/** Destinations belong to no pool: this one's workers try those without any backup. */
+const FIRST_POOL = 'default';
 
 /** Plans and submits the jobs that the routes of servers and destinations start. */
 export function createJobStarter(deps: {
@@ -28,9 +28,10 @@ export function createJobStarter(deps: {
   return {
     startServerTest: async (server, caller) =>
       start(await planServerTest(deps, server, originOf(caller)), caller),
-    startDestinationTest: async (destination, caller) => {
-      poolKey(deps.keys, DESTINATION_POOL);
-      return start(await planDestinationTest(deps, destination, DESTINATION_POOL, originOf(caller)), caller);
+    startDestinationTest: async (destination, caller, asked) => {
+      const pool = asked ?? (await deps.db.surveys.poolOf(destination.id)) ?? FIRST_POOL;
+      poolKey(deps.keys, pool);
+      return start(await planDestinationTest(deps, destination, pool, originOf(caller)), caller);
     },
     startSurvey: async (destination, caller) => {
       const request = { destination, ...originOf(caller), graceMs: deps.sweepGraceMs };

@@ -29,7 +29,8 @@ export interface Caller {
  */
 export interface JobStarter {
   startServerTest(server: ServerRecord, caller: Caller): Promise<JobView>;
-  startDestinationTest(destination: PlannedDestination, caller: Caller): Promise<JobView>;
+  /** By the pool that is named, else by the one that made the newest backup there, or `default`. POOL_NOT_FOUND. */
+  startDestinationTest(destination: PlannedDestination, caller: Caller, pool?: string): Promise<JobView>;
   /** Looks for what belongs to no backup. CONFLICT while somebody does. */
   startSurvey(destination: DestinationRecord, caller: Caller): Promise<JobView>;
   /** Moves a server's credentials to its pool's current key. */

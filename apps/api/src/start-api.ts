@@ -30,6 +30,8 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
+/** How long a test of a destination waits for a worker, in milliseconds. */
+const TEST_WAITS_MS = 60_000;
 /** Between two looks for backups that schedules owe, in milliseconds. */
 const WATCH_EVERY_MS = 30_000;
 
@@ -93,6 +95,7 @@ export async function startApi(config: ApiConfig, logger: Logger): Promise<Runni
     ...{ db, queue, dispatcher, keys, logger, sweepGraceMs, onEnded },
     everyMs: config.RECONCILE_EVERY_MS,
     patienceMs: config.RECONCILE_PATIENCE_MS,
+    testWaitsMs: TEST_WAITS_MS,
     retentionEveryMs: config.RETENTION_EVERY_MS,
     surveyEveryMs: config.SURVEY_EVERY_MS,
   });

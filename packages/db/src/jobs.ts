@@ -1,4 +1,4 @@
-import type { Failure, JobResult, Progress } from '@tarfleet/contracts';
+import type { Failure, JobKind, JobResult, Progress } from '@tarfleet/contracts';
 import type { Prisma } from './generated/client.ts';
 import { type JobRecord, type LockedJob, toJobRecord } from './job-record.ts';
 import type { Db } from './prisma-client.ts';
@@ -39,6 +39,8 @@ export interface Jobs {
   undispatched(before: Date, limit: number): Promise<JobRecord[]>;
   /** In the queue and not ended, without a look at the queue since then; whole flows by their parent. */
   unchecked(before: Date, limit: number): Promise<JobRecord[]>;
+  /** Of a kind, and never begun by a worker, although they were accepted before. Oldest first. */
+  unbegun(kind: JobKind, before: Date, limit: number): Promise<JobRecord[]>;
   /** Ended, and perhaps still in the queue. */
   toRemoveFromQueue(before: Date, limit: number): Promise<JobRecord[]>;
   /** Jobs on a backup that have not ended. */
@@ -157,6 +159,14 @@ export function createJobs(db: Db): Jobs {
           dispatchedAt: { lt: before },
           OR: [{ lastCheckedAt: null }, { lastCheckedAt: { lt: before } }],
         },
+        orderBy: { createdAt: 'asc' },
+        take,
+      });
+      return rows.map(toJobRecord);
+    },
+    async unbegun(kind, before, take) {
+      const rows = await db.job.findMany({
+        where: { kind, state: 'queued', attempt: 0, ...UNENDED, createdAt: { lt: before } },
         orderBy: { createdAt: 'asc' },
         take,
       });

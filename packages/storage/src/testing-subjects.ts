@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import { startAzurite, startFtpServer, startSshd, testS3 } from '@tarfleet/testbed';
-import { DEFAULT_AZURE_TIMEOUTS, openContainer } from './azure/azure-container.ts';
+import { openContainer } from './azure/azure-container.ts';
 import { createStorage } from './create-storage.ts';
 import { createS3Calls } from './s3/s3-calls.ts';
 import { createS3Clients, DEFAULT_TIMEOUTS } from './s3/s3-clients.ts';
@@ -147,7 +147,7 @@ async function azureSubject(): Promise<Subject> {
   const server = await startAzurite();
   const { endpoint, account, accountKey } = server;
   const config = { account, container: 'conformance', endpoint, prefix: 'some/where' };
-  const container = openContainer(config, { accountKey }, DEFAULT_AZURE_TIMEOUTS);
+  const container = openContainer(config, { accountKey });
   await container.create();
   const target = { id, name: 'Cloud', type: 'azure', config, secrets: sealed } as const;
   const storage = createStorage(target, { accountKey }, { localAllowed: false });

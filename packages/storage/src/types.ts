@@ -20,7 +20,12 @@ export interface PutOptions {
   signal: AbortSignal;
   /** A guess of the size in bytes, for the size of upload parts; the stream may be longer or shorter. */
   sizeHint?: number;
-  /** Called when all bytes are there and before the object becomes visible; its rejection discards them. */
+  /**
+   * Gives the same bytes anew, from their beginning. With it a put that failed for a passing reason may be made again, on
+   * its own; each stream is the driver's as the first one is.
+   */
+  reread?: () => Readable | Promise<Readable>;
+  /** Called when all bytes are there and before the object becomes visible, in each try; its rejection discards them. */
   beforeCommit?: () => Promise<void>;
 }
 
@@ -61,7 +66,8 @@ export interface Storage {
   create(key: string, body: Buffer, signal: AbortSignal): Promise<void>;
   /**
    * Opens an object. Resolves when its first bytes are on their way; the caller owns the stream and must end or
-   * destroy it. A connection that ends early is an error of the stream, never a clean end.
+   * destroy it. A connection that ends early is taken up again at the byte that is missing; where that does not help it is
+   * an error of the stream, never a clean end. So is an object that was changed meanwhile.
    */
   get(key: string, options: GetOptions): Promise<Readable>;
   /**
@@ -88,5 +94,17 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** What a driver brings: everything but the check, which is the same for all. */
-export type Driver = Omit<Storage, 'check'>;
+/** An object from a position on. */
+export interface OpenedObject {
+  /** As of `Storage.get`, except that a cut ends it with an error. */
+  body: Readable;
+  /** Exactly so many will come. */
+  bytes: number;
+  /** Another one when the object was changed or replaced; null where the destination does not tell. */
+  version: string | null;
+}
+
+/** What a driver brings: everything but what is the same for all. */
+export type Driver = Omit<Storage, 'check' | 'get'> & {
+  open(key: string, options: GetOptions): Promise<OpenedObject>;
+};

@@ -7,10 +7,13 @@ import type { Driver, Storage } from './types.ts';
 /** Long enough for a slow server to take away what an aborted check has left. */
 const CLEANUP_MS = 30_000;
 
-/** Adds `check`: everything that a backup's life needs of a destination, tried once with a small object. */
-export function withCheck(driver: Driver, where: string): Storage {
+/**
+ * Adds `check`: everything that a backup's life needs of a destination, done once with a small object, by the driver itself:
+ * somebody waits for the answer, and a fault that passes is one to know of.
+ */
+export function withCheck(storage: Omit<Storage, 'check'>, driver: Driver, where: string): Storage {
   return {
-    ...driver,
+    ...storage,
     async check(signal) {
       const folder = `tarfleet-check-${randomBytes(8).toString('hex')}`;
       const key = `${folder}/object`;
@@ -27,7 +30,7 @@ export function withCheck(driver: Driver, where: string): Storage {
         });
         const found = await driver.stat(key, signal);
         if (found?.bytes !== content.length) throw wrong('then knew nothing of it, or gave another size');
-        if (!(await buffer(await driver.get(key, { signal }))).equals(content))
+        if (!(await buffer((await driver.open(key, { signal })).body)).equals(content))
           throw wrong('gave back other bytes');
         const listed: string[] = [];
         for await (const object of driver.list(folder, signal)) listed.push(object.key);

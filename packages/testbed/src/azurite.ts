@@ -17,9 +17,12 @@ export interface RunningAzurite {
   stop(): Promise<void>;
 }
 
-/** An Azurite (Microsoft's own emulator of Azure's Blob service) on a free loopback port, its blobs on disk. */
-export async function startAzurite(): Promise<RunningAzurite> {
-  const dir = await mkdtemp(join(tmpdir(), 'tarfleet-azurite-'));
+/**
+ * An Azurite (Microsoft's own emulator of Azure's Blob service) on a free loopback port, its blobs on disk: in `folder`,
+ * or in one of its own.
+ */
+export async function startAzurite(folder?: string): Promise<RunningAzurite> {
+  const dir = folder ?? (await mkdtemp(join(tmpdir(), 'tarfleet-azurite-')));
   const port = await getPort({ host: '127.0.0.1' });
   const account = 'backups';
   const accountKey = randomBytes(64).toString('base64');
@@ -47,7 +50,7 @@ export async function startAzurite(): Promise<RunningAzurite> {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await rm(dir, { recursive: true, force: true });
+    if (folder === undefined) await rm(dir, { recursive: true, force: true });
   };
   for (let tries = 0; !(await answers(port)); tries += 1) {
     if (child.exitCode !== null || tries > 1200) {

@@ -21,7 +21,7 @@ export interface RunningFtpServer {
   password: string;
   /** What the account sees as `/`, on this machine. */
   root: string;
-  /** PEM of its certificate, which it signed itself, for 127.0.0.1. */
+  /** PEM of its certificate, which it signed itself, for 127.0.0.1 and 127.0.0.2. */
   certificate: string;
   /** SHA-256 of the certificate, in hex. */
   fingerprint: string;
@@ -106,7 +106,7 @@ async function makeCertificate(openssl: string, dir: string): Promise<string> {
   const file = join(dir, 'certificate.pem');
   await run(openssl, [
     ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1'],
-    ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', join(dir, 'key.pem'), '-out', file],
+    ...['-addext', 'subjectAltName=IP:127.0.0.1,IP:127.0.0.2', '-keyout', join(dir, 'key.pem'), '-out', file],
   ]);
   return readFile(file, 'utf8');
 }

@@ -16,5 +16,6 @@ export { signedFetch } from './s3/sigv4.ts';
 export { type RunningS3, startS3, testS3 } from './s3.ts';
 export { createTestDatabase, type TestDatabase, testRedisUrl } from './servers.ts';
 export { type RunningSshd, type ServerCommand, startSshd } from './sshd.ts';
+export { type Break, startTcpGate, type TcpGate } from './tcp-gate.ts';
 export { findTool, requireTools } from './tools.ts';
 export { fillProject, TWELVE_TABLE_SETTINGS, TWELVE_TABLES } from './twelve-tables.ts';

@@ -51,6 +51,7 @@ const reconcile = (patienceMs = 300): void => {
     keys,
     everyMs: 50,
     patienceMs,
+    testWaitsMs: 60_000,
     retentionEveryMs: 0,
     surveyEveryMs: 0,
   };

@@ -11,6 +11,7 @@ import {
 } from '@tarfleet/queue';
 import { createTestDatabase, type TestDatabase } from '@tarfleet/testbed';
 import { cancelJob } from '../cancel.ts';
+import { planDestinationTest } from '../planner/on-target.ts';
 import {
   artifactResult,
   attemptOf,
@@ -54,7 +55,8 @@ const reconcile = (change: Partial<ReconcilerOptions> = {}): void => {
   running.push(
     startReconciler({
       ...{ db: t.db, queue, dispatcher: t.dispatcherOn(queue), keys: t.keys, logger: silent },
-      ...{ sweepGraceMs: 0, everyMs: 50, patienceMs: 300, retentionEveryMs: 50, surveyEveryMs: 0, onEnded },
+      ...{ sweepGraceMs: 0, everyMs: 50, patienceMs: 300, testWaitsMs: 60_000, onEnded },
+      ...{ retentionEveryMs: 50, surveyEveryMs: 0 },
       ...change,
     }),
   );
@@ -102,6 +104,32 @@ test('what the queue lost is sent again, under the next generation, its children
   await Promise.all(running.splice(0).map((one) => one.stop()));
   expect((await read(children[0]!.id)).generation).toBe(2);
   expect(await stateOf(job)).toBe('waiting-children');
+});
+
+test('a test of a destination that no worker takes ends, and says which pool has none', async () => {
+  const { id } = await t.db.destinations.create({
+    ...{ name: 'untaken', type: 'local', config: { path: '/srv' }, secretCiphertext: null },
+    ...{ retentionDays: null, isDefault: false },
+  });
+  const destination = (await t.db.destinations.get(id))!;
+  const plan = await planDestinationTest(t, destination, 'default', { userId: null, requestId: 'r' });
+  await t.dispatcherOn(queue).submit(plan);
+  const job = await read(plan.root.id);
+  reconcile();
+  await sleep(300);
+  expect(await read(job.id)).toMatchObject({ state: 'queued', endedAt: null });
+  reconcile({ testWaitsMs: 200 });
+  await until(async () => (await read(job.id)).endedAt !== null);
+  expect(await read(job.id)).toMatchObject({
+    state: 'failed',
+    failure: {
+      code: 'UNAVAILABLE',
+      retryable: true,
+      message: expect.stringMatching(/pool default .*none runs/),
+    },
+  });
+  expect(ended).toContain(job.id);
+  await until(async () => (await stateOf(job)) === 'missing');
 });
 
 test('a job that has been sent, or has ended, since a list was read is not sent again', async () => {

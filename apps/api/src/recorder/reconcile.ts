@@ -7,6 +7,7 @@ import { mayHaveChangedServer } from './journalled.ts';
 import { BATCH, forEach, type ReconcilerOptions } from './reconciler-options.ts';
 import { createSurveyRun } from './surveys.ts';
 import { deleteHidden, forgetDue, resumeDeletions, sweepDue } from './sweeps.ts';
+import { endUntaken } from './untaken.ts';
 
 export type { ReconcilerOptions } from './reconciler-options.ts';
 
@@ -37,7 +38,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const enforceRetention = createRetentionRun(options.retentionEveryMs);
   const surveyDue = createSurveyRun(options.surveyEveryMs);
   const steps = [
-    ...[sendUndispatched, checkSilent, clearEnded, startCopies, sweepDue],
+    ...[sendUndispatched, endUntaken, checkSilent, clearEnded, startCopies, sweepDue],
     ...[enforceRetention, deleteHidden, resumeDeletions, forgetDue, surveyDue, tidy],
   ];
   const run = async (): Promise<void> => {

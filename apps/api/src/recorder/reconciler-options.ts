@@ -18,6 +18,8 @@ export interface ReconcilerOptions extends SettleOptions {
   everyMs: number;
   /** How long a job may go unchecked, and an end unrecorded, before the queue is asked, in milliseconds. */
   patienceMs: number;
+  /** How long a test of a destination waits for a worker at most, in milliseconds. */
+  testWaitsMs: number;
   /** Between two looks for backups that nothing keeps any more, in milliseconds; 0: never. */
   retentionEveryMs: number;
   /** Between two looks through each destination for what belongs to no backup, in milliseconds; 0: never. */

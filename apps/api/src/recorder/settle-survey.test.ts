@@ -178,7 +178,14 @@ test('replicas look through each destination once in a while, and not at all whe
   const place = await addDestination();
   const options = {
     ...{ db: t.db, queue: queueThatIsDown(), dispatcher: dispatcher(), keys: t.keys, logger: silent },
-    ...{ sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 0, surveyEveryMs: 3600_000 },
+    ...{
+      sweepGraceMs: 0,
+      everyMs: 1,
+      patienceMs: 1,
+      testWaitsMs: 60_000,
+      retentionEveryMs: 0,
+      surveyEveryMs: 3600_000,
+    },
     onEnded: () => undefined,
   };
   const empty = await addDestination();

@@ -55,6 +55,7 @@ async function play(t: RunFixture, world: StoredWorld, random: () => number, peo
   const options: ReconcilerOptions = {
     ...{ db: t.db, queue: queueThatIsDown(), dispatcher: t.dispatcherOn(queueThatIsDown()), keys: t.keys },
     ...{ logger: silent, sweepGraceMs: 0, everyMs: 1, patienceMs: 1, retentionEveryMs: 1, surveyEveryMs: 0 },
+    testWaitsMs: 1,
     onEnded: () => undefined,
   };
   const history: string[] = [];

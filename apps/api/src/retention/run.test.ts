@@ -25,6 +25,7 @@ beforeAll(async () => {
       sweepGraceMs: 0,
       everyMs: 1,
       patienceMs: 1,
+      testWaitsMs: 1,
       retentionEveryMs: 1,
       surveyEveryMs: 0,
       onEnded: () => undefined,

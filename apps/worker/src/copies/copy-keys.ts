@@ -37,7 +37,8 @@ export async function copyKeys(
       done.kept += 1;
       continue;
     }
-    await target.put(key, Readable.from([bytes]), { signal, beforeCommit });
+    const reread = (): Readable => Readable.from([bytes]);
+    await target.put(key, reread(), { signal, beforeCommit, reread });
   }
   for (const key of there) {
     if (wanted.has(key)) continue;

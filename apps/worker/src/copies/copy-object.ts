@@ -29,10 +29,11 @@ export async function copyObject(
   });
   if (found.status === 'passed') return 'kept';
   const { key, bytes } = object;
-  const body = pipeline(await openSource(source, key, signal), checked(object, onBytes), () => {
-    // Whatever happens to one of them happens to the other; `put` says what it was.
-  });
-  const stored = await target.put(key, body, { signal, sizeHint: bytes, beforeCommit });
+  const reread = async (): Promise<Readable> =>
+    pipeline(await openSource(source, key, signal), checked(object, onBytes), () => {
+      // Whatever happens to one of them happens to the other; `put` says what it was.
+    });
+  const stored = await target.put(key, await reread(), { signal, sizeHint: bytes, beforeCommit, reread });
   // The bytes that left here were right, so the target counts others than it was given.
   const judged = judgeBytes(object, stored);
   if (judged.status === 'passed') return 'copied';

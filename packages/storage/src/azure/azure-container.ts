@@ -2,28 +2,21 @@ import {
   AnonymousCredential,
   BlobServiceClient,
   type ContainerClient,
-  StorageRetryPolicyType,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import type { AzureDestinationConfig, DestinationSecrets } from '@tarfleet/contracts';
 import { AppError } from '@tarfleet/kernel';
 
 export interface AzureTimeouts {
-  /** Without a byte of an answer that is awaited, in milliseconds. */
+  /** Without an answer, or the next byte of one, in milliseconds. */
   idleMs: number;
-  /** For one try at a request, in milliseconds: a block of a slow line must fit. */
-  requestMs: number;
-  /** Tries at a request, the first included; the library makes them. */
-  tries: number;
-  /** Before the second one, in milliseconds; it doubles. */
-  delayMs: number;
+  /** For one try at a request that carries a block, in milliseconds: a slow line must have the time for it. */
+  blockMs: number;
 }
 
 export const DEFAULT_AZURE_TIMEOUTS: AzureTimeouts = {
   idleMs: 60_000,
-  requestMs: 300_000,
-  tries: 5,
-  delayMs: 500,
+  blockMs: 300_000,
 };
 
 export function endpointOf({ account, endpoint }: AzureDestinationConfig): string {
@@ -34,7 +27,6 @@ export function endpointOf({ account, endpoint }: AzureDestinationConfig): strin
 export function openContainer(
   config: AzureDestinationConfig,
   { accountKey, sasToken }: DestinationSecrets,
-  timeouts: AzureTimeouts,
 ): ContainerClient {
   if (!accountKey && !sasToken) {
     throw new AppError(
@@ -47,14 +39,7 @@ export function openContainer(
   const credential = accountKey
     ? new StorageSharedKeyCredential(config.account, accountKey)
     : new AnonymousCredential();
-  const service = new BlobServiceClient(url, credential, {
-    retryOptions: {
-      retryPolicyType: StorageRetryPolicyType.EXPONENTIAL,
-      maxTries: timeouts.tries,
-      tryTimeoutInMs: timeouts.requestMs,
-      retryDelayInMs: timeouts.delayMs,
-      maxRetryDelayInMs: 8000,
-    },
-  });
+  // Another try is a decorator's matter.
+  const service = new BlobServiceClient(url, credential, { retryOptions: { maxTries: 1 } });
   return service.getContainerClient(config.container);
 }

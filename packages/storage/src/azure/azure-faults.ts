@@ -11,12 +11,12 @@ export interface AzurePlace {
 const CERTIFICATE = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/;
 const FULL = /quota|capacity|InsufficientStorage|AccountLimit/i;
 
-export function statusOf(error: unknown): number | undefined {
+function statusOf(error: unknown): number | undefined {
   return error instanceof RestError ? error.statusCode : undefined;
 }
 
 /** Azure's own word (`BlobNotFound`), or the network's (`ECONNRESET`). */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof RestError ? (error.code ?? 'Unknown') : 'Unknown';
 }
 
@@ -45,6 +45,13 @@ export function translateAzure(error: unknown, { container, endpoint }: AzurePla
   }
   if (status === 507 || FULL.test(code)) {
     return make('STORAGE_FULL', `is full or over its quota (${code}). Free space, or raise the quota.`);
+  }
+  if (code === 'InvalidBlockList') {
+    return make(
+      'STORAGE_FAILED',
+      'lost the blocks of an upload: another writer of the same object was done first, or a sweep took them.',
+      { retryable: true },
+    );
   }
   if (code === 'ContainerNotFound' || code === 'ContainerBeingDeleted' || code === 'ResourceNotFound') {
     return make('DESTINATION_NOT_FOUND', 'does not exist. Create it, or correct the destination.');

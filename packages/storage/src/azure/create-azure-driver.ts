@@ -7,9 +7,11 @@ import { downloadStream } from '../download-stream.ts';
 import { assertKey, listedName, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
 import { createPartReader } from '../part-reader.ts';
-import type { Driver, ListedObject, StoredObject } from '../types.ts';
+import type { Patience } from '../patience.ts';
+import type { Driver, ListedObject, OpenedObject, StoredObject } from '../types.ts';
 import { type AzureTimeouts, endpointOf, openContainer } from './azure-container.ts';
-import { statusOf, translateAzure } from './azure-faults.ts';
+import { translateAzure } from './azure-faults.ts';
+import { createAzureRequest } from './azure-requests.ts';
 import { DISCARDED, discardBlocks, putInBlocks } from './put-blocks.ts';
 
 const MIB = 1024 * 1024;
@@ -24,24 +26,18 @@ export interface AzureDriverOptions {
   config: AzureDestinationConfig;
   secrets: DestinationSecrets;
   timeouts: AzureTimeouts;
+  patience: Patience;
 }
 
 /** Objects as block blobs of a container, each under the destination's prefix. */
-export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOptions): Driver {
-  const container = openContainer(config, secrets, timeouts);
+export function createAzureDriver({ config, secrets, timeouts, patience }: AzureDriverOptions): Driver {
+  const container = openContainer(config, secrets);
   const place = { container: config.container, endpoint: endpointOf(config) };
   const base = config.prefix === undefined ? '' : `${config.prefix}/`;
   const blobOf = (key: string) => container.getBlockBlobClient(base + key);
 
-  async function guarded<T>(signal: AbortSignal, action: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    try {
-      return await action();
-    } catch (error) {
-      signal.throwIfAborted();
-      throw statusOf(error) !== undefined || isLibrary(error) ? translateAzure(error, place) : error;
-    }
-  }
+  const request = createAzureRequest(place, patience);
+  const { idleMs, blockMs } = timeouts;
 
   /** Null when there is no such object. */
   async function find(
@@ -49,12 +45,14 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
     signal: AbortSignal,
   ): Promise<(StoredObject & { creation: string | undefined }) | null> {
     try {
-      const found = await blobOf(key).getProperties({ abortSignal: signal });
+      const found = await request(signal, idleMs, (abortSignal) =>
+        blobOf(key).getProperties({ abortSignal }),
+      );
       if (found.metadata?.[DISCARDED]) return null;
       const { contentLength: bytes = 0, lastModified: modifiedAt = null } = found;
       return { key, bytes, modifiedAt, creation: found.metadata?.[CREATION] };
     } catch (error) {
-      if (translateAzure(error, place).code === 'OBJECT_NOT_FOUND') return null;
+      if (isCode(error, 'OBJECT_NOT_FOUND')) return null;
       throw error;
     }
   }
@@ -66,12 +64,19 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
   ): AsyncGenerator<BlobItem> {
     signal.throwIfAborted();
     const options = { prefix: base + toFolder(prefix), includeMetadata: true, includeUncommitedBlobs };
-    const pages = container.listBlobsFlat({ ...options, abortSignal: signal }).byPage({ maxPageSize: PAGE });
-    for (;;) {
-      const { done, value } = await guarded(signal, () => pages.next());
+    let continuationToken: string | undefined;
+    do {
+      const page = { maxPageSize: PAGE, ...(continuationToken ? { continuationToken } : {}) };
+      const { value, done } = await request(signal, idleMs, (abortSignal) =>
+        container
+          .listBlobsFlat({ ...options, abortSignal })
+          .byPage(page)
+          .next(),
+      );
       if (done) return;
       yield* value.segment.blobItems;
-    }
+      continuationToken = value.continuationToken;
+    } while (continuationToken);
   }
 
   /** Names with nothing but blocks; also what a discarding that was cut short has left. */
@@ -79,7 +84,7 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
     for await (const item of items(prefix, signal, true)) {
       if (item.properties.contentLength) continue;
       const key = item.name.slice(base.length);
-      if ((await guarded(signal, () => find(key, signal))) === null) yield item;
+      if ((await find(key, signal)) === null) yield item;
     }
   }
 
@@ -93,23 +98,26 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
       const owned = ownBody(body, signal);
       try {
         assertKey(key);
-        return await guarded(signal, async () => {
-          const even = Math.max(SMALLEST_BLOCK, Math.ceil(sizeHint / 40_000 / MIB) * MIB);
-          const sizeOf = (number: number): number => even * 2 ** Math.floor((number - 1) / GROW_EVERY);
-          const reader = createPartReader(owned.chunks, sizeOf);
-          const first = await reader.next();
-          const blob = blobOf(key);
-          if (first?.last) {
-            await beforeCommit?.();
-            signal.throwIfAborted();
-            await blob.upload(first.content, first.content.length, { abortSignal: uninterrupted });
-          } else if (first) {
-            await putInBlocks({ blob, first, reader, stopReading: owned.stop, beforeCommit, signal });
-          }
-          return reader.result();
-        });
+        signal.throwIfAborted();
+        const even = Math.max(SMALLEST_BLOCK, Math.ceil(sizeHint / 40_000 / MIB) * MIB);
+        const sizeOf = (number: number): number => even * 2 ** Math.floor((number - 1) / GROW_EVERY);
+        const reader = createPartReader(owned.chunks, sizeOf);
+        const first = await reader.next();
+        const blob = blobOf(key);
+        if (first?.last) {
+          await beforeCommit?.();
+          signal.throwIfAborted();
+          await request(uninterrupted, blockMs, (abortSignal) =>
+            blob.upload(first.content, first.content.length, { abortSignal }),
+          );
+        } else if (first) {
+          const stopReading = owned.stop;
+          await putInBlocks({ blob, first, reader, stopReading, beforeCommit, signal, request, timeouts });
+        }
+        return reader.result();
       } catch (error) {
         owned.stop(error);
+        signal.throwIfAborted();
         throw error;
       } finally {
         owned.release();
@@ -120,49 +128,45 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
       signal.throwIfAborted();
       assertKey(key);
       const creation = randomBytes(8).toString('hex');
-      await guarded(signal, async () => {
-        try {
-          await blobOf(key).upload(body, body.length, {
-            abortSignal: uninterrupted,
+      try {
+        await request(uninterrupted, blockMs, (abortSignal) =>
+          blobOf(key).upload(body, body.length, {
+            abortSignal,
             conditions: { ifNoneMatch: '*' },
             metadata: { [CREATION]: creation },
-          });
-        } catch (error) {
-          const taken = translateAzure(error, place).code === 'OBJECT_EXISTS';
-          if (!taken || (await find(key, uninterrupted))?.creation !== creation) throw error;
-        }
-      });
+          }),
+        );
+      } catch (error) {
+        const taken = isCode(error, 'OBJECT_EXISTS');
+        if (!taken || (await find(key, uninterrupted))?.creation !== creation) throw error;
+      }
     },
 
-    async get(key, { signal, start = 0, length }) {
+    async open(key, { signal, start = 0, length }) {
       signal.throwIfAborted();
       assertKey(key);
       const missing = new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
       if (length === 0) {
-        if ((await guarded(signal, () => find(key, signal))) === null) throw missing;
-        return Readable.from([]);
+        if ((await find(key, signal)) === null) throw missing;
+        return nothing();
       }
       try {
-        return await guarded(signal, async () => {
-          const answer = await blobOf(key).download(start, length, {
-            abortSignal: signal,
-            maxRetryRequests: 0,
-          });
-          const { readableStreamBody: body, contentLength: bytes, metadata } = answer;
-          if (!(body instanceof Readable) || bytes === undefined || metadata?.[DISCARDED]) {
-            (body as Readable | undefined)?.destroy();
-            throw metadata?.[DISCARDED]
-              ? missing
-              : new AppError('STORAGE_FAILED', `The answer for ${key} does not say how long it is.`);
-          }
-          const translate = (error: unknown): AppError => translateAzure(error, place);
-          return downloadStream({ body, bytes, idleMs: timeouts.idleMs, signal, key, translate });
-        });
+        const answer = await request(signal, idleMs, (abortSignal) =>
+          blobOf(key).download(start, length, { abortSignal, maxRetryRequests: 0 }),
+        );
+        const { readableStreamBody: body, contentLength: bytes, metadata, etag: version = null } = answer;
+        if (!(body instanceof Readable) || bytes === undefined || metadata?.[DISCARDED]) {
+          (body as Readable | undefined)?.destroy();
+          throw metadata?.[DISCARDED]
+            ? missing
+            : new AppError('STORAGE_FAILED', `The answer for ${key} does not say how long it is.`);
+        }
+        const translate = (error: unknown): AppError => translateAzure(error, place);
+        return { body: downloadStream({ body, bytes, idleMs, signal, key, translate }), bytes, version };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         // The range begins at the object's end or behind it.
-        if (error.code === 'STORAGE_FAILED' && String(error.cause).includes('HTTP 416'))
-          return Readable.from([]);
+        if (error.code === 'STORAGE_FAILED' && String(error.cause).includes('HTTP 416')) return nothing();
         throw error.code === 'OBJECT_NOT_FOUND' ? missing : error;
       }
     },
@@ -170,7 +174,7 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
     async stat(key, signal) {
       signal.throwIfAborted();
       assertKey(key);
-      const found = await guarded(signal, () => find(key, signal));
+      const found = await find(key, signal);
       return found && { key, bytes: found.bytes, modifiedAt: found.modifiedAt };
     },
 
@@ -182,23 +186,20 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
     async delete(key, signal) {
       signal.throwIfAborted();
       assertKey(key);
-      await guarded(signal, async () => {
-        try {
-          await blobOf(key).delete({ abortSignal: signal });
-        } catch (error) {
-          if (translateAzure(error, place).code !== 'OBJECT_NOT_FOUND') throw error;
-        }
-      });
+      try {
+        await request(signal, idleMs, (abortSignal) => blobOf(key).delete({ abortSignal }));
+      } catch (error) {
+        if (!isCode(error, 'OBJECT_NOT_FOUND')) throw error;
+      }
     },
 
     async abortUploads(prefix, signal) {
       let count = 0;
       for await (const item of unfinished(prefix, signal)) {
         const blob = container.getBlockBlobClient(item.name);
-        const discarded = await guarded(signal, () => discardBlocks(blob, signal));
-        if (discarded) count += 1;
+        if (await discardBlocks(blob, request, idleMs, signal)) count += 1;
         else if (item.metadata?.[DISCARDED])
-          await guarded(signal, () => blob.deleteIfExists({ abortSignal: signal }));
+          await request(signal, idleMs, (abortSignal) => blob.deleteIfExists({ abortSignal }));
       }
       return count;
     },
@@ -214,9 +215,12 @@ export function createAzureDriver({ config, secrets, timeouts }: AzureDriverOpti
   };
 }
 
-/** What came from the library without an answer: the body's own errors and refusals are told as they are. */
-function isLibrary(error: unknown): boolean {
-  return error instanceof Error && error.name === 'RestError';
+function nothing(): OpenedObject {
+  return { body: Readable.from([]), bytes: 0, version: null };
+}
+
+function isCode(error: unknown, code: AppError['code']): boolean {
+  return error instanceof AppError && error.code === code;
 }
 
 /** What stores is not left half way: nobody could tell then what it has done. It has time limits. */

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { BlockBlobClient } from '@azure/storage-blob';
-import { timeLimit } from '@tarfleet/kernel';
+import { AppError, timeLimit } from '@tarfleet/kernel';
 import type { Part, PartReader } from '../part-reader.ts';
-import { codeOf, statusOf } from './azure-faults.ts';
+import type { AzureTimeouts } from './azure-container.ts';
+import type { AzureRequest } from './azure-requests.ts';
 
 /** Blocks that travel at once: memory holds that many and the one that is being filled. */
 const AT_ONCE = 3;
@@ -22,25 +23,37 @@ export interface BlockUpload {
   stopReading(error: unknown): void;
   beforeCommit: (() => Promise<void>) | undefined;
   signal: AbortSignal;
+  request: AzureRequest;
+  timeouts: AzureTimeouts;
 }
 
 /** Stores a stream as blocks and commits them. On failure no request of it is on its way, and its blocks are gone. */
 export async function putInBlocks(upload: BlockUpload): Promise<void> {
-  const { blob, signal } = upload;
+  const { blob, request, signal, timeouts } = upload;
   try {
     const ids = await stage(upload);
     await upload.beforeCommit?.();
     signal.throwIfAborted();
-    await blob.commitBlockList(ids, { abortSignal: uninterrupted });
+    await request(uninterrupted, timeouts.idleMs, (abortSignal) =>
+      blob.commitBlockList(ids, { abortSignal }),
+    );
   } catch (error) {
-    await discardBlocks(blob, timeLimit(CLEANUP_MS)).catch(() => {
+    await discardBlocks(blob, request, timeouts.idleMs, timeLimit(CLEANUP_MS)).catch(() => {
       // The first error is the one to tell; the sweep takes the blocks, and Azure itself after a week.
     });
     throw error;
   }
 }
 
-async function stage({ blob, first, reader, stopReading, signal }: BlockUpload): Promise<string[]> {
+async function stage({
+  blob,
+  first,
+  reader,
+  stopReading,
+  signal,
+  request,
+  timeouts,
+}: BlockUpload): Promise<string[]> {
   // Another writer of the same key has other names for its blocks. All names of a blob's blocks are of one length.
   const nonce = randomBytes(8).toString('hex');
   const ids: string[] = [];
@@ -50,10 +63,10 @@ async function stage({ blob, first, reader, stopReading, signal }: BlockUpload):
   const send = async ({ content, release }: Part, id: string): Promise<void> => {
     try {
       // One that is on its way is not left at once: it could arrive after all blocks were discarded.
-      await blob.stageBlock(id, content, content.length, {
-        abortSignal: uninterrupted,
-        transactionalContentMD5: createHash('md5').update(content).digest(),
-      });
+      const transactionalContentMD5 = createHash('md5').update(content).digest();
+      await request(uninterrupted, timeouts.blockMs, (abortSignal) =>
+        blob.stageBlock(id, content, content.length, { abortSignal, transactionalContentMD5 }),
+      );
     } catch (error) {
       // The first failure ends the others and the reading, and is the one that they all show.
       if (both.aborted) return;
@@ -88,14 +101,22 @@ async function stage({ blob, first, reader, stopReading, signal }: BlockUpload):
  * Azure has no request to end an upload: blocks go when a blob takes their place. So an empty one does, marked, and is
  * deleted. Where there is a blob already it stays as it is, and Azure drops the blocks after a week. True when done.
  */
-export async function discardBlocks(blob: BlockBlobClient, signal: AbortSignal): Promise<boolean> {
+export async function discardBlocks(
+  blob: BlockBlobClient,
+  request: AzureRequest,
+  ms: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const conditions = { ifNoneMatch: '*' };
-    await blob.commitBlockList([], { abortSignal: signal, conditions, metadata: { [DISCARDED]: '1' } });
+    const metadata = { [DISCARDED]: '1' };
+    await request(signal, ms, (abortSignal) =>
+      blob.commitBlockList([], { abortSignal, conditions, metadata }),
+    );
   } catch (error) {
-    if (codeOf(error) === 'BlobAlreadyExists' || statusOf(error) === 412) return false;
+    if (error instanceof AppError && error.code === 'OBJECT_EXISTS') return false;
     throw error;
   }
-  await blob.deleteIfExists({ abortSignal: signal });
+  await request(signal, ms, (abortSignal) => blob.deleteIfExists({ abortSignal }));
   return true;
 }

@@ -54,12 +54,14 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
     commit: (client: Client, part: string) => Promise<void>,
   ): Promise<PutResult> {
     const part = partPath(target);
+    let connected = false;
     for (let tries = 1; ; tries += 1) {
       try {
         return await guarded(
           'add',
           signal,
           async (client) => {
+            connected = true;
             await prepareFolders(client, place, root, posix.dirname(target));
             const result = await upload(client, part, chunks);
             await commit(client, part);
@@ -68,6 +70,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
           GRACE_MS,
         );
       } catch (error) {
+        if (!connected) throw error;
         if (!(error instanceof NotBegun)) {
           // Asked before the part is gone: with it goes what filled the disk.
           const told = maybeFull(error) && !signal.aborted ? ((await fullness(target)) ?? error) : error;
@@ -149,7 +152,7 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
       );
     },
 
-    async get(key, { signal, start = 0, length }) {
+    async open(key, { signal, start = 0, length }) {
       signal.throwIfAborted();
       assertKey(key);
       const path = pathOf(key);
@@ -161,10 +164,12 @@ export function createFtpDriver({ config, secrets, timeouts }: FtpDriverOptions)
       if (size === null)
         throw new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
       const bytes = Math.max(0, Math.min(length ?? Number.POSITIVE_INFINITY, size - start));
-      if (bytes === 0) return Readable.from([]);
+      if (bytes === 0) return { body: Readable.from([]), bytes, version: null };
       const lease = await pool.lease(signal);
       const translate = (error: unknown): AppError => translateFtp(error, place, false);
-      return downloadFtp({ lease, path, start, bytes, toEnd: start + bytes === size, signal, translate });
+      const toEnd = start + bytes === size;
+      const body = downloadFtp({ lease, path, start, bytes, toEnd, signal, translate });
+      return { body, bytes, version: null };
     },
 
     async stat(key, signal) {

@@ -10,9 +10,10 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { FtpDestinationConfig } from '@tarfleet/contracts';
 import { type RunningFtpServer, startFtpServer } from '@tarfleet/testbed';
+import { createTunedStorage } from '../create-storage.ts';
+import { tuned } from '../testing-tuning.ts';
+import { ftpWorld } from '../testing-worlds.ts';
 import type { Storage } from '../types.ts';
-import { withCheck } from '../with-check.ts';
-import { createFtpDriver } from './create-ftp-driver.ts';
 
 const run = promisify(execFile);
 const never = new AbortController().signal;
@@ -44,13 +45,15 @@ function open(
   password = server.password,
 ): Storage {
   const { host, port, username } = server;
-  const driver = createFtpDriver({
-    config: { host, port, username, path: '/backups', tls: 'none', ...config },
-    secrets: { password },
-    timeouts: { idleMs: 10_000 },
-  });
-  undo.push(() => driver.close());
-  return withCheck(driver, 'The destination There');
+  const place = { host, port, username, path: '/backups', tls: 'none', ...config } as const;
+  const storage = createTunedStorage(
+    { name: 'There', type: 'ftp', config: place },
+    { password },
+    { localAllowed: false },
+    tuned({ idleMs: 10_000 }),
+  );
+  undo.push(() => storage.close());
+  return storage;
 }
 
 const put = (storage: Storage, key: string, content: Buffer): Promise<unknown> =>
@@ -131,5 +134,20 @@ test('a file that is cut while it is read is an error, not a short end', async (
   const reading = (async () => {
     for await (const _chunk of stream) await truncate(join(server.root, 'backups/a/object'), MIB);
   })();
-  await expect(reading).rejects.toMatchObject({ code: 'STORAGE_FAILED', retryable: true });
+  await expect(reading).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+});
+
+test('without TLS a connection that ends early and cleanly looks whole to both sides, and is not', async () => {
+  const world = await ftpWorld('none');
+  undo.push(() => world.close());
+  const content = randomBytes(6 * MIB);
+  const storage = world.open();
+  const cut = world.gate.breakNext({ way: 'up', after: 2 * MIB, how: 'end' });
+  await expect(put(storage, 'a/object', content)).rejects.toMatchObject({ retryable: true });
+  await cut;
+  expect(await world.everything()).toEqual([]);
+  await put(storage, 'a/object', content);
+  const again = world.gate.breakNext({ way: 'down', after: 2 * MIB, how: 'end' });
+  expect((await buffer(await storage.get('a/object', { signal: never }))).equals(content)).toBe(true);
+  await again;
 });

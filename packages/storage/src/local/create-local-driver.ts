@@ -129,7 +129,7 @@ export function createLocalDriver(options: LocalDriverOptions): Driver {
       });
     },
 
-    get(key, { signal, start = 0, length }) {
+    open(key, { signal, start = 0, length }) {
       return guarded('read', signal, async (root) => {
         assertKey(key);
         const notFound = new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
@@ -139,7 +139,8 @@ export function createLocalDriver(options: LocalDriverOptions): Driver {
           const stats = await handle.stat();
           if (!stats.isFile()) throw notFound;
           const bytes = Math.max(0, Math.min(length ?? Number.POSITIVE_INFINITY, stats.size - start));
-          return fileStream(handle, { start, bytes }, options.path, signal);
+          const body = fileStream(handle, { start, bytes }, options.path, signal);
+          return { body, bytes, version: `${stats.ino} ${stats.mtimeMs} ${stats.size}` };
         } catch (error) {
           await handle.close();
           throw error;

@@ -1,4 +1,5 @@
-import { AppError, type RetryOptions, withRetry } from '@tarfleet/kernel';
+import { withRetry } from '@tarfleet/kernel';
+import type { Patience } from '../patience.ts';
 import type { S3Calls } from './s3-calls.ts';
 import { type S3Place, translateS3Error } from './s3-errors.ts';
 
@@ -34,23 +35,10 @@ const REPEATABLE: readonly (keyof S3Calls)[] = [
   'listUploads',
 ];
 
-export type Patience = Omit<RetryOptions, 'signal'>;
-
-/** Bridges about fifteen seconds of a server's absence. */
-export const DEFAULT_PATIENCE: Patience = { tries: 6, delayMs: 500, maxDelayMs: 8000 };
-
 export function withRetries(calls: S3Calls, patience: Patience): S3Calls {
   return decorate(calls, (call, name) => {
     if (!REPEATABLE.includes(name)) return call;
-    return async (input, signal) => {
-      try {
-        return await withRetry(() => call(input, signal), { ...patience, signal });
-      } catch (error) {
-        // An abort during the pause comes as the timer's own error.
-        if (!(error instanceof AppError)) signal.throwIfAborted();
-        throw error;
-      }
-    };
+    return (input, signal) => withRetry(() => call(input, signal), { ...patience, signal });
   });
 }
 

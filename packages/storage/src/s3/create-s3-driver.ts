@@ -5,8 +5,9 @@ import { downloadStream } from '../download-stream.ts';
 import { assertKey, listedName, toFolder } from '../keys.ts';
 import { ownBody } from '../owned-body.ts';
 import { createPartReader } from '../part-reader.ts';
-import type { Driver, StoredObject } from '../types.ts';
-import { type Patience, withRetries, withTranslatedErrors } from './call-decorators.ts';
+import type { Patience } from '../patience.ts';
+import type { Driver, OpenedObject, StoredObject } from '../types.ts';
+import { withRetries, withTranslatedErrors } from './call-decorators.ts';
 import { findObjects } from './find-objects.ts';
 import { partSize } from './part-sizes.ts';
 import { presign } from './presign.ts';
@@ -91,13 +92,13 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
       await createWhole({ calls, key: fullKey(key), content: body }, signal);
     },
 
-    async get(key, { signal, start = 0, length }) {
+    async open(key, { signal, start = 0, length }) {
       signal.throwIfAborted();
       const Key = fullKey(key);
       const missing = new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
       if (length === 0) {
         if ((await head(Key, signal)) === null) throw missing;
-        return Readable.from([]);
+        return nothing();
       }
       const ranged = start > 0 || length !== undefined;
       const end = length === undefined ? '' : String(start + length - 1);
@@ -106,7 +107,7 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
           { Key, ...(ranged ? { Range: `bytes=${start}-${end}` } : {}) },
           signal,
         );
-        const { Body: body, ContentLength: bytes, ContentRange: range } = answer;
+        const { Body: body, ContentLength: bytes, ContentRange: range, ETag: version = null } = answer;
         if (!(body instanceof Readable) || bytes === undefined)
           throw unusable(key, 'does not say how long it is');
         if (ranged && !range?.startsWith(`bytes ${start}-`)) {
@@ -114,10 +115,12 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
           throw unusable(key, 'is not the part of it that was asked for');
         }
         const translate = (error: unknown): AppError => translateS3Error(error, place);
-        return downloadStream({ body, bytes, idleMs: timeouts.idleMs, signal, key, translate });
+        const { idleMs } = timeouts;
+        const opened = downloadStream({ body, bytes, idleMs, signal, key, translate });
+        return { body: opened, bytes, version };
       } catch (error) {
         // The range begins at the object's end or behind it.
-        if (faultOf(error).status === 416) return Readable.from([]);
+        if (faultOf(error).status === 416) return nothing();
         throw isMissing(error) ? missing : error;
       }
     },
@@ -166,6 +169,10 @@ export function createS3Driver({ config, keys, timeouts, patience, logger }: S3D
       clients.close();
     },
   };
+}
+
+function nothing(): OpenedObject {
+  return { body: Readable.from([]), bytes: 0, version: null };
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { AppError, type Logger, withRetry } from '@tarfleet/kernel';
 import type { Part, PartReader } from '../part-reader.ts';
-import type { Patience } from './call-decorators.ts';
+import type { Patience } from '../patience.ts';
 import { assertStored, type Expected, md5, multipartEtag, whatIsThere } from './commit.ts';
 import { MOST_PARTS, partsAtOnce } from './part-sizes.ts';
 import type { S3Calls } from './s3-calls.ts';

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import type { S3DestinationConfig } from '@tarfleet/contracts';
 import { createLogger } from '@tarfleet/kernel';
 import { type FaultProxy, type RunningS3, startFaultProxy, testS3 } from '@tarfleet/testbed';
+import { createTunedStorage } from '../create-storage.ts';
+import { tuned } from '../testing-tuning.ts';
 import type { Storage } from '../types.ts';
-import { withCheck } from '../with-check.ts';
-import { createS3Driver } from './create-s3-driver.ts';
 
 export const MIB = 1024 * 1024;
 export const never = new AbortController().signal;
@@ -53,16 +53,18 @@ export function useFaultyS3() {
     /** Through the proxy, with short patience. */
     open({ config, keys, idleMs = 10_000, tries = 4, log }: Changes = {}): Storage {
       const { accessKeyId, region, secretAccessKey } = server;
-      const driver = createS3Driver({
-        config: { bucket, region, endpoint: proxy.url, ...config },
-        keys: { accessKeyId, secretAccessKey, ...keys },
-        timeouts: { connectMs: 5000, idleMs },
-        patience: { tries, delayMs: 10, maxDelayMs: 50 },
-        ...(log
-          ? { logger: createLogger({ level: 'warn', process: 'test', destination: { write: log } }) }
-          : {}),
-      });
-      const storage = withCheck(driver, 'The destination There');
+      const place = { bucket, region, endpoint: proxy.url, ...config };
+      const storage = createTunedStorage(
+        { name: 'There', type: 's3', config: place },
+        { accessKeyId, secretAccessKey, ...keys },
+        {
+          localAllowed: false,
+          ...(log
+            ? { logger: createLogger({ level: 'warn', process: 'test', destination: { write: log } }) }
+            : {}),
+        },
+        tuned({ idleMs, tries }),
+      );
       opened.push(storage);
       return storage;
     },

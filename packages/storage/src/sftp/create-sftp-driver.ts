@@ -129,7 +129,7 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
       );
     },
 
-    async get(key, { signal, start = 0, length }) {
+    async open(key, { signal, start = 0, length }) {
       signal.throwIfAborted();
       assertKey(key);
       const path = pathOf(key);
@@ -140,16 +140,17 @@ export function createSftpDriver({ config, secrets, timeouts }: SftpDriverOption
           throw new AppError('OBJECT_NOT_FOUND', `The object ${key} is not in the destination.`);
         }
         const handle = await session.call<Buffer>(signal, (sftp, done) => sftp.open(path, 'r', done));
-        const { size } = await session
-          .call<{ size: number }>(signal, (sftp, done) => sftp.fstat(handle, done))
+        const { size, mtime } = await session
+          .call<{ size: number; mtime: number }>(signal, (sftp, done) => sftp.fstat(handle, done))
           .catch(async (error: unknown) => {
             await closeHandle(session, handle).catch(() => undefined);
             throw error;
           });
         const bytes = Math.max(0, Math.min(length ?? Number.POSITIVE_INFINITY, size - start));
-        return readStream(session, handle, { start, bytes }, signal, (error) =>
+        const body = readStream(session, handle, { start, bytes }, signal, (error) =>
           translateStatus(error, place, false, null),
         );
+        return { body, bytes, version: `${mtime} ${size}` };
       });
     },
 

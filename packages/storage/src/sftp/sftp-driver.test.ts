@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -10,9 +9,9 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { DestinationSecrets, SftpDestinationConfig } from '@tarfleet/contracts';
 import { type RunningSshd, startSshd } from '@tarfleet/testbed';
+import { createTunedStorage } from '../create-storage.ts';
+import { tuned } from '../testing-tuning.ts';
 import type { Storage } from '../types.ts';
-import { withCheck } from '../with-check.ts';
-import { createSftpDriver } from './create-sftp-driver.ts';
 
 const run = promisify(execFile);
 const never = new AbortController().signal;
@@ -42,12 +41,13 @@ function open(
   idleMs = 10_000,
 ): Storage {
   const { host, port, username, fingerprint: hostKey, privateKey } = sshd;
-  const driver = createSftpDriver({
-    config: { host, port, username, hostKey, path: join(root, 'backups'), ...config },
-    secrets: Object.keys(secrets).length > 0 ? secrets : { privateKey },
-    timeouts: { connectMs: 5000, idleMs },
-  });
-  const storage = withCheck(driver, 'The destination There');
+  const place = { host, port, username, hostKey, path: join(root, 'backups'), ...config };
+  const storage = createTunedStorage(
+    { name: 'There', type: 'sftp', config: place },
+    Object.keys(secrets).length > 0 ? secrets : { privateKey },
+    { localAllowed: false },
+    tuned({ idleMs }),
+  );
   opened.push(storage);
   return storage;
 }
@@ -60,19 +60,6 @@ async function mountSmall(path: string): Promise<void> {
   await run('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=0755', 'tmpfs', path]);
   mounted = path;
 }
-
-test('a full disk is STORAGE_FULL, leaves nothing, and the destination works again with space', async () => {
-  const path = join(root, 'small');
-  await mountSmall(path);
-  const storage = open({ path });
-  await put(storage, 'kept/object', randomBytes(MIB));
-  const failure = { code: 'STORAGE_FULL', retryable: false, message: expect.stringContaining(path) };
-  await expect(put(storage, 'big/object', randomBytes(6 * MIB))).rejects.toMatchObject(failure);
-  await expect(storage.create('big/created', randomBytes(6 * MIB), never)).rejects.toMatchObject(failure);
-  expect(await readdir(path)).toEqual(['kept']);
-  await put(storage, 'fits/object', randomBytes(2 * MIB));
-  expect(await storage.stat('fits/object', never)).toMatchObject({ bytes: 2 * MIB });
-});
 
 test('a read-only disk is DESTINATION_READ_ONLY for what writes, and can be read', async () => {
   const path = join(root, 'frozen');
@@ -158,59 +145,3 @@ test('puts and deletes in the same folders do not disturb each other', async () 
   await Promise.all(rounds);
   expect(await readdir(join(root, 'backups'))).toEqual([]);
 });
-
-/** A way to the server that can be cut, or fall silent. */
-async function startGate(): Promise<{ server: Server; port: number; sockets: Set<Socket> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((from) => {
-    const to = connect(sshd.port, sshd.host);
-    for (const socket of [from, to]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => sockets.delete(socket));
-    }
-    from.pipe(to).pipe(from);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, port: (server.address() as AddressInfo).port, sockets };
-}
-
-test.each(['cut', 'silent'])(
-  'a connection that is %s in the middle is an error, and the next call has a new one',
-  async (how) => {
-    const gate = await startGate();
-    try {
-      const storage = open({ port: gate.port }, {}, 900);
-      await put(storage, 'kept/object', randomBytes(16 * MIB));
-      const breakIt = (): void => {
-        for (const socket of gate.sockets) {
-          if (how === 'cut') socket.destroy();
-          else {
-            socket.unpipe();
-            socket.pause();
-          }
-        }
-      };
-      const lost = { code: 'DESTINATION_UNREACHABLE', retryable: true };
-      const stream = await storage.get('kept/object', { signal: never });
-      const reading = (async () => {
-        for await (const _chunk of stream) breakIt();
-      })();
-      await expect(reading).rejects.toMatchObject(lost);
-      const body = Readable.from(
-        (async function* () {
-          yield randomBytes(MIB);
-          breakIt();
-          for (;;) yield randomBytes(MIB);
-        })(),
-        { objectMode: false },
-      );
-      await expect(storage.put('lost/object', body, { signal: never })).rejects.toMatchObject(lost);
-      expect(await readdir(join(root, 'backups'))).toEqual(['kept']);
-      await storage.check(never);
-    } finally {
-      for (const socket of gate.sockets) socket.destroy();
-      gate.server.close();
-    }
-  },
-);

@@ -11,7 +11,7 @@ const readChanges = createBodyReader(DestinationChangesBody);
 
 /** The request as `POST /api/destinations` takes it, held to the same schema. */
 export function toNewDestination(body: NewBody, defaultDays: number): NewDestinationBody {
-  const { enabled: _enabled, test_connection: _test, ...rest } = body;
+  const { test_connection: _test, pool: _pool, ...rest } = body;
   return readNew({
     ...rest,
     retention_days: body.retention_days ?? defaultDays,
@@ -21,7 +21,7 @@ export function toNewDestination(body: NewBody, defaultDays: number): NewDestina
 
 /** The request as `PATCH /api/destinations/:id` takes it. */
 export function toChanges(body: ChangesBody, type: string): DestinationChangesBody {
-  const { enabled: _enabled, test_connection: _test, type: asked = type, config, ...rest } = body;
+  const { test_connection: _test, pool: _pool, type: asked = type, config, ...rest } = body;
   if (asked !== type) throw invalid([{ path: 'body/type', message: `cannot be changed: it is ${type}` }]);
   return readChanges({ ...rest, ...(config === undefined ? {} : { config: toOwn(type, config) }) });
 }

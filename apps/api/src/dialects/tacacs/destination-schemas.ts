@@ -1,5 +1,5 @@
 /** Document 5's words for destinations. */
-import { DESTINATION_TYPES } from '@tarfleet/contracts';
+import { DESTINATION_TYPES, PoolName } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { Name, nullable, PageQuery, strict, Timestamp, Uuid } from '../../routes/shapes.ts';
 
@@ -23,6 +23,12 @@ const common = {
     Type.Boolean({
       default: true,
       description: 'false: it is saved without a look whether it can be reached',
+    }),
+  ),
+  pool: Type.Optional(
+    Type.Unsafe<string>({
+      ...PoolName,
+      description: 'Whose workers try the connection, as of POST /api/destinations/test; it is not saved',
     }),
   ),
 };

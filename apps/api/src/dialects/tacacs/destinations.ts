@@ -12,7 +12,8 @@ import {
   previewChange,
 } from '../../routes/destinations/change-destination.ts';
 import { checkPlace } from '../../routes/destinations/check-place.ts';
-import { Deleted, IdParams, NoBody } from '../../routes/shapes.ts';
+import { TestBody } from '../../routes/destinations/schemas.ts';
+import { Deleted, IdParams } from '../../routes/shapes.ts';
 import type { TacacsDeps } from './deps.ts';
 import { ofBasePath, toChanges, toNewDestination, viewDestination } from './destination-config.ts';
 import { ChangesBody, ListAnswer, ListQuery, NewBody, OneAnswer, TestAnswer } from './destination-schemas.ts';
@@ -79,12 +80,8 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
         throw new AppError('CONFLICT', `There is a destination named ${body.name} already.`);
       }
       await checkPlace(db, wanted);
-      if (tried) await tryConnection(deps, request, unsaved(wanted));
-      const destination = await addDestination(deps, {
-        ...wanted,
-        enabled: body.enabled ?? true,
-        testedAt: tried ? new Date() : null,
-      });
+      if (tried) await tryConnection(deps, request, unsaved(wanted), body.pool);
+      const destination = await addDestination(deps, { ...wanted, testedAt: tried ? new Date() : null });
       return reply
         .code(201)
         .header('location', `${ROOT}/${destination.id}`)
@@ -133,10 +130,9 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
       const changes = await ofBasePath(body.config, before.type, () => toChanges(body, before.type));
       const after = await ofBasePath(body.config, before.type, () => previewChange(deps, before, changes));
       const tried = changes.config !== undefined && body.test_connection !== false;
-      if (tried) await tryConnection(deps, request, after);
+      if (tried) await tryConnection(deps, request, after, body.pool);
       const changed = await changeDestination(deps, params.id, changes, {
         ...(tried ? { since: before, testedAt: new Date() } : {}),
-        ...(body.enabled === undefined ? {} : { enabled: body.enabled }),
       });
       if (!changed) throw missing(params.id);
       return {
@@ -175,19 +171,20 @@ export function tacacsDestinationRoutes(app: Api, deps: TacacsDeps): void {
         ...config,
         audit: { action: 'destination.test', target: 'destination', param: 'id' },
         idempotent: true,
-        errors: ['POOL_NOT_FOUND', 'NOT_FOUND'],
+        errors: ['POOL_NOT_FOUND', 'NOT_FOUND', 'UNAVAILABLE'],
       },
       schema: {
         tags,
         summary: 'Test a destination’s connection: write, read back and delete a small object',
         params: IdParams,
-        body: NoBody,
+        body: TestBody,
         response: { 200: TestAnswer, 202: TestAnswer },
       },
     },
     async (request, reply) => {
       const destination = await find(request.params.id);
-      const { id } = await deps.jobs.startDestinationTest(destination, jobCaller(request));
+      const pool = request.body?.pool;
+      const { id } = await deps.jobs.startDestinationTest(destination, jobCaller(request), pool);
       const job = await waitAsPreferred(deps, request, id, preferredWait(request, reply));
       assertNotFailed(job);
       const result = job?.result?.kind === 'destination-test' ? job.result : null;

@@ -17,10 +17,11 @@ export async function tryConnection(
   deps: TacacsDeps,
   request: FastifyRequest,
   destination: DestinationRecord,
+  pool?: string,
 ): Promise<void> {
   // Not the request's own job: that it is asked for again does not depend on this one.
   const caller = { actor: actorOf(request), requestId: request.id };
-  const { id } = await deps.jobs.startDestinationTest(destination, caller);
+  const { id } = await deps.jobs.startDestinationTest(destination, caller, pool);
   const gone = new AbortController();
   const leave = (): void => gone.abort();
   request.raw.socket.once('close', leave);
@@ -31,7 +32,7 @@ export async function tryConnection(
     await cancelJob(deps.cancel, job, 'Nobody waits for it any more.');
     throw new AppError(
       'UNAVAILABLE',
-      `The connection test did not end within ${MOST_MS / 1000} seconds, so nothing was saved. See whether a worker of the pool default runs (GET /api/workers), or send test_connection: false.`,
+      `The connection test did not end within ${MOST_MS / 1000} seconds, so nothing was saved. See whether a worker of the pool ${job.pool} runs (GET /api/workers), or send test_connection: false.`,
       { details: { job_id: id } },
     );
   }

@@ -30,6 +30,7 @@ export function newDestination(
     retention: body.retention ?? null,
     capacityBytes: body.capacity_bytes ?? null,
     isDefault: body.is_default ?? false,
+    enabled: body.enabled ?? true,
   };
 }
 
@@ -53,7 +54,7 @@ export async function changeDestination(
   deps: Deps,
   id: string,
   body: DestinationChangesBody,
-  { since, ...more }: { since?: DestinationRecord } & Pick<DestinationChanges, 'enabled' | 'testedAt'> = {},
+  { since, ...more }: { since?: DestinationRecord } & Pick<DestinationChanges, 'testedAt'> = {},
 ): Promise<DestinationRecord | null> {
   return deps.db.transaction(async (tx) => {
     const before = await tx.destinations.lock(id);
@@ -93,6 +94,7 @@ async function changesOf(
     ...(body.retention === undefined ? {} : { retention: body.retention }),
     ...(body.capacity_bytes === undefined ? {} : { capacityBytes: body.capacity_bytes }),
     ...(body.is_default === undefined ? {} : { isDefault: body.is_default }),
+    ...(body.enabled === undefined ? {} : { enabled: body.enabled }),
   };
   if (body.config === undefined) return changes;
   checkConfig(before.type, body.config, config);

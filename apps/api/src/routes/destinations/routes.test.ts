@@ -189,6 +189,33 @@ test('settings are tried before they are stored, and stored nowhere but sealed i
   expect((await t.ask('POST', '/api/destinations/test', { token, body: s3() })).statusCode).toBe(403);
 });
 
+test('the pool that tries settings can be named; else it is the one that makes the backups there', async () => {
+  const poolOf = async (url: string, body: object) => {
+    const answer = await t.ask('POST', url, { token: admin, body });
+    return answer.statusCode === 202
+      ? (await t.db.jobs.get(answer.json().data.id))!.pool
+      : answer.json().code;
+  };
+  const { id } = await made(local('/srv/pools'));
+  expect(await poolOf('/api/destinations/test', local())).toBe('default');
+  expect(await poolOf('/api/destinations/test', { ...local(), pool: 'default' })).toBe('default');
+  expect(await poolOf('/api/destinations/test', { ...local(), pool: 'nowhere' })).toBe('POOL_NOT_FOUND');
+  expect(await poolOf('/api/destinations/test', { ...local(), pool: 'No Pool' })).toBe('VALIDATION_FAILED');
+  expect(await poolOf(`/api/destinations/${id}/test`, { pool: 'nowhere' })).toBe('POOL_NOT_FOUND');
+  expect(await poolOf(`/api/destinations/${id}/test`, { pool: 'far' })).toBe('far');
+});
+
+test('one that is switched off by the shared routes takes no new backups, and can be switched on', async () => {
+  const { id } = await made({ ...local('/srv/off'), enabled: false });
+  const shown = async () =>
+    (await t.ask('GET', `/api/destinations/${id}`, { token: admin })).json().data.enabled;
+  expect(await shown()).toBe(false);
+  expect((await patch(id, { name: 'switched' })).json().data.enabled).toBe(false);
+  expect((await patch(id, { enabled: true })).json().data.enabled).toBe(true);
+  expect((await patch(id, { enabled: 'no' })).statusCode).toBe(400);
+  expect((await made(local('/srv/on'))) as object).toMatchObject({ enabled: true });
+});
+
 test.each([
   [{ type: 'tape', name: 'x', config: {} }, 'body/type'],
   [{ ...local(), config: { path: 'relative' } }, 'body/config/path'],

@@ -6,7 +6,7 @@ import { jobCaller } from '../../plugins/accepted-job.ts';
 import { deleted, ok, pageOf } from '../answers.ts';
 import { answerJob } from '../jobs/answer-job.ts';
 import { JobAnswer as EndedJobAnswer } from '../jobs/schemas.ts';
-import { Deleted, IdParams, NoBody, PageQuery, strict } from '../shapes.ts';
+import { Deleted, IdParams, PageQuery, strict } from '../shapes.ts';
 import { addDestination, changeDestination, newDestination } from './change-destination.ts';
 import {
   DestinationAnswer,
@@ -14,6 +14,7 @@ import {
   DestinationPage,
   JobAnswer,
   NewDestinationBody,
+  TestBody,
   TriedDestinationBody,
 } from './schemas.ts';
 import { destinationView } from './view.ts';
@@ -52,7 +53,11 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
     {
       config: {
         ...config,
-        audit: { action: 'destination.create', target: 'destination', shows: ['name', 'type', 'is_default'] },
+        audit: {
+          action: 'destination.create',
+          target: 'destination',
+          shows: ['name', 'type', 'is_default', 'enabled'],
+        },
         idempotent: true,
         errors: ['CONFLICT', 'LOCAL_NOT_ALLOWED'],
       },
@@ -79,7 +84,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
         ...config,
         audit: { action: 'destination.try', target: 'job', shows: ['name', 'type'] },
         idempotent: true,
-        errors: ['LOCAL_NOT_ALLOWED', 'POOL_NOT_FOUND'],
+        errors: ['LOCAL_NOT_ALLOWED', 'POOL_NOT_FOUND', 'UNAVAILABLE'],
       },
       schema: {
         tags,
@@ -89,8 +94,14 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
       },
     },
     async (request, reply) => {
-      const tried = newDestination(deps, { name: 'that is tried', ...request.body });
-      return answerJob(deps, request, reply, await jobs.startDestinationTest(tried, jobCaller(request)));
+      const { pool, ...settings } = request.body;
+      const tried = newDestination(deps, { name: 'that is tried', ...settings });
+      return answerJob(
+        deps,
+        request,
+        reply,
+        await jobs.startDestinationTest(tried, jobCaller(request), pool),
+      );
     },
   );
 
@@ -112,7 +123,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
           action: 'destination.update',
           target: 'destination',
           param: 'id',
-          shows: ['name', 'is_default'],
+          shows: ['name', 'is_default', 'enabled'],
         },
         errors: ['CONFLICT', 'CREDENTIALS_REQUIRED', 'LOCAL_NOT_ALLOWED'],
       },
@@ -159,13 +170,13 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
         ...config,
         audit: { action: 'destination.test', target: 'destination', param: 'id' },
         idempotent: true,
-        errors: ['POOL_NOT_FOUND'],
+        errors: ['POOL_NOT_FOUND', 'UNAVAILABLE'],
       },
       schema: {
         tags,
         summary: 'Write, read back and delete a small object, as a job',
         params: IdParams,
-        body: NoBody,
+        body: TestBody,
         response: { 200: EndedJobAnswer, 202: JobAnswer },
       },
     },
@@ -175,7 +186,7 @@ export function destinationRoutes(app: Api, deps: AppDeps): void {
         deps,
         request,
         reply,
-        await jobs.startDestinationTest(destination, jobCaller(request)),
+        await jobs.startDestinationTest(destination, jobCaller(request), request.body?.pool),
       );
     },
   );

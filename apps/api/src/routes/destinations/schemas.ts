@@ -1,4 +1,4 @@
-import { DESTINATION_TYPES, RetentionPolicy, Timestamp, Uuid } from '@tarfleet/contracts';
+import { DESTINATION_TYPES, PoolName, RetentionPolicy, Timestamp, Uuid } from '@tarfleet/contracts';
 import { type Static, Type } from 'typebox';
 import { JobView } from '../../jobs-port.ts';
 import { Name, nullable, one, oneOf, page, strict } from '../shapes.ts';
@@ -125,6 +125,11 @@ const common = {
     ),
   ),
   is_default: Type.Optional(Type.Boolean()),
+  enabled: Type.Optional(
+    Type.Boolean({
+      description: 'false: new backups there are refused; what lies there is restored as before',
+    }),
+  ),
 };
 
 export const NewDestinationBody = oneOf('type', [
@@ -136,7 +141,21 @@ export const NewDestinationBody = oneOf('type', [
 ]);
 export type NewDestinationBody = Static<typeof NewDestinationBody>;
 
-const unnamed = { ...common, name: Type.Optional(Name) };
+const pool = Type.Optional(
+  Type.Unsafe<string>({
+    ...PoolName,
+    description:
+      'Whose workers try it; left out: the pool that made the newest backup there, or default where there is none',
+  }),
+);
+/** For the test of one that is stored. */
+export const TestBody = Type.Unsafe<{ pool?: string } | null>({
+  type: ['object', 'null'],
+  properties: { pool },
+  additionalProperties: false,
+});
+
+const unnamed = { ...common, name: Type.Optional(Name), pool };
 /** The same, as far as it is known yet. */
 export const TriedDestinationBody = oneOf('type', [
   strict({ type: Type.Literal('local'), ...unnamed, config: LocalConfig }),
@@ -207,6 +226,7 @@ const DestinationView = strict({
   retention: nullable(RetentionPolicy),
   capacity_bytes: nullable(Type.Integer()),
   is_default: Type.Boolean(),
+  enabled: Type.Boolean(),
   created_at: Timestamp,
   updated_at: Timestamp,
 });

@@ -14,6 +14,7 @@ export function destinationView(destination: DestinationRecord) {
     retention: destination.retention,
     capacity_bytes: destination.capacityBytes,
     is_default: destination.isDefault,
+    enabled: destination.enabled,
     created_at: destination.createdAt.toISOString(),
     updated_at: destination.updatedAt.toISOString(),
   };
