@@ -168,7 +168,7 @@ function countsOf(project: number): string {
     ) => `SELECT '${name}' AS name, count(*) AS rows, min(t.xmin::text::bigint), max(t.xmin::text::bigint) FROM ${name} t
       ${PARENTS[name] ?? ''} WHERE ${PARENTS[name] ? 'o' : 't'}.project_id = ${project}`,
   );
-  return `SELECT * FROM (${counts.join(' UNION ALL ')}) c WHERE rows > 0`;
+  return `SELECT * FROM (${counts.join(' UNION ALL ')}) c WHERE rows > 0 ORDER BY name`;
 }
 
 function everyRowBut(project: number): string {
