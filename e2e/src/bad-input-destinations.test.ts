@@ -87,7 +87,12 @@ describe('a destination', () => {
     await rename(missing, join(bad.dir, 'mnt/unmounted'));
     await mkdir(missing);
     const bare = await bad.create(to(id));
-    expectError(bare, 502, 'DESTINATION_NOT_FOUND', /is empty although backups lie there\. Is its disk mounted\?/);
+    expectError(
+      bare,
+      502,
+      'DESTINATION_NOT_FOUND',
+      /is empty although backups lie there\. Is its disk mounted\?/,
+    );
     expect(await filesBelow(missing)).toEqual([]);
     await bad.client.must('DELETE', `/api/backups/${next}?force=true&reason=emptied`, undefined, WAIT);
     await bad.backUp(to(id));
