@@ -13,7 +13,7 @@ import { below } from './survivors.ts';
  * Arguments after the stage's: a root's path among what is unpacked, its place, then paths below both. What is there in
  * the place is removed from what is unpacked, and printed. No symlink of the archive is followed.
  */
-const LEAVE_OUT_SCRIPT = `${ENTER_STAGE}home=$PWD tree=$PWD/${TREE} place=\${2%/}
+const LEAVE_OUT_SCRIPT = `${ENTER_STAGE}tree=$PWD/${TREE} place=\${2%/}
 [ "$1" = . ] || tree=$tree/$1
 shift 2
 for path do
