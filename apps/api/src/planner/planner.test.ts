@@ -201,16 +201,17 @@ test('folders of destinations on the server travel with the plan, and are no pat
 });
 
 test('whether backups lie at the destination is said', async () => {
+  const own = await t.addService(t.server.id);
   const place = await t.db.destinations.create({
     ...{ name: 'new', type: 's3', config: { bucket: 'new' }, secretCiphertext: null },
     ...{ retentionDays: null, isDefault: false },
   });
   const says = async () => {
-    const { children } = await plan({ services: [web.id], destinationId: place.id });
+    const { children } = await plan({ services: [own.id], destinationId: place.id });
     return (JSON.parse(children[0]!.plan) as ArtifactPlan).holdsBackups;
   };
   expect(await says()).toBeUndefined();
-  const backup = await completedBackup(web);
+  const backup = await completedBackup(own);
   await t.db.copies.create(backup.id, [{ destinationId: place.id, failure: null }]);
   expect(await says()).toBeUndefined();
   await t.db.copies.complete(
