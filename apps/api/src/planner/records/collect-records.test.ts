@@ -84,9 +84,13 @@ test('older rows of the log are left out where there are too many, and counted; 
 });
 
 test('they travel in the plan of one job alone, sealed for the pool; the backup says what it holds', async () => {
-  const kept = t.keys.box.seal('destination:x', { password: CANARY });
+  const secretCiphertext = t.keys.box.seal('destination:x', { password: CANARY });
+  const { id: destinationId } = await t.db.destinations.create({
+    ...{ name: 'sealed', type: 'local', config: { path: '/srv/sealed' }, secretCiphertext },
+    ...{ retentionDays: null, isDefault: false },
+  });
   await t.addServer({ name: 'second', environment: 'canary-environment' });
-  const draft = await planBackup(t, t.request({ records: true }));
+  const draft = await planBackup(t, t.request({ records: true, destinationId }));
   const plans = [draft.root, ...draft.children].map(({ plan }) => JSON.parse(plan) as ArtifactPlan);
   const [own, ...more] = plans.filter(({ records }) => records !== undefined);
   expect(more).toEqual([]);
@@ -95,11 +99,16 @@ test('they travel in the plan of one job alone, sealed for the pool; the backup 
   for (const { plan } of [draft.root, ...draft.children]) {
     expect(plan).not.toContain('canary-environment');
     expect(plan).not.toContain('07'.repeat(32));
-    expect(plan).not.toContain(kept);
+    expect(plan).not.toContain(secretCiphertext);
+    expect(plan).not.toContain(CANARY);
   }
   const info = projectRecordsInfo({ backupId: draft.root.id, pool: 'default' });
   const packed = await openSealed(t.poolKeys, info, own!.records!);
-  expect(gunzipSync(packed).toString()).toContain('canary-environment');
+  const text = gunzipSync(packed).toString();
+  expect(text).toContain('canary-environment');
+  // Closed as in the database: nobody but the API opens it.
+  expect(text).toContain(secretCiphertext);
+  expect(text).not.toContain(CANARY);
   await expect(
     openSealed(t.poolKeys, projectRecordsInfo({ backupId: t.server.id, pool: 'default' }), own!.records!),
   ).rejects.toMatchObject({ code: 'SEAL_INVALID' });
