@@ -15,7 +15,7 @@ const STRANGER = 'stray.bin';
 
 interface Place {
   type: string;
-  config: object;
+  config: { path?: string; [name: string]: unknown };
   wrong: object;
   /** All that lies there, seen without the driver. */
   lying(): Promise<string[]>;
@@ -135,7 +135,8 @@ test.each(['sftp', 'ftp', 'azure'])(
     const { data: made } = await here.client.must('POST', '/api/destinations', { name: kind, type, config });
     const destination = made.id;
     await here.client.must('POST', '/api/destinations', {
-      ...{ name: `${kind}, wrong`, type, config: { ...config, ...wrong } },
+      // A place of its own, where it has one.
+      ...{ name: `${kind}, wrong`, type, config: { ...config, ...wrong, ...beside(config) } },
     });
     const { data: all } = await here.client.must('GET', '/api/destinations');
     const refused = all.find(({ name }: { name: string }) => name === `${kind}, wrong`).id;
@@ -197,3 +198,7 @@ test.each(['sftp', 'ftp', 'azure'])(
   },
   120_000,
 );
+
+function beside({ path }: Place['config']): object {
+  return path === undefined ? {} : { path: `${path}-wrong` };
+}

@@ -177,16 +177,14 @@ export function createCopies(db: Db): Copies {
       return row?.usable ?? false;
     },
     async showIn(backupIds) {
+      const ids = Prisma.sql`ANY(${[...backupIds]}::uuid[])`;
+      // A statement of its own: the next one must see what those have committed for whom this one waits.
+      await db.$queryRaw`SELECT 1 AS held FROM backups WHERE id = ${ids} ORDER BY id FOR NO KEY UPDATE`;
       await db.$executeRaw`
-        WITH held AS (
-          SELECT id FROM backups WHERE id = ANY(${[...backupIds]}::uuid[])
-            AND status IN ('completed', 'partial') AND outcome IN ('completed', 'partial')
-          ORDER BY id FOR NO KEY UPDATE
-        )
         UPDATE backups AS b SET status = CASE WHEN EXISTS (
           SELECT FROM backup_copies AS c WHERE c.backup_id = b.id AND c.status = 'failed'
         ) THEN 'partial' ELSE b.outcome END
-        FROM held WHERE b.id = held.id`;
+        WHERE b.id = ${ids} AND b.status IN ('completed', 'partial') AND b.outcome IN ('completed', 'partial')`;
     },
     async removeAll(backupId) {
       await db.backupCopy.deleteMany({ where: { backupId } });

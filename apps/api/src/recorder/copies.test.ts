@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { ArtifactResult, JobEventBody } from '@tarfleet/contracts';
 import type { DestinationRecord, FullBackup, JobRecord, ServiceRecord } from '@tarfleet/db';
@@ -208,6 +209,25 @@ test('what cannot be a further destination is refused; a schedule backs up all t
   const [child] = await t.db.jobs.children(job.id);
   await end(job, { result: backupResult(keyPrefix, { artifacts: [artifactResult(child!.id, keyPrefix)] }) });
   expect(await stateOf(job.id)).toEqual(['partial', 'completed', 'failed']);
+});
+
+test('a copy that fails while another one is completed makes the backup partial', async () => {
+  const near = await addDestination('near');
+  const backupId = await backedUp([far.id, near.id]);
+  const at = new Date();
+  let completed: Promise<void> | undefined;
+  await t.db.transaction(async (tx) => {
+    await tx.copies.fail({ backupId, destinationId: far.id }, FULL, at);
+    await tx.copies.showIn([backupId]);
+    completed = t.db.transaction(async (other) => {
+      await other.copies.complete({ backupId, destinationId: near.id }, { ...COPIED, at });
+      await other.copies.showIn([backupId]);
+    });
+    // The other one waits for this one's backup before this one has committed.
+    await sleep(300);
+  });
+  await completed;
+  expect((await get(backupId)).status).toBe('partial');
 });
 
 test('damage in a copy is the copy’s alone, and a backup’s own is not the copy’s', async () => {
