@@ -155,7 +155,7 @@ test('a deleted full one stays for those that need it, and goes with the last of
 });
 
 test('a damaged ancestor: the restore says so and changes nothing, and the next backup is a full one', async () => {
-  const { tree, backUp, restore, expectRestores, stored } = await open();
+  const { client, tree, backUp, restore, expectRestores, stored } = await open();
   const first = await backUp('full');
   await writeFile(join(tree, 'fresh'), 'fresh');
   const second = await backUp('incremental');
@@ -167,13 +167,21 @@ test('a damaged ancestor: the restore says so and changes nothing, and the next 
   const before = await snapshotTree(tree);
   const refused = await restore(second.id);
   expect(refused.body).toMatchObject({ code: 'RESTORE_FAILED', message: expect.stringMatching(/damaged/) });
+  // Nobody builds on either of them from now on.
+  for (const { id } of [first, second]) {
+    const { data } = await client.must('GET', `/api/backups/${id}`);
+    expect(data.verified).toBe(false);
+  }
   expect(compareTrees(before, await snapshotTree(tree))).toEqual([]);
-
-  await rm(join(stored, second.details.services[0].file_path.replace('.tar.gz', '.index.gz')));
   const third = await backUp('incremental');
-  expect(third.details).toMatchObject({ type: 'full' });
-  expect(third.details.file_warnings).toMatchObject([{ code: 'PARENT_UNUSABLE' }]);
+  expect(third.details).toMatchObject({ type: 'full', file_warnings: [] });
   await expectRestores(third);
+
+  await rm(join(stored, third.details.services[0].file_path.replace('.tar.gz', '.index.gz')));
+  const fourth = await backUp('incremental');
+  expect(fourth.details).toMatchObject({ type: 'full' });
+  expect(fourth.details.file_warnings).toMatchObject([{ code: 'PARENT_UNUSABLE' }]);
+  await expectRestores(fourth);
 });
 
 test('a missing key shows before anything starts', async () => {

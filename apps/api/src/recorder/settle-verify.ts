@@ -37,14 +37,21 @@ export async function settleVerify(
   }
 }
 
-/** A restore that found what it was to read damaged is a verification as well: until a real one says otherwise. */
+/**
+ * A restore that found what it was to read damaged is a verification as well, until a real one says otherwise. Where what it
+ * says names an object, that is the one; else nobody knows which it was, of the backup or of those that it builds on.
+ */
 export async function settleFoundDamage(tx: Repositories, job: JobRecord, end: End): Promise<void> {
   const { code, message } = failureOf(end);
   const backup = job.backupId === null ? null : await tx.backups.find(job.backupId);
   if (code !== 'BACKUP_CORRUPTED' || !backup) return;
   const copy = verifiedCopy(job, backup);
   if (!copy) {
-    await tx.backups.change(backup.id, { verified: false, verifiedAt: end.at });
+    const known = [backup.id, ...(await ancestorsOf(tx, backup.id))];
+    const named = known.filter((id) => message.includes(id));
+    for (const id of [...new Set([backup.id, ...(named.length > 0 ? named : known)])].sort()) {
+      await tx.backups.change(id, { verified: false, verifiedAt: end.at });
+    }
     return;
   }
   const failure = { code, message: `A restore found it damaged: ${message}`, retryable: false } as const;
@@ -101,10 +108,16 @@ function isAtLeast(one: VerifyLevel, other: VerifyLevel): boolean {
 /** A result may speak of the backup's own ancestors and of nothing else. */
 async function ancestorsAmong(tx: Repositories, backupId: string, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return [];
+  const known = await ancestorsOf(tx, backupId);
+  return [...new Set(ids)].filter((id) => known.includes(id));
+}
+
+async function ancestorsOf(tx: Repositories, backupId: string): Promise<string[]> {
   const backup = await tx.backups.get(backupId);
   const ancestors = await Promise.all(
     (backup?.artifacts ?? []).map((artifact) => tx.artifacts.ancestorsOf(artifact.id)),
   );
-  const known = new Set(ancestors.flat().map((one) => one.backupId));
-  return [...new Set(ids)].filter((id) => known.has(id) && id !== backupId);
+  const ids = new Set(ancestors.flat().map((one) => one.backupId));
+  ids.delete(backupId);
+  return [...ids];
 }
