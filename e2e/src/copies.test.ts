@@ -35,7 +35,6 @@ beforeAll(async () => {
   tree = join(world.dir, 'data/tree');
   folder = join(world.dir, 'elsewhere');
   await mkdir(tree);
-  await mkdir(folder);
   // More than one part of an upload.
   for (const name of ['one', 'two']) await writeFile(join(tree, name), randomBytes(9 << 20));
   await world.addService(await world.addServer('box'), 'tree', [tree]);

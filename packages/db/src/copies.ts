@@ -29,6 +29,9 @@ export interface CopyRef {
   destinationId: string;
 }
 
+/** What a copy is taken to be: being made by a job, or in a state. */
+export type CopyState = { jobId: string } | 'pending' | 'completed';
+
 /** A copy that is wanted; with a failure it has failed before it was begun. */
 export interface CopyDraft {
   destinationId: string;
@@ -49,9 +52,13 @@ export interface Copies {
   due(limit: number): Promise<CopyRef[]>;
   /** True when a pending one has been given to this job. The caller has locked the backup. */
   begin(ref: CopyRef, jobId: string): Promise<boolean>;
-  complete(ref: CopyRef, done: { objects: number; bytes: number; at: Date }): Promise<void>;
-  /** With it fail those that wait for it. Gives the backups that are concerned, this one first. */
-  fail(ref: CopyRef, failure: Failure, at: Date): Promise<string[]>;
+  /** Of the job that makes it; one that somebody else makes by now stays as it is. */
+  complete(ref: CopyRef, jobId: string, done: { objects: number; bytes: number; at: Date }): Promise<void>;
+  /**
+   * With it fail those that wait for it. Gives the backups that are concerned, this one first; none where the copy is no
+   * more what it was to whoever found the fault.
+   */
+  fail(ref: CopyRef, was: CopyState, failure: Failure, at: Date): Promise<string[]>;
   verified(ref: CopyRef, at: Date): Promise<void>;
   /** Whether the copy, and of what it builds on those at the same destination, are complete. */
   isUsable(ref: CopyRef): Promise<boolean>;
@@ -98,7 +105,7 @@ export function createCopies(db: Db): Copies {
       const wanted = await db.$executeRaw`
         INSERT INTO backup_copies AS c (backup_id, destination_id) VALUES (${backupId}::uuid, ${destinationId}::uuid)
         ON CONFLICT (backup_id, destination_id) DO UPDATE
-        SET status = 'pending', error_code = NULL, error_message = NULL WHERE c.status = 'failed'`;
+        SET status = 'pending', job_id = NULL, error_code = NULL, error_message = NULL WHERE c.status = 'failed'`;
       return wanted > 0;
     },
     async wantAncestors(backupId) {
@@ -111,7 +118,7 @@ export function createCopies(db: Db): Copies {
         WHERE b.id <> ${backupId}::uuid AND b.status IN ('completed', 'partial', 'hidden')
         ORDER BY b.id, wanted.destination_id
         ON CONFLICT (backup_id, destination_id) DO UPDATE
-        SET status = 'pending', error_code = NULL, error_message = NULL WHERE c.status = 'failed'
+        SET status = 'pending', job_id = NULL, error_code = NULL, error_message = NULL WHERE c.status = 'failed'
         RETURNING backup_id AS id`;
       return [...new Set(rows.map(({ id }) => id))];
     },
@@ -136,28 +143,33 @@ export function createCopies(db: Db): Copies {
       });
       return count > 0;
     },
-    async complete(ref, { objects, bytes, at: endedAt }) {
+    async complete(ref, jobId, { objects, bytes, at: endedAt }) {
       await db.backupCopy.updateMany({
-        where: at(ref),
+        where: { ...at(ref), status: 'copying', jobId },
         data: {
           ...{ status: 'completed', objects, bytes, endedAt, verifiedAt: null },
           ...{ errorCode: null, errorMessage: null },
         },
       });
     },
-    async fail(ref, { code, message }, endedAt) {
+    async fail(ref, was, { code, message }, endedAt) {
       const { backupId, destinationId } = ref;
-      await db.backupCopy.updateMany({
-        where: at(ref),
+      const state = typeof was === 'string' ? { status: was } : { status: 'copying', jobId: was.jobId };
+      const { count } = await db.backupCopy.updateMany({
+        where: { ...at(ref), ...state },
         data: { status: 'failed', errorCode: code, errorMessage: message, endedAt, verifiedAt: null },
       });
+      if (count === 0) return [];
       const why = `It builds on the backup ${backupId}, whose copy failed: ${message}`;
       const rows = await db.$queryRaw<{ id: string }[]>`
         ${needs(Prisma.sql`${backupId}::uuid`, 'needed')}
         UPDATE backup_copies AS c SET status = 'failed', error_code = ${code}, error_message = ${why},
           ended_at = ${endedAt}
-        FROM chain WHERE c.backup_id = chain.id AND c.destination_id = ${destinationId}::uuid
+        FROM chain JOIN backups AS b ON b.id = chain.id
+        WHERE c.backup_id = chain.id AND c.destination_id = ${destinationId}::uuid
           AND c.status = 'pending' AND c.backup_id <> ${backupId}::uuid
+          -- One that is still being made wants what it builds on to be there once more when it has ended.
+          AND b.status <> 'in_progress'
         RETURNING c.backup_id AS id`;
       return [backupId, ...rows.map(({ id }) => id).sort()];
     },

@@ -7,6 +7,7 @@ export { newKeyringFile, parseKeyringFile, recoveryKeyOf } from './keyring/keyri
 export { macMatches, macOf } from './keyring/mac.ts';
 export { passphraseKey } from './keyring/passphrase-key.ts';
 export { rewrapDataKey } from './keyring/rewrap-data-key.ts';
+export { parseWrappedKey } from './keyring/wrapped-key.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
 export { createPlanReader, type PlanExpectation, type PlanReader } from './plan-reader.ts';
 export { createPlanSigner, type PlanSigner } from './plan-signer.ts';

@@ -53,7 +53,8 @@ export async function planCopy(
       if (!isDeepStrictEqual(now?.config, destination.config)) {
         throw new AppError('CONFLICT', `The destination ${destination.name} was changed at this moment.`);
       }
-      await relock(tx, backup.id, true);
+      const { status } = await relock(tx, backup.id, true);
+      if (status === 'deleting') throw new AppError('CONFLICT', 'The backup is being deleted.');
       const other = (await tx.jobs.unfinishedOf(backup.id)).find(({ kind }) =>
         NOT_BESIDE_COPY.includes(kind),
       );

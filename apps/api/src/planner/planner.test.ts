@@ -214,9 +214,8 @@ test('whether backups lie at the destination is said', async () => {
   const backup = await completedBackup(own);
   await t.db.copies.create(backup.id, [{ destinationId: place.id, failure: null }]);
   expect(await says()).toBeUndefined();
-  await t.db.copies.complete(
-    { backupId: backup.id, destinationId: place.id },
-    { objects: 1, bytes: 1, at: new Date() },
-  );
+  const ref = { backupId: backup.id, destinationId: place.id };
+  await t.db.copies.begin(ref, backup.id);
+  await t.db.copies.complete(ref, backup.id, { objects: 1, bytes: 1, at: new Date() });
   expect(await says()).toBe(true);
 });

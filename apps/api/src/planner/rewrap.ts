@@ -43,7 +43,7 @@ export async function planRewrap(
     assertEncrypted(locked);
     await assertAlone(tx, backup.id);
     const now = locked.copies.filter(({ status }) => status === 'completed');
-    if (now.length !== complete.length) {
+    if (now.map((copy) => copy.destinationId).join() !== places.join()) {
       throw new AppError('CONFLICT', 'A copy of the backup was made at this moment. Send the request again.');
     }
     await tx.backups.change(backup.id, { encryptionKeys: [...new Set([...locked.encryptionKeys, to])] });

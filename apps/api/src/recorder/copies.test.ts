@@ -215,12 +215,14 @@ test('a copy that fails while another one is completed makes the backup partial'
   const near = await addDestination('near');
   const backupId = await backedUp([far.id, near.id]);
   const at = new Date();
+  const job = service.id;
   let completed: Promise<void> | undefined;
   await t.db.transaction(async (tx) => {
-    await tx.copies.fail({ backupId, destinationId: far.id }, FULL, at);
+    await tx.copies.fail({ backupId, destinationId: far.id }, 'pending', FULL, at);
     await tx.copies.showIn([backupId]);
     completed = t.db.transaction(async (other) => {
-      await other.copies.complete({ backupId, destinationId: near.id }, { ...COPIED, at });
+      await other.copies.begin({ backupId, destinationId: near.id }, job);
+      await other.copies.complete({ backupId, destinationId: near.id }, job, { ...COPIED, at });
       await other.copies.showIn([backupId]);
     });
     // The other one waits for this one's backup before this one has committed.

@@ -20,6 +20,7 @@ export async function startCopies(options: Options): Promise<void> {
       // Another process was quicker, or something else is done with the backup: the next round looks again.
       const { logger } = options;
       if (error instanceof AppError && LATER.has(error.code)) logger.debug({ ...ref }, 'copied later');
+      else if (error instanceof AppError && !error.retryable) await giveUp(options, ref, error);
       else logger.warn({ err: error, ...ref }, 'a copy could not be started, it is tried again');
     }
   }
@@ -31,15 +32,18 @@ async function startCopy({ db, dispatcher, keys }: Options, ref: CopyRef): Promi
   const { backupId, destinationId } = ref;
   const [backup, destination] = [await db.backups.get(backupId), await db.destinations.get(destinationId)];
   if (!backup || !destination) return;
-  if (!destination.enabled) {
-    const { code, message } = switchedOff(destination);
-    await db.transaction(async (tx) => {
-      const concerned = await tx.copies.fail(ref, { code, message, retryable: false }, new Date());
-      await tx.copies.showIn(concerned);
-      await tellCopiesFailed(tx, backup, concerned, new Date());
-    });
-    return;
-  }
+  if (!destination.enabled) return giveUp({ db }, ref, switchedOff(destination));
   const requestId = `copy-${backupId}`;
   await dispatcher.submit(await planCopy({ db, keys }, { backup, destinationId, userId: null, requestId }));
+}
+
+/** It has failed before it was begun, and may be tried again. */
+async function giveUp({ db }: Pick<Options, 'db'>, ref: CopyRef, { code, message }: AppError): Promise<void> {
+  await db.transaction(async (tx) => {
+    const backup = await tx.backups.get(ref.backupId);
+    if (!backup) return;
+    const concerned = await tx.copies.fail(ref, 'pending', { code, message, retryable: false }, new Date());
+    await tx.copies.showIn(concerned);
+    await tellCopiesFailed(tx, backup, concerned, new Date());
+  });
 }

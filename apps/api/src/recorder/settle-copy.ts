@@ -9,11 +9,11 @@ export async function settleCopy(tx: Repositories, job: JobRecord, end: End): Pr
   const { result } = end;
   if (end.state === 'completed' && result?.kind === 'copy') {
     const { objects, bytes } = result;
-    await tx.copies.complete(ref, { objects, bytes, at: end.at });
+    await tx.copies.complete(ref, job.id, { objects, bytes, at: end.at });
     await tx.copies.showIn([backupId]);
     return [];
   }
-  const concerned = await tx.copies.fail(ref, failureOf(end), end.at);
+  const concerned = await tx.copies.fail(ref, { jobId: job.id }, failureOf(end), end.at);
   await tx.copies.showIn(concerned);
   return concerned;
 }

@@ -55,7 +55,7 @@ export async function settleFoundDamage(tx: Repositories, job: JobRecord, end: E
     return;
   }
   const failure = { code, message: `A restore found it damaged: ${message}`, retryable: false } as const;
-  await tx.copies.showIn(await tx.copies.fail(copy, failure, end.at));
+  await tx.copies.showIn(await tx.copies.fail(copy, 'completed', failure, end.at));
 }
 
 /**
@@ -77,7 +77,7 @@ async function settleVerifiedCopy(
   const damaged = await ancestorsAmong(tx, backupId, result.damagedAncestors);
   const concerned: string[] = [];
   for (const id of [backupId, ...damaged].sort()) {
-    concerned.push(...(await tx.copies.fail({ backupId: id, destinationId }, failure, at)));
+    concerned.push(...(await tx.copies.fail({ backupId: id, destinationId }, 'completed', failure, at)));
   }
   await tx.copies.showIn(concerned);
 }

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { AppError } from '@tarfleet/kernel';
 import type { Storage } from '@tarfleet/storage';
-import { archiveOfKeyObject } from '@tarfleet/vault';
+import { archiveOfKeyObject, parseWrappedKey } from '@tarfleet/vault';
 import { type CopyPlaces, openSource } from './copy-object.ts';
 
 /** No key object comes near it. */
@@ -31,11 +31,20 @@ export async function copyKeys(
   const there = await keysIn(target, keyPrefix, archives, signal);
   for (const key of wanted) {
     const bytes = await readSmall(await openSource(source, key, signal), key);
+    // What is damaged is not copied, and takes the place of nothing.
+    parseWrappedKey(bytes.toString());
     done.objects += 1;
     done.bytes += bytes.length;
-    if (there.has(key) && bytes.equals(await readSmall(await target.get(key, { signal }), key))) {
+    const before = there.has(key) ? await readSmall(await target.get(key, { signal }), key) : null;
+    if (before?.equals(bytes)) {
       done.kept += 1;
       continue;
+    }
+    if (before && isKey(before)) {
+      throw new AppError(
+        'BACKUP_CORRUPTED',
+        `The object ${key} is another one at the backup's own destination than at the copy, and one of them is damaged. Nothing was changed.`,
+      );
     }
     const reread = (): Readable => Readable.from([bytes]);
     await target.put(key, reread(), { signal, beforeCommit, reread });
@@ -71,4 +80,14 @@ async function readSmall(body: Readable, key: string): Promise<Buffer> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+function isKey(bytes: Buffer): boolean {
+  try {
+    parseWrappedKey(bytes.toString());
+    return true;
+  } catch {
+    // Cut short, or never one: it may be replaced.
+    return false;
+  }
 }

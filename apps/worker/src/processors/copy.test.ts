@@ -245,6 +245,18 @@ test('wrapped keys are those of the source: an old one there goes, and an archiv
   expect(await to.storage.stat(`${prefix}/manifest.json`, never)).toBeNull();
 });
 
+test('a damaged wrapped key of the source takes the place of no good one', async () => {
+  await run();
+  const [key = ''] = (await from.keys(prefix)).filter((one) => one.includes('.key.'));
+  const good = await read(from.storage, key);
+  const other = { ...JSON.parse(good.toString()), name: 'new' };
+  for (const damaged of ['{"v":1', good.toString().slice(0, -9), JSON.stringify(other)]) {
+    await write(from.storage, key, Buffer.from(damaged));
+    expect(await failing()).toBe('BACKUP_CORRUPTED');
+    expect((await read(to.storage, key)).equals(good)).toBe(true);
+  }
+});
+
 test('whoever no longer owns the job makes nothing visible', async () => {
   const lost = async (): Promise<void> => {
     throw new AppError('ATTEMPT_SUPERSEDED', 'another one has it');

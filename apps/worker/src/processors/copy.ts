@@ -38,6 +38,8 @@ async function copyBackup(
   const places: CopyPlaces = { source, target, signal, beforeCommit };
   const found = await readManifest(source, plan, signal);
   await assertNotEmptied(target, plan, signal);
+  // As with a first backup, what is written makes the place where there is none yet.
+  if (!plan.holdsBackups) await target.check(signal);
   await assertNoOther(target, plan, signal);
   await beforeCommit();
   await target.abortUploads(keyPrefix, signal);
