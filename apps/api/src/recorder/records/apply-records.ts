@@ -19,7 +19,7 @@ export interface AppliedRecords {
   changed: string[];
   /** They differ from the backup, and stayed as they are. */
   left: string[];
-  /** What they belong to is neither here nor in the backup. */
+  /** They could not be made, with the reason in brackets. */
   skipped: string[];
   /** Servers and databases whose credentials have to be given again. */
   withoutCredentials: string[];
@@ -30,6 +30,8 @@ interface Work extends ApplyOptions {
   applied: AppliedRecords;
   /** By the id in the backup, what stands for it here. */
   ids: Map<string, string>;
+  /** Those of the backup that nothing stands for here. */
+  without: Set<string>;
   at: Date;
 }
 
@@ -46,7 +48,7 @@ export async function applyRecords(
     created: { destinations: [], servers: [], services: [], schedules: [] },
     ...{ changed: [], left: [], skipped: [], withoutCredentials: [] },
   };
-  const work: Work = { ...options, tx, applied, ids: new Map() };
+  const work: Work = { ...options, tx, applied, ids: new Map(), without: new Set() };
   for (const kind of ACTIVE_RECORD_KINDS) {
     // Those that others are reached through come first.
     const ordered = rows[kind].toSorted((a, b) => Number(a.jump_id != null) - Number(b.jump_id != null));
@@ -58,12 +60,15 @@ export async function applyRecords(
 async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Promise<void> {
   const { tx, applied, ids, elsewhere } = work;
   const label = `${kind.slice(0, -1)} ${String(row.name)}`;
+  const skip = (why: string): void => {
+    work.without.add(row.id);
+    applied.skipped.push(`${label} (${why})`);
+  };
   const wanted = here(work, kind, row);
-  if (!wanted) {
-    applied.skipped.push(label);
-    return;
-  }
+  if (!wanted) return skip('what it belongs to is not there');
   const found = await tx.projectRecords.find(kind, wanted);
+  // It is the workers' own machine, and who may use it is decided where it is made.
+  if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
   ids.set(row.id, found?.id ?? wanted.id);
   if (!found) {
     await tx.projectRecords.insert(kind, wanted, othersOf(kind, work.at));
@@ -83,7 +88,9 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
 }
 
 /** The record as it would be in this project; null where what it belongs to is not there. */
-function here({ ids, projectId, elsewhere }: Work, kind: ActiveRecordKind, row: RecordRow): RecordRow | null {
+function here(work: Work, kind: ActiveRecordKind, row: RecordRow): RecordRow | null {
+  const { ids, projectId, elsewhere } = work;
+  if (refersTo(kind, row).some((id) => work.without.has(id))) return null;
   const mapped = (id: unknown): unknown => (typeof id === 'string' ? (ids.get(id) ?? id) : id);
   switch (kind) {
     case 'destinations':
@@ -112,6 +119,14 @@ function here({ ids, projectId, elsewhere }: Work, kind: ActiveRecordKind, row: 
       };
     }
   }
+}
+
+/** By the backup's ids. */
+function refersTo(kind: ActiveRecordKind, row: RecordRow): string[] {
+  const { jump_id, server_id, destination_id, copy_to, services } = row;
+  const lists = kind === 'schedules' ? [copy_to ?? [], services] : [];
+  const all: unknown[] = [jump_id, server_id, destination_id, ...lists.flat()];
+  return all.filter((id) => typeof id === 'string');
 }
 
 function othersOf(kind: ActiveRecordKind, at: Date): Record<string, unknown> {

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { ACTIVE_RECORD_KINDS, type RecordsMode } from '@tarfleet/contracts';
+import type { RecordRow, ScheduleRecord, ServerRecord, ServiceRecord } from '@tarfleet/db';
+import { openRunFixture, type RunFixture } from '../../testing/run-fixture.ts';
+import { applyRecords } from './apply-records.ts';
+import type { StagedRows } from './read-staged.ts';
+
+let t: RunFixture;
+let server: ServerRecord;
+let service: ServiceRecord;
+let schedule: ScheduleRecord;
+const AT = new Date('2026-01-02T03:04:05.000Z');
+const notification = { email: ['a@example.com'], on_success: true, on_failure: true };
+
+beforeAll(async () => {
+  t = await openRunFixture();
+});
+afterAll(() => t.close());
+beforeEach(async () => {
+  for (const { id } of (await read()).schedules) await t.db.schedules.delete(id);
+  for (const { id } of (await read()).servers) await t.db.servers.delete(id);
+  server = await t.addServer({ name: 'one' });
+  service = await t.addService(server.id, { name: 'web' });
+  schedule = await t.db.schedules.create({
+    ...{ projectId: t.project.id, name: 'nightly', type: 'full', enabled: true, cron: '0 3 * * *' },
+    ...{ timeZone: 'UTC', catchUp: true, maxLatenessSeconds: 60, components: [], services: [service.id] },
+    ...{ serverId: server.id, destinationId: t.destination.id, retentionDays: null, retention: null },
+    ...{ encrypt: true, verify: true, compress: true, compressionLevel: 6, deduplicate: false },
+    notification: { ...notification, webhook: 'https://example.com/secret' },
+    ...{ nextAt: AT, activeSince: AT },
+  });
+});
+
+/** What a backup would hold now. */
+async function read(projectId = t.project.id): Promise<StagedRows> {
+  const rows: StagedRows = { destinations: [], servers: [], services: [], schedules: [] };
+  const of = { projectId, destinationId: t.destination.id, auditSince: AT };
+  for (const kind of ACTIVE_RECORD_KINDS) {
+    const lines = await t.db.projectRecords.page(kind, of, null, 100);
+    rows[kind] = lines.map(({ line }) => JSON.parse(line) as RecordRow);
+  }
+  return rows;
+}
+const apply = (rows: StagedRows, mode: RecordsMode = 'all', projectId = t.project.id) =>
+  t.db.transaction((tx) =>
+    applyRecords(tx, rows, { mode, projectId, elsewhere: projectId !== t.project.id, at: AT }),
+  );
+/** What somebody changes after the backup. */
+const change = async (kind: keyof StagedRows, id: string, fields: object) => {
+  const row = (await read())[kind].find((one) => one.id === id);
+  if (!row) throw new Error(`no ${kind} ${id}`);
+  await t.db.projectRecords.update(kind, { ...row, ...fields });
+};
+
+test('a local server is not made in another project, nor what belongs to it', async () => {
+  const { id: projectId } = await t.db.projects.create({ name: 'beta' });
+  const local = await t.addServer({ name: 'here', kind: 'local', host: null, port: null, username: null });
+  await t.addService(local.id, { name: 'disk' });
+  await change('schedules', schedule.id, { server_id: local.id, services: [], enabled: false });
+  const applied = await apply(await read(), 'missing', projectId);
+  expect(applied.skipped).toEqual([
+    'server here (a server of kind local is not copied)',
+    'service disk (what it belongs to is not there)',
+    'schedule nightly (what it belongs to is not there)',
+  ]);
+  const made = await read(projectId);
+  expect([made.servers, made.services].map((rows) => rows.map(({ name }) => name))).toEqual([
+    ['one'],
+    ['web'],
+  ]);
+  expect(made.schedules).toEqual([]);
+});
