@@ -70,3 +70,20 @@ test('a local server is not made in another project, nor what belongs to it', as
   ]);
   expect(made.schedules).toEqual([]);
 });
+
+test('a password that is there stays while its connection does, and else is the backup’s', async () => {
+  const settings = (password: string, username: string, databases: string[]) => ({
+    database: { host: 'db', port: 5432, username, databases },
+    databasePassword: { box: password },
+  });
+  const settingsNow = async () => (await read()).services[0]?.settings;
+  await change('services', service.id, { settings: settings('old', 'app', ['a']) });
+  const backup = await read();
+  await change('services', service.id, { settings: settings('rotated', 'app', ['b']) });
+  expect((await apply(backup)).changed).toEqual(['service web']);
+  expect(await settingsNow()).toEqual(settings('rotated', 'app', ['a']));
+  expect((await apply(backup)).changed).toEqual([]);
+  await change('services', service.id, { settings: settings('another', 'other', ['a']) });
+  await apply(backup);
+  expect(await settingsNow()).toEqual(settings('old', 'app', ['a']));
+});

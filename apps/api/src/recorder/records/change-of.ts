@@ -19,8 +19,9 @@ export function changeOf(kind: ActiveRecordKind, found: RecordRow, wanted: Recor
     }
     case 'services': {
       const [now, then] = [settingsOf(found), settingsOf(wanted)];
-      const same = isDeepStrictEqual(now.others, then.others);
-      const password = same ? (now.password ?? then.password) : (then.password ?? now.password);
+      // One that is there may be newer than the backup; for another connection it is none.
+      const same = isDeepStrictEqual(connectionOf(now.others), connectionOf(then.others));
+      const password = same ? (now.password ?? then.password) : then.password;
       const settings = password === undefined ? then.others : { ...then.others, databasePassword: password };
       return { ...change, settings };
     }
@@ -35,7 +36,13 @@ function kept(found: RecordRow, names: readonly string[]): Record<string, unknow
   return Object.fromEntries(names.map((name) => [name, found[name]]));
 }
 
-function settingsOf({ settings }: RecordRow): { others: object; password: unknown } {
+/** Whom a password is for. */
+function connectionOf({ database }: Record<string, unknown>): unknown[] {
+  const { host, port, username } = (database ?? {}) as Record<string, unknown>;
+  return [host, port, username].map((one) => one ?? null);
+}
+
+function settingsOf({ settings }: RecordRow): { others: Record<string, unknown>; password: unknown } {
   const { databasePassword: password, ...others } = settings as Record<string, unknown>;
   return { others, password };
 }
