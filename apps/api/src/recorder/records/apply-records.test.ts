@@ -10,6 +10,7 @@ let server: ServerRecord;
 let service: ServiceRecord;
 let schedule: ScheduleRecord;
 const AT = new Date('2026-01-02T03:04:05.000Z');
+const SEALED = { v: 1, keyId: 'k2', enc: 'CCCC', ct: 'DDDD' };
 const notification = { email: ['a@example.com'], on_success: true, on_failure: true };
 
 beforeAll(async () => {
@@ -86,4 +87,23 @@ test('a password that is there stays while its connection does, and else is the 
   await change('services', service.id, { settings: settings('another', 'other', ['a']) });
   await apply(backup);
   expect(await settingsNow()).toEqual(settings('old', 'app', ['a']));
+});
+
+test.each([
+  ['username', 'deploy'],
+  ['become_method', 'sudo'],
+  ['auth_type', 'password'],
+])('credentials are set back with the %s that they are for; a host key stays with its address', async (name, now) => {
+  const [before] = (await read()).servers;
+  const backup = await read();
+  await change('servers', server.id, { [name]: now, sealed: SEALED, host_key_fingerprint: 'SHA256:new' });
+  expect((await apply(backup)).changed).toEqual(['server one']);
+  expect((await read()).servers).toEqual([{ ...before, host_key_fingerprint: 'SHA256:new' }]);
+});
+
+test('credentials that are newer than the backup stay with their account', async () => {
+  const backup = await read();
+  await change('servers', server.id, { environment: 'other', sealed: SEALED });
+  await apply(backup);
+  expect((await read()).servers).toMatchObject([{ environment: null, sealed: SEALED }]);
 });

@@ -4,7 +4,7 @@ import type { RecordRow } from '@tarfleet/db';
 
 /**
  * What is there, with all of the backup's that may be set back: it equals what is there where nothing differs.
- * Credentials and pinned keys that are there stay, unless the address that they are for is set back with them.
+ * Credentials and pinned keys that are there stay, unless the account or address that they are for is set back with them.
  */
 export function changeOf(kind: ActiveRecordKind, found: RecordRow, wanted: RecordRow): RecordRow {
   const known = Object.entries(wanted).filter(([name]) => name in found);
@@ -13,9 +13,15 @@ export function changeOf(kind: ActiveRecordKind, found: RecordRow, wanted: Recor
     case 'destinations':
       return { ...change, ...kept(found, ['is_default', 'secret_ciphertext']) };
     case 'servers': {
-      const moved = found.host !== wanted.host || found.port !== wanted.port || found.pool !== wanted.pool;
-      if (moved || found.sealed === null) return change;
-      return { ...change, ...kept(found, ['sealed', 'auth_type', 'host_key_fingerprint']) };
+      const same = (...names: string[]): boolean => names.every((name) => found[name] === wanted[name]);
+      const here = same('host', 'port', 'pool');
+      // How somebody logs in and becomes root belongs to the credentials: those of one account open no other.
+      const own = here && found.sealed !== null && same('username', 'auth_type', 'become_method');
+      return {
+        ...change,
+        ...kept(found, here ? ['host_key_fingerprint'] : []),
+        ...kept(found, own ? ['sealed'] : []),
+      };
     }
     case 'services': {
       const [now, then] = [settingsOf(found), settingsOf(wanted)];
