@@ -107,3 +107,21 @@ test('credentials that are newer than the backup stay with their account', async
   await apply(backup);
   expect((await read()).servers).toMatchObject([{ environment: null, sealed: SEALED }]);
 });
+
+test('what would get a name that another one has now is left, and the rest is set back', async () => {
+  const backup = await read();
+  await change('servers', server.id, { name: 'renamed' });
+  await change('services', service.id, { name: 'renamed' });
+  await t.addServer({ name: 'one' });
+  await t.addService(server.id, { name: 'web' });
+  await change('schedules', schedule.id, { cron: '0 4 * * *', enabled: false });
+  const applied = await apply(backup);
+  expect(applied).toMatchObject({
+    left: ["server one (the name is another one's now)", "service web (the name is another one's now)"],
+    ...{ changed: ['schedule nightly'], skipped: [] },
+  });
+  const now = await read();
+  expect(now.servers.find(({ id }) => id === server.id)?.name).toBe('renamed');
+  expect(now.services.find(({ id }) => id === service.id)?.name).toBe('renamed');
+  expect(now.schedules).toMatchObject([{ cron: '0 3 * * *' }]);
+});

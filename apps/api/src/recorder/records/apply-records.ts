@@ -17,7 +17,7 @@ export interface ApplyOptions {
 export interface AppliedRecords {
   created: Record<ActiveRecordKind, string[]>;
   changed: string[];
-  /** They differ from the backup, and stayed as they are. */
+  /** They differ from the backup, and stayed as they are; with the reason in brackets where that is not the mode. */
   left: string[];
   /** They could not be made, with the reason in brackets. */
   skipped: string[];
@@ -81,6 +81,10 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
   // A destination is every project's, and what is another project's own is for that one to say.
   if (work.mode !== 'all' || elsewhere || kind === 'destinations') {
     applied.left.push(label);
+    return;
+  }
+  if (await tx.projectRecords.isNameTaken(kind, change)) {
+    applied.left.push(`${label} (the name is another one's now)`);
     return;
   }
   await tx.projectRecords.update(kind, change);
