@@ -125,3 +125,28 @@ test('what would get a name that another one has now is left, and the rest is se
   expect(now.services.find(({ id }) => id === service.id)?.name).toBe('renamed');
   expect(now.schedules).toMatchObject([{ cron: '0 3 * * *' }]);
 });
+
+test('what another one of the backup has the name of is left out, and nothing is made on that', async () => {
+  const other = await t.addServer({ name: 'two' });
+  const backup = await read();
+  expect(await t.db.servers.delete(server.id)).toBe(true);
+  await change('servers', other.id, { name: 'one' });
+  const applied = await apply(backup, 'missing');
+  expect(applied).toMatchObject({
+    skipped: [
+      "server one (its name is another one's now)",
+      'service web (what it belongs to is not there)',
+      'schedule nightly (what it belongs to is not there)',
+    ],
+    left: ['server two'],
+  });
+  expect((await read()).services).toEqual([]);
+});
+
+test('what was made anew under the name stands for it', async () => {
+  const backup = await read();
+  expect(await t.db.servers.delete(server.id)).toBe(true);
+  const { id: server_id } = await t.addServer({ name: 'one' });
+  expect(await apply(backup, 'missing')).toMatchObject({ created: { services: ['web'] }, skipped: [] });
+  expect((await read()).services).toMatchObject([{ id: service.id, server_id }]);
+});

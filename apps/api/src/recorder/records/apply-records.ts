@@ -30,6 +30,8 @@ interface Work extends ApplyOptions {
   applied: AppliedRecords;
   /** By the id in the backup, what stands for it here. */
   ids: Map<string, string>;
+  /** All ids in the backup. */
+  known: Set<string>;
   /** Those of the backup that nothing stands for here. */
   without: Set<string>;
   at: Date;
@@ -48,7 +50,8 @@ export async function applyRecords(
     created: { destinations: [], servers: [], services: [], schedules: [] },
     ...{ changed: [], left: [], skipped: [], withoutCredentials: [] },
   };
-  const work: Work = { ...options, tx, applied, ids: new Map(), without: new Set() };
+  const known = new Set(ACTIVE_RECORD_KINDS.flatMap((kind) => rows[kind].map(({ id }) => id)));
+  const work: Work = { ...options, tx, applied, ids: new Map(), known, without: new Set() };
   for (const kind of ACTIVE_RECORD_KINDS) {
     // Those that others are reached through come first.
     const ordered = rows[kind].toSorted((a, b) => Number(a.jump_id != null) - Number(b.jump_id != null));
@@ -67,6 +70,8 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
   const wanted = here(work, kind, row);
   if (!wanted) return skip('what it belongs to is not there');
   const found = await tx.projectRecords.find(kind, wanted);
+  // The same name alone: one that the backup knows under its own id is not the one that is meant.
+  if (found && found.id !== wanted.id && work.known.has(found.id)) return skip("its name is another one's now");
   // It is the workers' own machine, and who may use it is decided where it is made.
   if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
   ids.set(row.id, found?.id ?? wanted.id);
