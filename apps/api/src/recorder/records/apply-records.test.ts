@@ -150,3 +150,26 @@ test('what was made anew under the name stands for it', async () => {
   expect(await apply(backup, 'missing')).toMatchObject({ created: { services: ['web'] }, skipped: [] });
   expect((await read()).services).toMatchObject([{ id: service.id, server_id }]);
 });
+
+test('a schedule’s webhook is in no backup; one that is set back keeps its own', async () => {
+  const backup = await read();
+  const without = { ...notification, webhook: null };
+  expect(backup.schedules).toMatchObject([{ notification: without }]);
+  expect((await apply(backup)).changed).toEqual([]);
+  const kept = { ...notification, webhook: 'https://example.com/newer' };
+  await change('schedules', schedule.id, {
+    notification: { ...kept, email: ['b@example.com'] },
+    enabled: false,
+  });
+  expect((await apply(backup)).changed).toEqual(['schedule nightly']);
+  expect((await t.db.schedules.get(schedule.id))?.notification).toEqual(kept);
+  await t.db.schedules.delete(schedule.id);
+  await apply(backup);
+  expect((await t.db.schedules.get(schedule.id))?.notification).toEqual(without);
+  await change('schedules', schedule.id, { notification: { ...kept, email: [] }, enabled: false });
+  const webhookAlone = await read();
+  expect((await apply(webhookAlone)).changed).toEqual([]);
+  await t.db.schedules.delete(schedule.id);
+  await apply(webhookAlone);
+  expect((await t.db.schedules.get(schedule.id))?.notification).toBeNull();
+});

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ACTIVE_RECORD_KINDS, type ActiveRecordKind, type RecordsMode } from '@tarfleet/contracts';
 import type { RecordRow, Repositories } from '@tarfleet/db';
 import { v7 as uuidv7 } from 'uuid';
-import { changeOf } from './change-of.ts';
+import { changeOf, notificationOf } from './change-of.ts';
 import type { StagedRows } from './read-staged.ts';
 
 export interface ApplyOptions {
@@ -76,7 +76,8 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
   if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
   ids.set(row.id, found?.id ?? wanted.id);
   if (!found) {
-    await tx.projectRecords.insert(kind, wanted, othersOf(kind, work.at));
+    const made = kind === 'schedules' ? { ...wanted, notification: notificationOf(null, wanted) } : wanted;
+    await tx.projectRecords.insert(kind, made, othersOf(kind, work.at));
     applied.created[kind].push(String(row.name));
     if (lacksCredentials(row, wanted)) applied.withoutCredentials.push(String(row.name));
     return;

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ActiveRecordKind } from '@tarfleet/contracts';
+import type { ActiveRecordKind, Notification } from '@tarfleet/contracts';
 import type { RecordRow } from '@tarfleet/db';
 
 /**
@@ -32,8 +32,9 @@ export function changeOf(kind: ActiveRecordKind, found: RecordRow, wanted: Recor
       return { ...change, settings };
     }
     case 'schedules': {
-      const same = isDeepStrictEqual({ ...change, enabled: found.enabled }, found);
-      return same ? found : { ...change, enabled: false };
+      const set = { ...change, notification: notificationOf(found, wanted) };
+      const same = isDeepStrictEqual({ ...set, enabled: found.enabled }, found);
+      return same ? found : { ...set, enabled: false };
     }
   }
 }
@@ -46,6 +47,14 @@ function kept(found: RecordRow, names: readonly string[]): Record<string, unknow
 function connectionOf({ database }: Record<string, unknown>): unknown[] {
   const { host, port, username } = (database ?? {}) as Record<string, unknown>;
   return [host, port, username].map((one) => one ?? null);
+}
+
+/** With the webhook that is there, if any: backups hold none. Null where it would name nobody. */
+export function notificationOf(found: RecordRow | null, wanted: RecordRow): object | null {
+  const [now, then] = [found?.notification, wanted.notification] as (Partial<Notification> | null | undefined)[];
+  if (!then) return null;
+  const webhook = now?.webhook ?? null;
+  return webhook === null && then.email?.length === 0 ? null : { ...then, webhook };
 }
 
 function settingsOf({ settings }: RecordRow): { others: Record<string, unknown>; password: unknown } {
