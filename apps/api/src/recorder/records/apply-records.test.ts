@@ -173,3 +173,25 @@ test('a schedule’s webhook is in no backup; one that is set back keeps its own
   await apply(webhookAlone);
   expect((await t.db.schedules.get(schedule.id))?.notification).toBeNull();
 });
+
+test('a destination whose folder is another one’s now is left out, with what goes there', async () => {
+  const place = { type: 'local', config: { path: '/srv/elsewhere' }, secretCiphertext: null } as const;
+  const add = (name: string) =>
+    t.db.destinations.create({ ...place, name, retentionDays: null, isDefault: false });
+  const { id: destination_id } = await add('second');
+  await change('schedules', schedule.id, { destination_id, enabled: false });
+  const backup = await read();
+  await t.db.schedules.delete(schedule.id);
+  expect(await t.db.destinations.delete(destination_id)).toBe(true);
+  const third = await add('third');
+  const applied = await apply(backup, 'missing');
+  expect(applied.skipped).toEqual([
+    expect.stringMatching(/^destination second \(its place is/),
+    'schedule nightly (what it belongs to is not there)',
+  ]);
+  expect(await t.db.destinations.get(destination_id)).toBeNull();
+  expect(await t.db.destinations.delete(third.id)).toBe(true);
+  expect((await apply(backup, 'missing')).created).toMatchObject({
+    ...{ destinations: ['second'], schedules: ['nightly'] },
+  });
+});

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ACTIVE_RECORD_KINDS, type ActiveRecordKind, type RecordsMode } from '@tarfleet/contracts';
 import type { RecordRow, Repositories } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
+import { checkPlace } from '../../routes/destinations/check-place.ts';
 import { changeOf, notificationOf } from './change-of.ts';
 import type { StagedRows } from './read-staged.ts';
 
@@ -26,7 +28,7 @@ export interface AppliedRecords {
 }
 
 interface Work extends ApplyOptions {
-  tx: Pick<Repositories, 'projectRecords'>;
+  tx: Pick<Repositories, 'projectRecords' | 'destinations' | 'services'>;
   applied: AppliedRecords;
   /** By the id in the backup, what stands for it here. */
   ids: Map<string, string>;
@@ -74,6 +76,9 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
   if (found && found.id !== wanted.id && work.known.has(found.id)) return skip("its name is another one's now");
   // It is the workers' own machine, and who may use it is decided where it is made.
   if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
+  if (!found && kind === 'destinations' && (await isPlaceTaken(tx, wanted))) {
+    return skip('its place is, or holds, that of another destination or what a service backs up');
+  }
   ids.set(row.id, found?.id ?? wanted.id);
   if (!found) {
     const made = kind === 'schedules' ? { ...wanted, notification: notificationOf(null, wanted) } : wanted;
@@ -128,6 +133,17 @@ function here(work: Work, kind: ActiveRecordKind, row: RecordRow): RecordRow | n
         services: (row.services as unknown[]).map(mapped),
       };
     }
+  }
+}
+
+async function isPlaceTaken(tx: Work['tx'], { id, name, type, config }: RecordRow): Promise<boolean> {
+  const destination = { id, name, type, config } as Parameters<typeof checkPlace>[1];
+  try {
+    await checkPlace(tx, destination);
+    return false;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CONFLICT') return true;
+    throw error;
   }
 }
 

@@ -254,6 +254,18 @@ test('what waits for its turn is not in the stream, and goes with the end of the
   expect(await db().jobEvents.ofTypes(job.id, ['records'], 10)).toEqual([]);
 });
 
+test('a restore that is to put none in place holds none', async () => {
+  await lose();
+  const job = await f.start(backup, { services: ['stays'] });
+  const batch = attemptOf(job);
+  const told = batch(1, STARTED, ...inEvents(records), ended());
+  await f.recorder.record({ ...told, events: told.events.slice(0, -1) });
+  expect(await staged()).toBe(0);
+  await f.recorder.record(told);
+  expect(await db().jobs.get(job.id)).toMatchObject({ state: 'completed' });
+  expect(await rowOf('servers', ids.server)).toBeUndefined();
+});
+
 test('a restore that does not complete applies nothing', async () => {
   await lose();
   const job = await start();
