@@ -93,13 +93,16 @@ test.each([
   ['username', 'deploy'],
   ['become_method', 'sudo'],
   ['auth_type', 'password'],
-])('credentials are set back with the %s that they are for; a host key stays with its address', async (name, now) => {
-  const [before] = (await read()).servers;
-  const backup = await read();
-  await change('servers', server.id, { [name]: now, sealed: SEALED, host_key_fingerprint: 'SHA256:new' });
-  expect((await apply(backup)).changed).toEqual(['server one']);
-  expect((await read()).servers).toEqual([{ ...before, host_key_fingerprint: 'SHA256:new' }]);
-});
+])(
+  'credentials are set back with the %s that they are for; a host key stays with its address',
+  async (name, now) => {
+    const [before] = (await read()).servers;
+    const backup = await read();
+    await change('servers', server.id, { [name]: now, sealed: SEALED, host_key_fingerprint: 'SHA256:new' });
+    expect((await apply(backup)).changed).toEqual(['server one']);
+    expect((await read()).servers).toEqual([{ ...before, host_key_fingerprint: 'SHA256:new' }]);
+  },
+);
 
 test('credentials that are newer than the backup stay with their account', async () => {
   const backup = await read();

@@ -73,7 +73,8 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
   if (!wanted) return skip('what it belongs to is not there');
   const found = await tx.projectRecords.find(kind, wanted);
   // The same name alone: one that the backup knows under its own id is not the one that is meant.
-  if (found && found.id !== wanted.id && work.known.has(found.id)) return skip("its name is another one's now");
+  if (found && found.id !== wanted.id && work.known.has(found.id))
+    return skip("its name is another one's now");
   // It is the workers' own machine, and who may use it is decided where it is made.
   if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
   if (!found && kind === 'destinations' && (await isPlaceTaken(tx, wanted))) {

@@ -51,7 +51,11 @@ function connectionOf({ database }: Record<string, unknown>): unknown[] {
 
 /** With the webhook that is there, if any: backups hold none. Null where it would name nobody. */
 export function notificationOf(found: RecordRow | null, wanted: RecordRow): object | null {
-  const [now, then] = [found?.notification, wanted.notification] as (Partial<Notification> | null | undefined)[];
+  const [now, then] = [found?.notification, wanted.notification] as (
+    | Partial<Notification>
+    | null
+    | undefined
+  )[];
   if (!then) return null;
   const webhook = now?.webhook ?? null;
   return webhook === null && then.email?.length === 0 ? null : { ...then, webhook };
