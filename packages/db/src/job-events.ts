@@ -2,6 +2,9 @@ import type { JobEvent } from '@tarfleet/contracts';
 import type { Prisma, JobEvent as Row } from './generated/client.ts';
 import type { Db } from './prisma-client.ts';
 
+/** They have their effect elsewhere, and are nobody's to see: a project's own records, what a survey found. */
+const HELD: JobEvent['type'][] = ['records', 'found'];
+
 export interface StoredEvent {
   /** Rises in the order of commit within a job and its parent: a client resumes after it. */
   id: bigint;
@@ -15,12 +18,14 @@ export interface JobEvents {
   add(jobId: string, attempt: number, events: JobEvent[], afterSeq: number): Promise<StoredEvent[]>;
   /** Of one attempt, after a number, in order. */
   ofAttempt(jobId: string, attempt: number, afterSeq: number): Promise<StoredEvent[]>;
-  /** Of a job and its children, after an id, in order. */
+  /** Of a job and its children, after an id, in order; only what whoever sees the job may see. */
   after(rootId: string, afterId: bigint, limit: number): Promise<StoredEvent[]>;
   /** Steps and warnings of a job and its children, newest `limit` of them, in order. */
   ofTypes(rootId: string, types: JobEvent['type'][], limit: number): Promise<StoredEvent[]>;
   /** Removes one that has had its effect: what a survey tells of is kept elsewhere. */
   forget(jobId: string, attempt: number, seq: number): Promise<void>;
+  /** Removes those of every attempt that wait to have their effect, of a job that is at its end. */
+  forgetHeld(jobId: string): Promise<void>;
   /** True when an `ended` event of this attempt is stored. */
   hasEnded(jobId: string, attempt: number): Promise<boolean>;
 }
@@ -56,7 +61,7 @@ export function createJobEvents(db: Db): JobEvents {
     },
     async after(rootId, afterId, take) {
       const rows = await db.jobEvent.findMany({
-        where: { ...ofRoot(rootId), id: { gt: afterId } },
+        where: { ...ofRoot(rootId), id: { gt: afterId }, type: { notIn: HELD } },
         orderBy: { id: 'asc' },
         take,
       });
@@ -72,6 +77,9 @@ export function createJobEvents(db: Db): JobEvents {
     },
     async forget(jobId, attempt, seq) {
       await db.jobEvent.deleteMany({ where: { jobId, attempt, seq } });
+    },
+    async forgetHeld(jobId) {
+      await db.jobEvent.deleteMany({ where: { jobId, type: { in: HELD } } });
     },
     async hasEnded(jobId, attempt) {
       const row = await db.jobEvent.findFirst({

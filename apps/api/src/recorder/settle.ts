@@ -24,6 +24,8 @@ export async function settle(
   options: SettleOptions,
 ): Promise<End> {
   const end = await settleProjectRecords(tx, job, told);
+  // Of attempts that were superseded, or that wait for one that never came.
+  if (job.kind === 'restore' || job.kind === 'survey') await tx.jobEvents.forgetHeld(job.id);
   const refused = await handOn(tx, job, end);
   await settleRecords(tx, job, end, options);
   await tellEnded(tx, job, end);

@@ -21,6 +21,8 @@ export interface ProjectRecords {
   count(kind: RecordKind, of: RecordsOf, after: string | null): Promise<number>;
   /** The row of that id, else the one that has the same name where names are unique; locked until the transaction ends. */
   find(kind: ActiveRecordKind, record: RecordRow): Promise<RecordRow | null>;
+  /** Whether another row has the record's name, where names are unique. */
+  isNameTaken(kind: ActiveRecordKind, record: RecordRow): Promise<boolean>;
   /** Fields that the table does not have are left out; `others` are columns that are no part of a record. CONFLICT where it is there. */
   insert(kind: ActiveRecordKind, record: RecordRow, others?: Record<string, unknown>): Promise<void>;
   /** Sets the fields that the table has. A schedule is paused. */
@@ -49,6 +51,11 @@ export function createProjectRecords(db: Db): ProjectRecords {
         WHERE t.id = ${record.id}::uuid OR (${sameName(kind, record)})
         ORDER BY t.id = ${record.id}::uuid DESC LIMIT 1 FOR UPDATE`;
       return row?.row ?? null;
+    },
+    async isNameTaken(kind, record) {
+      const rows = await db.$queryRaw<unknown[]>`
+        SELECT 1 FROM ${tableOf(kind)} AS t WHERE t.id <> ${record.id}::uuid AND ${sameName(kind, record)}`;
+      return rows.length > 0;
     },
     async insert(kind, record, others = {}) {
       const columns = names([...columnsOf(kind, record), ...Object.keys(others)]);

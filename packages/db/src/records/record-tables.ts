@@ -47,7 +47,7 @@ export interface RecordsOf {
   auditSince: Date;
 }
 
-/** Selects `id` and `line` of all of a project's records of a kind; API keys are their users', so those of its members. */
+/** Selects `id` and `row` of all of a project's records of a kind, without webhooks; API keys are their users', so those of its members. */
 export function selectRecords(
   kind: RecordKind,
   { projectId, destinationId, auditSince }: RecordsOf,
@@ -62,8 +62,12 @@ export function selectRecords(
           OR t.id IN (SELECT c.destination_id FROM backup_copies AS c JOIN backups AS b ON b.id = c.backup_id
             WHERE b.project_id = ${projectId})`;
     case 'servers':
-    case 'schedules':
       return Prisma.sql`SELECT t.id, ${rowOf(kind)} AS row FROM ${tableOf(kind)} AS t WHERE t.project_id = ${projectId}`;
+    case 'schedules':
+      // A webhook's address is often a secret itself.
+      return Prisma.sql`SELECT t.id, ${rowOf(kind)} || CASE WHEN jsonb_typeof(t.notification) = 'object'
+          THEN jsonb_build_object('notification', t.notification || '{"webhook": null}') ELSE '{}' END AS row
+        FROM schedules AS t WHERE t.project_id = ${projectId}`;
     case 'services':
       return Prisma.sql`SELECT t.id, ${rowOf(kind)} AS row FROM services AS t
         JOIN servers AS s ON s.id = t.server_id WHERE s.project_id = ${projectId}`;

@@ -439,7 +439,7 @@ export interface paths {
                         /** @description true: what is restored takes the place of what is there; false leaves as it is what exists. Left out, true for the original paths, false with restorePath */
                         overwrite?: boolean;
                         /**
-                         * @description The project’s own records (servers, services, destinations, schedules), for administrators: missing makes again what is not there any more, all sets back what differs as well. Left out, missing for a restore of the whole backup, else none
+                         * @description The project’s own records (servers, services, destinations, schedules), for administrators: missing makes again what is not there any more, all sets back what differs as well. Left out, missing for a restore of the whole backup in its own project, else none
                          * @enum {unknown}
                          */
                         records?: "missing" | "all" | "none";

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ACTIVE_RECORD_KINDS, type ActiveRecordKind, type RecordsMode } from '@tarfleet/contracts';
 import type { RecordRow, Repositories } from '@tarfleet/db';
+import { AppError } from '@tarfleet/kernel';
 import { v7 as uuidv7 } from 'uuid';
-import { changeOf } from './change-of.ts';
+import { checkPlace } from '../../routes/destinations/check-place.ts';
+import { changeOf, notificationOf } from './change-of.ts';
 import type { StagedRows } from './read-staged.ts';
 
 export interface ApplyOptions {
@@ -17,19 +19,23 @@ export interface ApplyOptions {
 export interface AppliedRecords {
   created: Record<ActiveRecordKind, string[]>;
   changed: string[];
-  /** They differ from the backup, and stayed as they are. */
+  /** They differ from the backup, and stayed as they are; with the reason in brackets where that is not the mode. */
   left: string[];
-  /** What they belong to is neither here nor in the backup. */
+  /** They could not be made, with the reason in brackets. */
   skipped: string[];
   /** Servers and databases whose credentials have to be given again. */
   withoutCredentials: string[];
 }
 
 interface Work extends ApplyOptions {
-  tx: Pick<Repositories, 'projectRecords'>;
+  tx: Pick<Repositories, 'projectRecords' | 'destinations' | 'services'>;
   applied: AppliedRecords;
   /** By the id in the backup, what stands for it here. */
   ids: Map<string, string>;
+  /** All ids in the backup. */
+  known: Set<string>;
+  /** Those of the backup that nothing stands for here. */
+  without: Set<string>;
   at: Date;
 }
 
@@ -46,7 +52,8 @@ export async function applyRecords(
     created: { destinations: [], servers: [], services: [], schedules: [] },
     ...{ changed: [], left: [], skipped: [], withoutCredentials: [] },
   };
-  const work: Work = { ...options, tx, applied, ids: new Map() };
+  const known = new Set(ACTIVE_RECORD_KINDS.flatMap((kind) => rows[kind].map(({ id }) => id)));
+  const work: Work = { ...options, tx, applied, ids: new Map(), known, without: new Set() };
   for (const kind of ACTIVE_RECORD_KINDS) {
     // Those that others are reached through come first.
     const ordered = rows[kind].toSorted((a, b) => Number(a.jump_id != null) - Number(b.jump_id != null));
@@ -58,15 +65,25 @@ export async function applyRecords(
 async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Promise<void> {
   const { tx, applied, ids, elsewhere } = work;
   const label = `${kind.slice(0, -1)} ${String(row.name)}`;
+  const skip = (why: string): void => {
+    work.without.add(row.id);
+    applied.skipped.push(`${label} (${why})`);
+  };
   const wanted = here(work, kind, row);
-  if (!wanted) {
-    applied.skipped.push(label);
-    return;
-  }
+  if (!wanted) return skip('what it belongs to is not there');
   const found = await tx.projectRecords.find(kind, wanted);
+  // The same name alone: one that the backup knows under its own id is not the one that is meant.
+  if (found && found.id !== wanted.id && work.known.has(found.id))
+    return skip("its name is another one's now");
+  // It is the workers' own machine, and who may use it is decided where it is made.
+  if (!found && elsewhere && row.kind === 'local') return skip('a server of kind local is not copied');
+  if (!found && kind === 'destinations' && (await isPlaceTaken(tx, wanted))) {
+    return skip('its place is, or holds, that of another destination or what a service backs up');
+  }
   ids.set(row.id, found?.id ?? wanted.id);
   if (!found) {
-    await tx.projectRecords.insert(kind, wanted, othersOf(kind, work.at));
+    const made = kind === 'schedules' ? { ...wanted, notification: notificationOf(null, wanted) } : wanted;
+    await tx.projectRecords.insert(kind, made, othersOf(kind, work.at));
     applied.created[kind].push(String(row.name));
     if (lacksCredentials(row, wanted)) applied.withoutCredentials.push(String(row.name));
     return;
@@ -78,12 +95,18 @@ async function applyOne(work: Work, kind: ActiveRecordKind, row: RecordRow): Pro
     applied.left.push(label);
     return;
   }
+  if (await tx.projectRecords.isNameTaken(kind, change)) {
+    applied.left.push(`${label} (the name is another one's now)`);
+    return;
+  }
   await tx.projectRecords.update(kind, change);
   applied.changed.push(label);
 }
 
 /** The record as it would be in this project; null where what it belongs to is not there. */
-function here({ ids, projectId, elsewhere }: Work, kind: ActiveRecordKind, row: RecordRow): RecordRow | null {
+function here(work: Work, kind: ActiveRecordKind, row: RecordRow): RecordRow | null {
+  const { ids, projectId, elsewhere } = work;
+  if (refersTo(kind, row).some((id) => work.without.has(id))) return null;
   const mapped = (id: unknown): unknown => (typeof id === 'string' ? (ids.get(id) ?? id) : id);
   switch (kind) {
     case 'destinations':
@@ -112,6 +135,25 @@ function here({ ids, projectId, elsewhere }: Work, kind: ActiveRecordKind, row: 
       };
     }
   }
+}
+
+async function isPlaceTaken(tx: Work['tx'], { id, name, type, config }: RecordRow): Promise<boolean> {
+  const destination = { id, name, type, config } as Parameters<typeof checkPlace>[1];
+  try {
+    await checkPlace(tx, destination);
+    return false;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CONFLICT') return true;
+    throw error;
+  }
+}
+
+/** By the backup's ids. */
+function refersTo(kind: ActiveRecordKind, row: RecordRow): string[] {
+  const { jump_id, server_id, destination_id, copy_to, services } = row;
+  const lists = kind === 'schedules' ? [copy_to ?? [], services] : [];
+  const all: unknown[] = [jump_id, server_id, destination_id, ...lists.flat()];
+  return all.filter((id) => typeof id === 'string');
 }
 
 function othersOf(kind: ActiveRecordKind, at: Date): Record<string, unknown> {

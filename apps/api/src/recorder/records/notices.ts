@@ -25,7 +25,7 @@ export function noticesOf(applied: AppliedRecords, mode: RecordsMode): string[] 
     notices.push(`${left.length} differ from the backup and were left: ${named(left)}${how}.`);
   }
   if (skipped.length > 0) {
-    notices.push(`${skipped.length} belong to what is not there and were left out: ${named(skipped)}.`);
+    notices.push(`${skipped.length} were left out: ${named(skipped)}.`);
   }
   if (withoutCredentials.length > 0) {
     notices.push(`Give their credentials again: ${named(withoutCredentials)}.`);

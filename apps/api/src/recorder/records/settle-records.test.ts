@@ -241,6 +241,31 @@ test('events that come twice, or of an attempt that was superseded, count once',
   expect(await staged()).toBe(0);
 });
 
+test('what waits for its turn is not in the stream, and goes with the end of the job', async () => {
+  const job = await start();
+  // Its predecessor is on the way still, and never comes: the attempt is superseded.
+  await f.recorder.record(attemptOf(job)(3, ...inEvents(records)));
+  const second = attemptOf(job, 1002);
+  await f.recorder.record(second(1, STARTED));
+  expect(await db().jobEvents.ofTypes(job.id, ['records'], 10)).not.toEqual([]);
+  expect((await db().jobEvents.after(job.id, 0n, 100)).map(({ event }) => event.type)).toEqual(['started']);
+  const failure = { code: 'RESTORE_FAILED', message: 'No.', retryable: false } as const;
+  await f.recorder.record(second(2, { type: 'ended', state: 'failed', failure }));
+  expect(await db().jobEvents.ofTypes(job.id, ['records'], 10)).toEqual([]);
+});
+
+test('a restore that is to put none in place holds none', async () => {
+  await lose();
+  const job = await f.start(backup, { services: ['stays'] });
+  const batch = attemptOf(job);
+  const told = batch(1, STARTED, ...inEvents(records), ended());
+  await f.recorder.record({ ...told, events: told.events.slice(0, -1) });
+  expect(await staged()).toBe(0);
+  await f.recorder.record(told);
+  expect(await db().jobs.get(job.id)).toMatchObject({ state: 'completed' });
+  expect(await rowOf('servers', ids.server)).toBeUndefined();
+});
+
 test('a restore that does not complete applies nothing', async () => {
   await lose();
   const job = await start();

@@ -12,7 +12,7 @@ export async function stageRecords(
   job: JobRecord,
   { from, records, seq }: Extract<JobEvent, { type: 'records' }>,
 ): Promise<void> {
-  if (job.kind === 'restore') await tx.restoredRecords.stage(job.id, from, records);
+  if (wishOf(job)) await tx.restoredRecords.stage(job.id, from, records);
   // They are kept elsewhere, and would outgrow all other events.
   await tx.jobEvents.forget(job.id, job.attempt, seq);
 }
@@ -24,8 +24,7 @@ export async function stageRecords(
 export async function settleProjectRecords(tx: Repositories, job: JobRecord, end: End): Promise<End> {
   if (job.kind !== 'restore') return end;
   const plan = JSON.parse(job.plan) as RestorePlan;
-  if (!plan.records) return end;
-  if (end.state !== 'completed' || end.result?.kind !== 'restore') {
+  if (!plan.records || end.state !== 'completed' || end.result?.kind !== 'restore') {
     await tx.restoredRecords.unstage(job.id);
     return end;
   }
@@ -60,6 +59,11 @@ async function apply(
   const applied = await applyRecords(tx, rows, { mode, projectId, elsewhere, at });
   await tx.restoredRecords.keepForReading(job.id, projectId, at);
   return noticesOf(applied, mode);
+}
+
+/** Null for a job that is to put none in place: what it hands back all the same is dropped. */
+function wishOf({ kind, plan }: JobRecord): RestorePlan['records'] | null {
+  return kind === 'restore' ? ((JSON.parse(plan) as RestorePlan).records ?? null) : null;
 }
 
 async function tell(

@@ -94,7 +94,7 @@ const Fields = strict({
   records: Type.Optional(
     Type.Enum([...RECORDS_MODES, 'none'], {
       description:
-        'The project’s own records (servers, services, destinations, schedules), for administrators: missing makes again what is not there any more, all sets back what differs as well. Left out, missing for a restore of the whole backup, else none',
+        'The project’s own records (servers, services, destinations, schedules), for administrators: missing makes again what is not there any more, all sets back what differs as well. Left out, missing for a restore of the whole backup in its own project, else none',
     }),
   ),
   notification: Type.Optional(NotificationBody),

@@ -5,7 +5,7 @@ import { type RecordsWish, recordsHeld, wantedRecords } from './wanted-records.t
 
 const summary = { counts: { servers: 2, audit_logs: 7 }, sha256: 'a' } as unknown as RecordsSummary;
 const backupOf = (records: RecordsSummary | null, status: ArtifactRecord['status'] = 'completed') =>
-  ({ records, recordsArtifact: records && { status } }) as unknown as FullBackup;
+  ({ projectId: 5, records, recordsArtifact: records && { status } }) as unknown as FullBackup;
 const ask = (wish: Partial<RecordsWish> = {}) =>
   wantedRecords({
     ...{ wanted: undefined, backup: backupOf(summary), role: 'admin', whole: true, projectId: 5 },
@@ -19,6 +19,13 @@ test('a whole restore by an administrator makes again what is missing; less than
   expect(ask({ whole: false })).toEqual(none);
   expect(ask({ wanted: 'none' })).toEqual(none);
   expect(ask({ backup: backupOf(null) })).toEqual(none);
+});
+
+test('another project gets them only when they are asked for', () => {
+  expect(ask({ projectId: 6 })).toEqual(none);
+  expect(ask({ projectId: 6, role: 'operator' })).toEqual(none);
+  expect(ask({ projectId: 6, wanted: 'missing' }).records).toEqual({ mode: 'missing', projectId: 6 });
+  expect(ask({ projectId: 6, wanted: 'all' }).records).toEqual({ mode: 'all', projectId: 6 });
 });
 
 test.each(['operator', 'viewer'] as const)('a %s gets none, is told so, and may not ask', (role) => {

@@ -17,14 +17,15 @@ export interface RecordsWish {
 
 /**
  * What a restore does with the project's own records. Whoever does not ask gets them with a whole backup, where they may:
- * destinations and schedules are for administrators. INSUFFICIENT_PERMISSIONS, CONFLICT for what was asked and cannot be.
+ * destinations and schedules are for administrators; and never in another project, which has its own. INSUFFICIENT_PERMISSIONS, CONFLICT for what was asked and cannot be.
  */
 export function wantedRecords({ wanted, backup, role, whole, projectId }: RecordsWish): {
   records: RestoreRequest['records'];
   warnings: string[];
 } {
   const none = (...warnings: string[]) => ({ records: undefined, warnings });
-  if (wanted === 'none' || (wanted === undefined && (!whole || !backup.records))) return none();
+  const own = projectId === backup.projectId;
+  if (wanted === 'none' || (wanted === undefined && !(whole && own && backup.records))) return none();
   const mayBe = role === 'admin';
   if (!mayBe && wanted !== undefined) throw forbidden('admin');
   if (!mayBe) return none("The project's own records were not restored: that needs the role admin.");
