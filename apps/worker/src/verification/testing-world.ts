@@ -43,7 +43,7 @@ export interface BackUpOptions {
   deduplicate?: boolean;
   /** Name to folder; each is a service, and its name its component. */
   services?: Record<string, string>;
-  destinationFolders?: ArtifactPlan['destinationFolders'];
+  destinationFolders?: NonNullable<ArtifactPlan['destinationFolders']>;
 }
 
 export interface VerifyOptions {

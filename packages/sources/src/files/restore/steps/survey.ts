@@ -1,6 +1,7 @@
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { PrepareOptions } from '../../../types.ts';
+import { UNSAVED } from '../../../unsaved.ts';
 import { isAtOrBelow } from '../../paths.ts';
 import { type Group, locate, type PlacedRoot } from '../locate.ts';
 import { findTools } from '../tools.ts';
@@ -69,6 +70,12 @@ function modeOf(options: SurveyOptions, group: Group, root: PlacedRoot, place: P
     return 'skip';
   }
   if (!options.overwrite) return 'add';
+  if (options.unsaved && place.kind !== 'absent') {
+    throw new AppError(
+      'CONFLICT',
+      `There is something at ${path.toString()} now, and nothing was changed. ${UNSAVED}`,
+    );
+  }
   const ownMount = place.mounts.some((mount) => mount.equals(path));
   if (place.kind === 'other' && ownMount) {
     throw new AppError(

@@ -1,4 +1,4 @@
-// A destination's folder in what was backed up: its backups outlive a restore that no longer knows of it.
+// What a restore of whole services leaves as it is, because no backup holds it.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,10 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-async function restore({ backupId, keyPrefix, manifestSha256 }: StoredBackup): Promise<void> {
+async function restore(
+  { backupId, keyPrefix, manifestSha256 }: StoredBackup,
+  more: Partial<RestorePlan> = {},
+): Promise<void> {
   const plan: RestorePlan = {
     ...{ v: 1, kind: 'restore', jobId: randomUUID(), pool: 'default', projectId: 1, requestId: 'r' },
     ...{ issuedAt: '2026-01-01T00:00:00.000Z', backupId, keyPrefix, manifestSha256 },
@@ -22,6 +25,7 @@ async function restore({ backupId, keyPrefix, manifestSha256 }: StoredBackup): P
     ...{ destination: world.stored.target, serviceIds: [world.serviceId('app')] },
     ...{ restorePath: null, paths: null, overwrite: true, verifyIntegrity: false, healthChecks: false },
     ...{ services: [], stopOrder: [], startOrder: [], keep: [], rollback: true, keepHours: 0 },
+    ...more,
   };
   const delivery = {
     ...{ attempt: 1001, token: 'abcdefabcdef', assertOwned: async () => undefined },
@@ -54,4 +58,26 @@ test.each(['tree', 'link'])('a destination below %s stays, whatever the restore 
   await rm(daily, { recursive: true });
   await restore(backup);
   await expect(readFile(join(daily, 'one'))).rejects.toThrow('ENOENT');
+});
+
+test('where the emergency backup found nothing, only nothing is replaced', async () => {
+  const { tree } = world;
+  const link = join(world.dir, 'current');
+  await mkdir(tree);
+  await symlink(tree, link);
+  await writeFile(join(tree, 'data'), 'old');
+  const backup = await world.backUp({ services: { app: link } });
+  await rm(link);
+  await writeFile(join(tree, 'data'), 'never saved');
+  const refused = restore(backup, { unsaved: [world.serviceId('app')] });
+  await expect(refused).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: expect.stringContaining(`something at ${tree} now`) },
+  });
+  expect(await readFile(join(tree, 'data'), 'utf8')).toBe('never saved');
+  await expect(readFile(join(link, 'data'))).rejects.toThrow('ENOENT');
+  await restore(backup, { unsaved: [world.serviceId('other')] });
+  await rm(tree, { recursive: true });
+  await rm(link);
+  await restore(backup, { unsaved: [world.serviceId('app')] });
+  expect(await readFile(join(link, 'data'), 'utf8')).toBe('old');
 });
