@@ -52,6 +52,11 @@ export const RestorePlan = Type.Object(
     rollback: Type.Boolean(),
     /** How long the way back is kept after the commit, in hours; 0: it goes with the commit. */
     keepHours: Type.Number({ minimum: 0 }),
+    /**
+     * Services of which the emergency backup before this found nothing to save: what is in their places when this begins
+     * is held by no backup, and not replaced.
+     */
+    unsaved: Type.Optional(Type.Array(Uuid, { minItems: 1 })),
     /** Whether the project's own records are handed back as well, and what the API makes of them. */
     records: Type.Optional(
       Type.Object({ mode: Type.Enum([...RECORDS_MODES]), projectId: ProjectId }, closed),

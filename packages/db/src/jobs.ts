@@ -13,7 +13,7 @@ export type JobDraft = Pick<
 
 /** What the recorder changes as events have their effect. */
 export type JobChange = Partial<
-  Pick<JobRecord, 'state' | 'attempt' | 'token' | 'lastSeq' | 'worker' | 'startedAt' | 'endedAt'>
+  Pick<JobRecord, 'plan' | 'state' | 'attempt' | 'token' | 'lastSeq' | 'worker' | 'startedAt' | 'endedAt'>
 > & { result?: JobResult | null; failure?: Failure | null };
 
 export interface Jobs {

@@ -85,6 +85,8 @@ export interface DatabaseRestore {
   facts: DatabaseFacts;
   /** Whether what is there under the same name makes way. */
   dropExisting: boolean;
+  /** Why it does not: there was nothing when it was to be saved. */
+  unsaved?: boolean;
 }
 
 /** The folder of a destination on the server, absolute and with symlinks resolved. */
@@ -119,6 +121,8 @@ export interface PrepareOptions extends RestoreContext {
    * them; what would itself be put into one is PATH_REFUSED.
    */
   destinations?: readonly DestinationPlace[];
+  /** True: there was nothing in the places when it was to be saved, so nothing that has come since is replaced (CONFLICT). */
+  unsaved?: boolean;
   /** What the files to come need, as the index tells it; for the check of free space. */
   needs: { bytes: number; files: number };
   onEntry(entry: TarEntry): void;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { Failure } from '@tarfleet/contracts';
+import type { Failure, RestorePlan } from '@tarfleet/contracts';
 import type { ArtifactRecord, FullBackup, Repositories } from '@tarfleet/db';
 import { dispatchAfter } from '../dispatch-after.ts';
 import { planEmergency } from '../planner/emergency.ts';
@@ -7,7 +7,7 @@ import { planRestore } from '../planner/restore.ts';
 import { openRestoreFixture, type RestoreFixture } from '../testing/restore-fixture.ts';
 import { artifactResult, backupResult, queueThatIsDown, silent } from '../testing/run-fixture.ts';
 import { endJob } from './end-job.ts';
-import { nothingWasThere } from './nothing-there.ts';
+import { servicesNotThere } from './nothing-there.ts';
 
 let fixture: RestoreFixture;
 beforeAll(async () => {
@@ -99,6 +99,10 @@ test.each([
   expect([await due(one.restore.id), await holder(one)]).toEqual([false, []]);
 });
 
+const unsavedOf = async ({ restore }: Accepted) => {
+  const { plan } = (await fixture.t.db.jobs.get(restore.id))!;
+  return (JSON.parse(plan) as RestorePlan).unsaved;
+};
 const GONE: Failure = { code: 'PATH_NOT_FOUND', message: 'None of the paths.', retryable: false };
 
 test('a failure says how to restore without the emergency backup', async () => {
@@ -118,6 +122,7 @@ test('where nothing was there to save, the restore goes on, and its log says so'
       message: expect.stringContaining('not there any more'),
     },
   ]);
+  expect(await unsavedOf(one)).toEqual([one.service.id]);
   await fixture.end(one.restore, { state: 'failed', failure: FAILED });
 });
 
@@ -127,6 +132,14 @@ test('a partial one that lacks only what was not there is enough', async () => {
   const failed = [{ artifactId: child!.id, serviceId: one.service.id, serviceName: 'x', failure: GONE }];
   await fixture.end(one.first, { state: 'partial', result: backupResult(one.before.keyPrefix, { failed }) });
   expect(await due(one.restore.id)).toBe(true);
+  expect(await unsavedOf(one)).toEqual([one.service.id]);
+  await fixture.end(one.restore, { state: 'failed', failure: FAILED });
+});
+
+test('who takes any end has replaced what nobody saved', async () => {
+  const one = await accepted(true);
+  await fixture.end(one.first, { state: 'failed', failure: GONE });
+  expect([await due(one.restore.id), await unsavedOf(one)]).toEqual([true, undefined]);
   await fixture.end(one.restore, { state: 'failed', failure: FAILED });
 });
 
@@ -142,10 +155,10 @@ test.each([
   [{ type: 'mysql', ...dumped, databases: null }, false],
   [{ type: 'rows', ...connection, database: 'shop', rows: {} }, false],
 ])('what a missing path says of a service: %j', async (database, gone) => {
-  const child = { id: 'c', plan: JSON.stringify({ service: { database } }) };
+  const child = { id: 'c', plan: JSON.stringify({ service: { id: 's', database } }) };
   const tx = { jobs: { children: async () => [child] } } as unknown as Repositories;
   const end = { state: 'failed', at: new Date(), result: null, failure: GONE } as const;
-  expect(await nothingWasThere(tx, { id: 'b', kind: 'backup' }, end)).toBe(gone);
+  expect(await servicesNotThere(tx, { id: 'b', kind: 'backup' }, end)).toEqual(gone ? ['s'] : null);
 });
 
 test('a partial one ends it too', async () => {

@@ -1,7 +1,7 @@
-import type { Failure } from '@tarfleet/contracts';
+import type { Failure, RestorePlan } from '@tarfleet/contracts';
 import type { JobRecord, Repositories } from '@tarfleet/db';
 import { type End, failureOf } from './end.ts';
-import { nothingWasThere } from './nothing-there.ts';
+import { servicesNotThere } from './nothing-there.ts';
 
 /** A job that waited for another, and how it ends because of that one's end. */
 export interface Refused {
@@ -19,15 +19,17 @@ export async function handOn(tx: Repositories, job: JobRecord, end: End): Promis
   // A cancel says that somebody wants none of it, also when it came too late for the job itself.
   const calledOff = end.state === 'cancelled' || job.cancelRequestedAt !== null;
   const complete = end.state === 'completed';
-  const nothingThere = !complete && !calledOff && (await nothingWasThere(tx, job, end));
+  const notThere = complete || calledOff ? null : await servicesNotThere(tx, job, end);
   for (const { id } of await tx.jobs.followers(job.id)) {
     const follower = await tx.jobs.lock(id);
     if (!follower || follower.endedAt !== null) continue;
-    if (!calledOff && (complete || nothingThere || follower.afterAnyEnd)) {
+    if (!calledOff && (complete || notThere || follower.afterAnyEnd)) {
       await tx.leases.handOver(job.id, follower);
       if (follower.kind === 'restore') {
         await tx.restores.change(id, { currentStep: 'Waiting for a worker' });
-        if (!complete) await noteWithout(tx, id, end, nothingThere);
+        // Who wants it after any end wants it also where something is that nobody saved.
+        if (notThere && !follower.afterAnyEnd) await noteUnsaved(tx, follower, notThere);
+        if (!complete) await noteWithout(tx, id, end, notThere !== null);
       }
       continue;
     }
@@ -36,6 +38,11 @@ export async function handOn(tx: Repositories, job: JobRecord, end: End): Promis
     refused.push({ job: follower, end: { state, at: end.at, result: null, failure } });
   }
   return refused;
+}
+
+/** The plan is not sent, nor signed, before this is committed. */
+async function noteUnsaved(tx: Repositories, { id, plan }: JobRecord, unsaved: string[]): Promise<void> {
+  await tx.jobs.change(id, { plan: JSON.stringify({ ...(JSON.parse(plan) as RestorePlan), unsaved }) });
 }
 
 /** The restore's own log says that it has no whole backup of what it replaces. */

@@ -34,28 +34,36 @@ async function narrow(dataPaths: string[], path: string) {
     dataPaths,
     exclude: ['*.log'],
   } as unknown as ServiceTarget;
-  const { exclude } = await withoutDestinations(service, {
+  const { service: left, leftOut } = await withoutDestinations(service, {
     ...{ session, signal, folders: [{ name: 'daily', path }] },
     warn: (warning) => void warnings.push(warning),
   });
-  return { exclude, warned: warnings.map(({ code }) => code) };
+  return {
+    ...{ exclude: left.exclude, leftOut: leftOut.map(String) },
+    warned: warnings.map(({ code }) => code),
+  };
 }
 
 test('a destination inside a path is excluded, by whatever name either goes', async () => {
   await mkdir(join(dir, 'real/self/da[i]ly'), { recursive: true });
   await symlink('real', join(dir, 'link'));
   await symlink(join(dir, 'real/self/da[i]ly'), join(dir, 'mnt'));
-  const left = { exclude: ['*.log', join(dir, 'real/self/da\\[i\\]ly')], warned: ['DESTINATION_LEFT_OUT'] };
+  const left = {
+    exclude: ['*.log', join(dir, 'real/self/da\\[i\\]ly')],
+    leftOut: [join(dir, 'real/self/da[i]ly')],
+    warned: ['DESTINATION_LEFT_OUT'],
+  };
   expect(await narrow([join(dir, 'real/self')], join(dir, 'real/self/da[i]ly'))).toEqual(left);
   expect(await narrow([join(dir, 'real/self')], join(dir, 'mnt'))).toEqual(left);
   expect(await narrow([join(dir, 'link/self')], join(dir, 'mnt'))).toEqual({
     ...left,
     exclude: [...left.exclude, join(dir, 'link/self/da\\[i\\]ly')],
+    leftOut: [...left.leftOut, join(dir, 'link/self/da[i]ly')],
   });
   // One that is not there yet may come while the service is read.
   expect((await narrow([join(dir, 'link/self')], join(dir, 'real/self/to/come'))).warned).toHaveLength(1);
   expect(await narrow([join(dir, 'real/self')], join(dir, 'real/selfish'))).toEqual({
-    ...{ exclude: ['*.log'], warned: [] },
+    ...{ exclude: ['*.log'], leftOut: [], warned: [] },
   });
 });
 

@@ -23,6 +23,12 @@ export async function resolveFolders(
   return folders.map(({ name }, at) => ({ name, path: Buffer.from(real[at] ?? '') }));
 }
 
+/** What is left to be backed up, and which folders that leaves out, absolute, by each name that a restore may know. */
+export interface WithoutDestinations {
+  service: ServiceTarget;
+  leftOut: Buffer[];
+}
+
 /**
  * The service without the destinations' folders inside its paths: they are excluded, each with a warning.
  * PATH_REFUSED when one of its paths lies in such a folder.
@@ -36,12 +42,12 @@ export async function withoutDestinations(
   }: { session: Session; folders: DestinationFolders; signal: AbortSignal } & {
     warn(warning: SourceWarning): void;
   },
-): Promise<ServiceTarget> {
+): Promise<WithoutDestinations> {
   const paths = [...service.configPaths, ...service.dataPaths];
-  if (given.folders.length === 0 || paths.length === 0) return service;
+  if (given.folders.length === 0 || paths.length === 0) return { service, leftOut: [] };
   const folders = await resolveFolders(session, given.folders, signal);
   const real = await realPaths(session, paths, signal);
-  const patterns = new Set<string>();
+  const leftOut = new Set<string>();
   for (const { name, path } of folders) {
     const folder = path.toString();
     paths.forEach((asked, at) => {
@@ -54,7 +60,7 @@ export async function withoutDestinations(
       }
       if (!isAtOrBelow(folder, root)) return;
       const rest = root === '/' ? folder : folder.slice(root.length);
-      for (const place of [root, asked]) patterns.add(escapeGlob(place === '/' ? rest : `${place}${rest}`));
+      for (const place of [root, asked]) leftOut.add(place === '/' ? rest : `${place}${rest}`);
       given.warn({
         code: 'DESTINATION_LEFT_OUT',
         message: `${folder} is the folder of the destination ${name}; the backup does not hold it, and restores leave it as it is.`,
@@ -62,7 +68,8 @@ export async function withoutDestinations(
       });
     });
   }
-  return { ...service, exclude: [...service.exclude, ...patterns] };
+  const exclude = [...service.exclude, ...[...leftOut].map(escapeGlob)];
+  return { service: { ...service, exclude }, leftOut: [...leftOut].map((path) => Buffer.from(path)) };
 }
 
 async function realPaths(session: Session, paths: readonly string[], signal: AbortSignal): Promise<string[]> {

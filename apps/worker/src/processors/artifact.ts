@@ -89,20 +89,20 @@ async function archive(
   if (records) {
     const packed = await deps.openRecords({ ...plan, records });
     const capture: Work['capture'] = (options) => captureRecords({ packed, ...options });
-    return store(deps, context, { ...place, parent: null, capture });
+    return store(deps, context, { ...place, parent: null, leftOut: [], capture });
   }
   const parent = await findParent(deps, place.storage, context);
   try {
     const session = await deps.connect(plan.server, { signal: context.signal });
     try {
-      const service = await withoutDestinations(plan.service, {
+      const { service, leftOut } = await withoutDestinations(plan.service, {
         ...{ session, folders: plan.destinationFolders ?? [], signal: context.signal },
         warn: (warning) => context.report.warn(warning),
       });
       const asked = { session, service, parent: parent?.entries ?? null, deduplicate };
       const capture: Work['capture'] = (options) =>
         deps.sourceOf(service.type, plan.server).capture({ ...asked, ...options });
-      return await store(deps, context, { ...place, parent, capture });
+      return await store(deps, context, { ...place, parent, leftOut, capture });
     } finally {
       await session.close();
     }
@@ -113,17 +113,18 @@ async function archive(
 
 interface Work extends Place {
   parent: OpenParent | null;
+  /** Folders that the capture is not to hold and a restore must not replace, whatever is known of them by then. */
+  leftOut: readonly Buffer[];
   capture(options: Pick<CaptureOptions, 'signal' | 'warn' | 'onEntry'>): Promise<Capture>;
 }
 
 async function store(
   deps: WorkerDeps,
   { plan, delivery, signal, report, progress, log }: JobContext<ArtifactPlan>,
-  { storage, parent, capture: begin, name, key, startedAt, ...place }: Work,
+  { storage, parent, leftOut, capture: begin, name, key, startedAt, ...place }: Work,
 ): Promise<ArtifactResult> {
-  const { service } = plan;
   const counts = createEntryCounts();
-  const capture = await report.step('scan', `Scanning ${service.name}`, () =>
+  const capture = await report.step('scan', `Scanning ${plan.service.name}`, () =>
     begin({
       signal,
       warn: (warning) => report.warn(warning),
@@ -150,7 +151,7 @@ async function store(
     const dataKey = await place.dataKey();
     const members: number[] = [];
     const gzipped = createMeter(() => undefined);
-    const stored = await report.step('transfer', `Reading and storing ${service.name}`, async () => {
+    const stored = await report.step('transfer', `Reading and storing ${plan.service.name}`, async () => {
       const gzip = createMemberStream(
         {
           ...plan.compression,
@@ -171,7 +172,7 @@ async function store(
         storage,
         {
           ...{ ids, members, parent, dataKey, roots: encodeRootList(capture.roots) },
-          unreadable: capture.unreadable(),
+          unreadable: capture.unreadable()?.concat(leftOut) ?? null,
           key: `${plan.keyPrefix}/${indexObjectName(name)}`,
           own: { ...ids, name, bytes: gzipped.bytes(), blockBytes: BLOCK_BYTES, members: members.length },
           runs: capture.index(),

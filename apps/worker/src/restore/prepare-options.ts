@@ -11,6 +11,7 @@ export function prepareOptions(
   destinations: readonly DestinationPlace[],
 ): Omit<PrepareOptions, 'openTar' | 'onEntry' | 'claim' | 'claimed'> {
   const { id, name, type, component } = artifact.service;
+  const unsaved = plan.kind === 'restore' && (plan.unsaved?.includes(id) ?? false);
   const target = plan.databases?.find((one) => one.serviceId === id)?.target;
   const service: ServiceTarget = {
     ...{ id, name, type, component, exclude: artifact.exclude },
@@ -21,13 +22,14 @@ export function prepareOptions(
   return {
     ...context,
     service,
-    ...databaseOf(plan, artifact),
+    ...databaseOf(plan, artifact, unsaved),
     jobId: `${plan.jobId}-${artifact.artifactId.slice(-12)}`,
     roots: opener.roots,
     extras: opener.extras,
     needs: opener.needs,
     restorePath: plan.restorePath,
     overwrite: plan.overwrite,
+    unsaved,
     keep: [...plan.keep.map((path) => Buffer.from(path)), ...unreadableOf(plan, artifact, opener)],
     destinations,
   };
@@ -37,10 +39,13 @@ export function prepareOptions(
 function databaseOf(
   { dropExisting = false, databases = [] }: Pick<RestorePlan, 'databases' | 'dropExisting'>,
   { service, database: facts }: OpenArtifact['artifact'],
+  unsaved: boolean,
 ): Pick<PrepareOptions, 'database'> {
   if (service.type === 'files') return {};
   const target = databases.find((one) => one.serviceId === service.id)?.target;
-  if (facts && target?.type === service.type) return { database: { facts, dropExisting } };
+  if (facts && target?.type === service.type) {
+    return { database: { facts, dropExisting: dropExisting && !unsaved, unsaved } };
+  }
   throw new AppError(
     'NOT_SUPPORTED',
     `${service.name}: where its database is to be restored to is not known.`,

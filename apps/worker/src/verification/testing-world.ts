@@ -43,6 +43,7 @@ export interface BackUpOptions {
   deduplicate?: boolean;
   /** Name to folder; each is a service, and its name its component. */
   services?: Record<string, string>;
+  destinationFolders?: NonNullable<ArtifactPlan['destinationFolders']>;
 }
 
 export interface VerifyOptions {
@@ -102,6 +103,7 @@ export async function openWorld() {
     compress = true,
     deduplicate = false,
     services = { app: tree },
+    ...more
   }: BackUpOptions = {}) {
     number += 1;
     const backupId = uuid(number * 100);
@@ -125,6 +127,7 @@ export async function openWorld() {
         ...{
           ...base,
           ...common,
+          ...more,
           kind: 'artifact',
           jobId,
           backupId,

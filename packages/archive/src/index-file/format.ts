@@ -40,8 +40,9 @@ export const IndexHeader = Type.Object(
     /** The paths that were backed up, as the archive's own first header has them. */
     roots: Type.String({ pattern: '^tarfleet-roots' }),
     /**
-     * Paths (bytes, in base64) that were there and could not be read; the backup does not hold them, or not wholly. Null
-     * when there were too many to name, left out when there were none, and by programs that did not write it.
+     * Paths (bytes, in base64) that were there and could not be read; the backup does not hold them, or not wholly. So are
+     * destinations' folders that it left out. Null when there were too many to name, left out when there were none, and
+     * by programs that did not write it.
      */
     unreadable: Type.Optional(Type.Union([Type.Array(Base64, { minItems: 1 }), Type.Null()])),
     /** Archives that hold the contents; the first is the artifact's own. */

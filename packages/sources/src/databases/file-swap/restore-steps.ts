@@ -39,6 +39,7 @@ type Begin = (options: Pick<PrepareOptions, 'service' | 'database'> & RestoreCon
   engine: FileEngine;
   facts: DatabaseFacts;
   dropExisting: boolean;
+  unsaved?: boolean;
 }>;
 
 /** What is claimed is known by its name alone, until its folder is there. */
@@ -62,19 +63,19 @@ const SPARE_BYTES = 16 * 1024 * 1024;
 /** Restores of databases that are one file: brought beside its place, and swapped by rename while nobody has it open. */
 export function createFileSteps(begin: Begin): Omit<Source, 'capture'> {
   const look = async (options: Parameters<Begin>[0] & Partial<Pick<PrepareOptions, 'needs'>>) => {
-    const { engine, facts, dropExisting } = await begin(options);
+    const { engine, ...database } = await begin(options);
     const at = await lookAtFile(options, engine.path);
     const holdsData = engine.holdsData ?? at.exists;
-    return { engine, facts, dropExisting, at, holdsData };
+    return { engine, ...database, at, holdsData };
   };
   const assertFree = (
-    { engine, at, dropExisting, holdsData }: Awaited<ReturnType<typeof look>>,
+    { engine, at, dropExisting, unsaved, holdsData }: Awaited<ReturnType<typeof look>>,
     bytes: number,
   ): FilePlace => {
     if (holdsData && !dropExisting) {
       throw new AppError(
         'CONFLICT',
-        `There is a database at ${engine.path} already, and nothing was changed. ${askToReplace('it')}`,
+        `There is a database at ${engine.path} already, and nothing was changed. ${askToReplace('it', unsaved)}`,
       );
     }
     if (at.freeBytes < bytes + SPARE_BYTES) {

@@ -27,11 +27,12 @@ export interface MysqlRestore {
   target: MysqlTarget;
   facts: DatabaseFacts;
   dropExisting: boolean;
+  unsaved?: boolean;
 }
 
 /** Whether a restore may begin. Gives the folder for its dumps, and what is there under the names to come. */
 export async function checkMysql(
-  { tools, facts, dropExisting, target }: MysqlRestore,
+  { tools, facts, dropExisting, unsaved, target }: MysqlRestore,
   { session, signal, jobId, needs }: RestoreContext & Pick<PrepareOptions, 'jobId' | 'needs'>,
 ): Promise<{ folder: string; there: MysqlDatabase[] }> {
   if (target.runAs !== null) {
@@ -44,7 +45,7 @@ export async function checkMysql(
   if (there.length > 0 && !dropExisting) {
     throw new AppError(
       'CONFLICT',
-      `The server has a database ${there.map(({ name }) => name).join(', ')} already, and nothing was changed. ${askToReplace('it')}`,
+      `The server has a database ${there.map(({ name }) => name).join(', ')} already, and nothing was changed. ${askToReplace('it', unsaved)}`,
     );
   }
   const looked = await session.run(['sh', '-c', LOOK_SCRIPT, 'sh', jobId], { signal });

@@ -93,6 +93,13 @@ test('what exists is refused, or makes way with its log and comes back with it',
     code: 'CONFLICT',
     message: expect.stringContaining('drop_existing'),
   });
+  const unsaved = {
+    ...options(false),
+    database: { facts: captured.facts, dropExisting: false, unsaved: true },
+  };
+  await expect(source.check(unsaved)).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: expect.stringContaining('The emergency backup does not hold it') },
+  });
   expect((await readdir(dir)).sort()).toEqual(['app one.db', 'app one.db-wal']);
   const prepared = await source.prepare(options(true));
   await source.apply(prepared, context());

@@ -26,10 +26,11 @@ export interface PostgresRestore {
   target: PostgresTarget;
   facts: DatabaseFacts;
   dropExisting: boolean;
+  unsaved?: boolean;
 }
 
 /** Whether a restore may begin; nothing is changed. */
-export async function checkPostgres({ tools, facts, dropExisting }: PostgresRestore): Promise<void> {
+export async function checkPostgres({ tools, facts, dropExisting, unsaved }: PostgresRestore): Promise<void> {
   const home = homeFor(facts.databases);
   const may = await tools.json<{ may: boolean; version: number }>(
     home,
@@ -48,7 +49,7 @@ export async function checkPostgres({ tools, facts, dropExisting }: PostgresRest
   if (existing.length === 0 || dropExisting) return;
   throw new AppError(
     'CONFLICT',
-    `The server has a database ${existing.join(', ')} already, and nothing was changed. ${askToReplace('it')}`,
+    `The server has a database ${existing.join(', ')} already, and nothing was changed. ${askToReplace('it', unsaved)}`,
   );
 }
 

@@ -83,6 +83,22 @@ describe('in place', () => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  test('what is kept there needs no room a second time', async () => {
+    await mount(tree);
+    await makeFiles(tree, { a: 'old' });
+    await bench.backUp(service([tree]));
+    const daily = Buffer.from(join(tree, 'da[i]ly'));
+    await makeFiles(tree, { a: 'newer', 'da[i]ly/one': 'x'.repeat(16 * 1024 * 1024) });
+    await expect(steps.prepare(service([tree]))).rejects.toMatchObject({ code: 'INSUFFICIENT_STORAGE' });
+    for (const staying of [{ keep: [daily] }, { destinations: [{ name: 'daily', path: daily }] }]) {
+      const prepared = await steps.prepare(service([tree]), staying);
+      await steps.apply(prepared);
+      expect([await read('a'), (await read('da[i]ly/one')).length]).toEqual(['old', 16 * 1024 * 1024]);
+      await steps.undo(prepared);
+      await steps.forget(prepared);
+    }
+  });
+
   test('something mounted since then is told before anything is moved', async () => {
     await makeFiles(tree, { a: 'old', 'sub/b': 'old' });
     await bench.backUp(service([tree]));

@@ -1,13 +1,15 @@
 import { AppError } from '@tarfleet/kernel';
 import type { Session } from '@tarfleet/transport';
 import type { PrepareOptions } from '../../../types.ts';
+import { UNSAVED } from '../../../unsaved.ts';
 import { isAtOrBelow } from '../../paths.ts';
 import { type Group, locate, type PlacedRoot } from '../locate.ts';
 import { findTools } from '../tools.ts';
 import { wantedRoots } from '../wanted-roots.ts';
 import { assertRoom } from './free-space.ts';
 import { look, type Place, type Surroundings } from './look.ts';
-import type { Mode } from './prepared-state.ts';
+import { joinPath, type Mode } from './prepared-state.ts';
+import { below } from './survivors.ts';
 
 export type SurveyOptions = Omit<PrepareOptions, 'openTar' | 'onEntry'> & {
   openTar: PrepareOptions['openTar'] | null;
@@ -39,7 +41,7 @@ export async function survey(
   let archived = 0;
   for (const { group, roots } of surveyed) {
     for (const { root, mode } of roots) {
-      if (mode === 'in-place') archived += await sizeOf(session, root, signal);
+      if (mode === 'in-place') archived += await sizeOf(options, root);
     }
     if (!(await mayWrite(session, group.base, signal))) throw noPermission(group.base);
   }
@@ -69,6 +71,12 @@ function modeOf(options: SurveyOptions, group: Group, root: PlacedRoot, place: P
     return 'skip';
   }
   if (!options.overwrite) return 'add';
+  if (options.unsaved && place.kind !== 'absent') {
+    throw new AppError(
+      'CONFLICT',
+      `There is something at ${path.toString()} now, and nothing was changed. ${UNSAVED}`,
+    );
+  }
   const ownMount = place.mounts.some((mount) => mount.equals(path));
   if (place.kind === 'other' && ownMount) {
     throw new AppError(
@@ -106,10 +114,25 @@ async function mayWrite(session: Session, folder: Buffer, signal: AbortSignal): 
   return (await session.run(['test', '-w', folder], { signal })).code === 0;
 }
 
-/** What the archive of a root's old content takes at most, in bytes. */
-async function sizeOf(session: Session, { anchor, rest }: PlacedRoot, signal: AbortSignal): Promise<number> {
-  const script = 'cd -P -- "$1" && [ "$PWD" = "$1" ] && du -s -B1 -- "./$2" 2>/dev/null; exit 0';
-  const found = await session.run(['sh', '-c', script, 'sh', anchor, rest], { signal });
+/** Arguments: anchor and rest. On stdin a pattern a line: paths from the anchor that do not count. */
+const SIZE_SCRIPT =
+  'cd -P -- "$1" && [ "$PWD" = "$1" ] && du -s -B1 --exclude-from=- -- "./$2" 2>/dev/null; exit 0';
+
+/** What the archive of a root's old content takes at most, in bytes; what is to be kept there is not archived. */
+async function sizeOf(
+  { session, signal, keep, destinations = [] }: SurveyOptions,
+  { anchor, rest, target }: PlacedRoot,
+): Promise<number> {
+  const staying = [...keep, ...destinations.map(({ path }) => path)];
+  const names = [...below(joinPath(anchor, rest), staying), ...below(target, staying)];
+  const patterns = names.map((name) => {
+    const path = joinPath(rest, name).toString('latin1');
+    // As a line it would be another name: then it counts.
+    return /\n|\s$/.test(path) ? '' : `./${path.replace(/[\\*?[\]]/g, '\\$&')}\n`;
+  });
+  const found = await session.run(['sh', '-c', SIZE_SCRIPT, 'sh', anchor, rest], {
+    ...{ signal, input: Buffer.from(patterns.join(''), 'latin1') },
+  });
   return Number(/^\d+/.exec(found.stdout.toString())?.[0] ?? 0);
 }
 
