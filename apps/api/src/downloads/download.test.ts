@@ -105,7 +105,8 @@ describe.each(['local', 's3'] as const)('from %s', (kind) => {
     const other = await get(url(several), { range: 'bytes=0-9', 'if-range': '"another"' });
     expect([same.status, (await bytesOf(same)).length]).toEqual([206, 10]);
     expect([other.status, (await bytesOf(other)).length]).toEqual([200, length]);
-    expect(await held()).toBe(0);
+    // The hold goes after the answer's last byte, which may be here first.
+    while ((await held()) > 0) await sleep(20);
   });
 
   test('a link is given where the destination makes one, and needs no token', async () => {
