@@ -113,7 +113,15 @@ test('a project’s own records come back with its backup, and nobody whose acce
     host_key_fingerprint: sshd.fingerprint,
   });
   const there = { target_project_id: other.id, target_server_id: target.id };
-  const copied = await client.must('POST', `/api/backups/${id}/restore`, there, WAIT);
+  const namesThere = async () => {
+    const { data } = await client.must('GET', `/api/servers?project_id=${other.id}`);
+    return data.map((one: { name: string }) => one.name).sort();
+  };
+  // Only when it is asked for.
+  await client.must('POST', `/api/backups/${id}/restore`, there, WAIT);
+  expect(await namesThere()).toEqual(['target']);
+  const withRecords = { ...there, records: 'missing' };
+  const copied = await client.must('POST', `/api/backups/${id}/restore`, withRecords, WAIT);
   expect(copied.data.warnings.join(' ')).toContain('Give their credentials again: ');
   const { data: copies } = await client.must('GET', `/api/servers?project_id=${other.id}`);
   expect(copies.map((one: { name: string }) => one.name).sort()).toEqual(['second', 'stays', 'target']);
