@@ -28,9 +28,19 @@ export async function settleProjectRecords(tx: Repositories, job: JobRecord, end
     await tx.restoredRecords.unstage(job.id);
     return end;
   }
-  const { records: count } = end.result;
+  const settled = await settleStaged(tx, job, end, { plan, count: end.result.records, at: end.at });
+  await tx.restoredRecords.unstage(job.id);
+  return settled;
+}
+
+async function settleStaged(
+  tx: Repositories,
+  job: JobRecord,
+  end: End,
+  what: Parameters<typeof apply>[2],
+): Promise<End> {
   try {
-    const notices = await tx.restoredRecords.attempt(() => apply(tx, job, { plan, count, at: end.at }));
+    const notices = await tx.restoredRecords.attempt(() => apply(tx, job, what));
     await tx.restores.noteRecords(job.id, notices);
     await tell(tx, job, 'completed', notices.join(' '), end.at);
     return end;
@@ -40,9 +50,6 @@ export async function settleProjectRecords(tx: Repositories, job: JobRecord, end
     const message = `The files are restored, but of the project's own records nothing was applied: ${why}. Restore again.`;
     await tell(tx, job, 'failed', message, end.at);
     return { ...end, state: 'failed', failure: { code: 'RESTORE_FAILED', message, retryable: false } };
-  } finally {
-    // Left alone where the transaction is lost anyway: whoever comes next finds them.
-    await tx.restoredRecords.unstage(job.id).catch(() => undefined);
   }
 }
 
